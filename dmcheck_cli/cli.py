@@ -1,0 +1,33 @@
+"""Assembles the `dmcheck` program; nothing else."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+import typer
+
+from dmcheck_cli import entry
+from dmcheck_cli.commands import fetch, prioritize, register, schema, server, stats, submit, users
+
+app = typer.Typer(
+    help="Hand out accounts to check to many clients, and take their answers back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command(epilog="Example: dmcheck register --id 42 --screen-name @volunteer --capacity 4")(register.register)
+app.command(epilog="Example: dmcheck unregister --id 42 --screen-name @volunteer")(register.unregister)
+app.command(epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmcheck submit --client 42")(fetch.fetch)
+app.command(epilog="Example: dmcheck submit --client 42 answers.json")(submit.submit)
+app.command(epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(fetch.renew)
+app.command(epilog="Example: dmcheck prioritize @someone @another --priority 5")(prioritize.prioritize)
+app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
+app.add_typer(users.app, name="users")
+app.add_typer(schema.app, name="schema")
+app.add_typer(server.app, name="server")
+
+
+def main() -> NoReturn:
+    """The console script."""
+    entry.run(app)

@@ -1,0 +1,34 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dmcheck_cli import parse
+from dmcheck_cli.errors import Usage
+from dmcheck_cli.settings import Settings
+
+ClientId = Annotated[
+    int | None,
+    typer.Option("--client", parser=parse.identifier, metavar="ID", help="The client to act for; else DMCHECK_CLIENT_ID."),
+]
+Id = Annotated[int, typer.Option("--id", parser=parse.identifier, metavar="ID", help="The client's Twitter id.")]
+ScreenName = Annotated[
+    str, typer.Option("--screen-name", parser=parse.screen_name, metavar="NAME", help="The client's Twitter name.")
+]
+Bucket = Annotated[str, typer.Option("--bucket", parser=parse.bucket_id, metavar="UUID", help="The bucket.")]
+LeaseId = Annotated[str, typer.Option("--lease", parser=parse.lease_id, metavar="ID", help="Its lease, as fetch gave it.")]
+
+
+def client_of(given: int | None, settings: Settings) -> int:
+    """The client to act for: the option's, or the environment's.
+
+    Raises Usage when neither says, Malformed when the environment's is no id.
+    """
+    if given is not None:
+        return given
+    if settings.client_id is None:
+        raise Usage(what="Which client? Give --client ID or set DMCHECK_CLIENT_ID")
+    return parse.identifier(settings.client_id)

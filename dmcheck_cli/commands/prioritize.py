@@ -1,0 +1,48 @@
+"""`dmcheck prioritize`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dmcheck_cli import parse, show
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import Usage
+from dmcheck_cli.limits import MOST_NAMES, MOST_PRIORITY, PRIORITIZED
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.show import Format
+from dmcheck_cli.transactions import users
+
+
+def prioritize(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[SCREEN_NAME]...", help="The users.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="A file of users, names or JSON lines; - is standard input.")
+    ] = None,
+    priority: Annotated[int, typer.Option(min=0, max=MOST_PRIORITY, help="Lower is sooner.")] = PRIORITIZED,
+    recheck: Annotated[bool, typer.Option("--recheck", help="Have checked users checked again.")] = False,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Put users at the front: waiting ones move at once into buckets of that priority."""
+    wanted = [parse.screen_name(name) for name in names or []]
+    if file is not None:
+        with parse.open_file(file) as lines:
+            wanted += [user.screen_name for user in parse.user_lines(lines)]
+    wanted = list(dict.fromkeys(wanted))
+    if not 1 <= len(wanted) <= MOST_NAMES:
+        raise Usage(what=f"Give 1 to {MOST_NAMES} users, as arguments or with --file; these are {len(wanted)}")
+    with Database(Settings.load(), "prioritize") as database:
+        done = users.prioritize(database, wanted, priority, recheck)
+    if as_json or format is Format.json:
+        show.document(asdict(done))
+        return
+    columns = ("prioritized", "under lease", "already checked", "unknown")
+    counts = (done.prioritized, done.under_lease, len(done.already_checked), len(done.unknown))
+    show.table("Prioritized", columns, [counts], format)
+    for what, found in (("already checked", done.already_checked), ("unknown", done.unknown)):
+        if found:
+            show.message(f"{what}: {', '.join(found)}")

@@ -1,0 +1,47 @@
+"""`dmcheck schema apply`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dmcheck_cli import show
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.show import Format
+from dmcheck_cli.transactions import schema
+
+app = typer.Typer(help="The constraints and indexes that dmcheck relies on.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """The constraints and indexes that dmcheck relies on."""
+
+
+@app.command(epilog="Example: dmcheck schema apply --print")
+def apply(
+    print_only: Annotated[
+        bool, typer.Option("--print", help="Show the statements for a database administrator; change nothing.")
+    ] = False,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Create the constraints and indexes that are missing, and take over an older system's graph."""
+    machine = as_json or format is Format.json
+    if print_only:
+        if machine:
+            show.document({"statements": schema.statements()})
+        else:
+            sys.stdout.writelines(f"{statement};\n" for statement in schema.statements())
+        return
+    with Database(Settings.load(), "schema apply") as database:
+        applied = schema.apply(database)
+    if machine:
+        show.document({"applied": applied})
+    else:
+        show.table("Applied", ("constraint or index",), [(name,) for name in applied], format)
+        show.message(f"{len(applied)} created")

@@ -1,0 +1,59 @@
+"""`dmcheck server start`, `server stop` and `server status`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from dmcheck_cli import show
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import Usage
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.show import Format
+from dmcheck_cli.transactions import schema
+
+app = typer.Typer(help="The embedded database.", no_args_is_help=True)
+
+
+@app.command(epilog="Example: dmcheck server start")
+def start(as_json: Json = False, format: Shape = Format.auto) -> None:
+    """Start the embedded database, if it is not running. Every command does so by itself."""
+    settings = _embedded()
+    with Database(settings, "server start") as database:
+        schema.ensure(database)
+    _show(settings, as_json, format)
+
+
+@app.command(epilog="Example: dmcheck server stop")
+def stop(as_json: Json = False, format: Shape = Format.auto) -> None:
+    """Stop the embedded database."""
+    from dmcheck_cli.embedded import server
+
+    settings = _embedded()
+    server.stop(settings)
+    _show(settings, as_json, format)
+
+
+@app.command(epilog="Example: dmcheck server status")
+def status(as_json: Json = False, format: Shape = Format.auto) -> None:
+    """Show whether the embedded database runs, and where."""
+    _show(_embedded(), as_json, format)
+
+
+def _embedded() -> Settings:
+    settings = Settings.load()
+    if settings.neo4j_uri is not None:
+        raise Usage(what="NEO4J_URI is set, so the embedded database is not used")
+    return settings
+
+
+def _show(settings: Settings, as_json: bool, format: Format) -> None:
+    from dmcheck_cli.embedded import server
+
+    state: dict[str, Any] = server.status(settings)
+    if as_json or format is Format.json:
+        show.document(state)
+    else:
+        show.table("Embedded database", list(state), [list(state.values())], format)

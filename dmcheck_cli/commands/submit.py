@@ -1,0 +1,56 @@
+"""`dmcheck submit`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from dmcheck_cli import parse, show
+from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import DmcheckError, LeaseLost, NotOwner, PayloadChanged, UnknownBucket
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.show import Format
+from dmcheck_cli.transactions import answers
+from dmcheck_cli.transactions.answers import Report
+
+REFUSALS: dict[str, type[DmcheckError]] = {
+    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged)
+}
+
+
+def submit(
+    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The document; - or none: standard input.")] = None,
+    client: ClientId = None,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Hand in answers: the document that fetch --json gave, with "candm" put on each user that was checked."""
+    settings = Settings.load()
+    who = client_of(client, settings)
+    with parse.open_file(file) as source:
+        answered = parse.read_document(source)
+    with Database(settings, "submit") as database:
+        reports = answers.submit(database, who, answered)
+    if as_json or format is Format.json:
+        show.document({"client": who, "buckets": [_report(report) for report in reports]})
+    elif reports:
+        rows = [(r.bucket, r.status, r.accepted, r.returned, r.refused, r.reason) for r in reports]
+        show.table("Submitted", ("bucket", "status", "accepted", "returned", "refused users", "reason"), rows, format)
+    for report in reports:
+        if report.reason is not None:
+            raise REFUSALS[report.reason](bucket=report.bucket)
+
+
+def _report(report: Report) -> dict[str, Any]:
+    refused = [{"screen_name": name, "reason": "not_in_bucket"} for name in report.refused]
+    shown: dict[str, Any] = {
+        "bucket": report.bucket,
+        "status": report.status,
+        "accepted": report.accepted,
+        "returned": report.returned,
+        "refused": refused,
+    }
+    return shown if report.reason is None else {**shown, "reason": report.reason}

@@ -1,0 +1,45 @@
+"""All Cypher of the project: one statement a file, named after what it does.
+
+Each file opens with a header in comments: purpose, parameters, columns, and why repeating it is safe. Text
+that several statements share stands once, in a file whose name begins with `_`, and is pulled in by a line
+`// include: NAME`.
+
+Four rules hold in all of them.
+
+* Locks are taken in one order: the placing lock (`DMCheckJob`), clients by id, buckets by uuid, and only then
+  relationships and users. Two statements that meet then wait for each other and seldom deadlock.
+* `SET x.key = x.key` with a key that never changes is the lock: it takes the node's write lock, changes
+  nothing, and skips a node that was deleted meanwhile (its properties then read as null).
+* What was read before a lock proves nothing after it. The planner may even serve a property that it has
+  read from its cache, so whatever decides is read behind the lock only, on a variable that was not asked
+  for that property before.
+* The database's clock is the only clock, and values come in as parameters only.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+
+_INCLUDE = re.compile(r"^ *// include: (\w+)\n", re.MULTILINE)
+
+
+@cache
+def text(name: str) -> str:
+    """The statement called `name`, ready to run: includes pulled in, comments left out.
+
+    Raises FileNotFoundError when there is none of that name.
+    """
+    return re.sub(r"^ *//.*\n", "", _INCLUDE.sub(lambda found: source(found[1]), source(name)), flags=re.MULTILINE)
+
+
+def source(name: str) -> str:
+    """The file of the statement or fragment `name`, as it was written."""
+    return files(__name__).joinpath(f"{name}.cypher").read_text("utf-8")
+
+
+def names() -> list[str]:
+    """The names of all statements, in alphabetical order, without the fragments."""
+    found = (entry.name for entry in files(__name__).iterdir())
+    return sorted(name.removesuffix(".cypher") for name in found if name.endswith(".cypher") and name[0] != "_")

@@ -1,0 +1,62 @@
+// Moves waiting users into new buckets of a priority; users under lease are marked to go there if they come back.
+// Parameters: names (each once), priority, size (the most users in a bucket), front (the priority of raised
+//   buckets), recheck (true: checked users wait again, and their answers become history).
+// Columns: prioritized, under_lease (users), already_checked, unknown (names), missed (users whose bucket changed
+//   before it was locked; run again).
+// Repeating: who is in a bucket of that priority, or at the front, stays there and is counted again.
+MERGE (lock:DMCheckJob {name: 'make_buckets'})
+SET lock.name = lock.name
+WITH lock
+CALL () {
+    UNWIND $names AS name
+    MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(old:DMCheckBucket)
+    WITH DISTINCT old ORDER BY old.uuid
+    SET old.uuid = old.uuid
+    RETURN collect(old) AS locked
+}
+CALL (locked) {
+    UNWIND $names AS name
+    OPTIONAL MATCH (u:User {screen_name: name})
+    OPTIONAL MATCH (u)-[m:INDMCHECKBUCKET]->(b:DMCheckBucket)
+    WITH name, u, m, CASE
+        WHEN u IS NULL THEN 'unknown'
+        WHEN b IS NULL AND EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
+            THEN CASE WHEN $recheck THEN 'move' ELSE 'checked' END
+        WHEN b IS NULL THEN 'move'
+        WHEN NOT b IN locked THEN 'missed'
+        WHEN EXISTS { (b)-[:DMCHECKCLIENT]->() } THEN 'leased'
+        WHEN b.priority IN [$priority, $front] THEN 'stay'
+        ELSE 'move' END AS where
+    RETURN collect({name: name, u: u, m: m, where: where}) AS users
+}
+FOREACH (user IN [x IN users WHERE x.where = 'leased'] |
+    FOREACH (m IN [user.m] | SET m.priority = $priority))
+WITH locked, users, [x IN users WHERE x.where = 'move' | x.u] AS moving, [x IN users WHERE x.where = 'move' | x.m] AS old
+FOREACH (m IN old | DELETE m)
+WITH locked, users, moving
+CALL (moving) {
+    UNWIND moving AS u
+    MATCH (c:DMCheckClient)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
+    CREATE (c)-[:DM_PAST {candm: CASE type(answer)
+        WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END, datetime: datetime()}]->(u)
+    DELETE answer
+}
+CALL (moving) {
+    WITH moving, size(moving) AS n, toInteger(ceil(toFloat(size(moving)) / $size)) AS parts
+    UNWIND range(0, parts - 1) AS i
+    WITH moving[i * n / parts .. (i + 1) * n / parts] AS members
+    CREATE (b:DMCheckBucket {
+        uuid: replace(randomUUID(), '-', ''), priority: $priority, ready: rand(), edit_datetime: datetime()
+    })
+    FOREACH (u IN members | CREATE (u)-[:INDMCHECKBUCKET]->(b))
+}
+CALL (locked) {
+    UNWIND locked AS b
+    WITH b WHERE b.ready IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+    DETACH DELETE b
+}
+RETURN size([x IN users WHERE x.where IN ['move', 'stay']]) AS prioritized,
+       size([x IN users WHERE x.where = 'leased']) AS under_lease,
+       [x IN users WHERE x.where = 'checked' | x.name] AS already_checked,
+       [x IN users WHERE x.where = 'unknown' | x.name] AS unknown,
+       size([x IN users WHERE x.where = 'missed']) AS missed

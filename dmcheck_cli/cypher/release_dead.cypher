@@ -1,0 +1,19 @@
+// Releases leases that have been dead for the time of grace: their buckets wait again.
+// Parameters: grace_seconds, batch (the most leases in one run).
+// Columns: released.
+// Repeating: a released bucket is held by nobody, so it is not found again.
+CALL () {
+    // include: _dead_leases
+    WITH b, c LIMIT $batch
+    RETURN collect(b.uuid) AS uuids, collect(c.id) AS ids
+}
+// include: _lock_held
+CALL (uuids, ids) {
+    // include: _dead_leases
+        AND b.uuid IN uuids AND c.id IN ids
+    WITH collect(b) AS dead
+    UNWIND dead AS b
+    // include: _give_back
+    RETURN count(b) AS released
+}
+RETURN released

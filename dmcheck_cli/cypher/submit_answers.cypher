@@ -1,0 +1,81 @@
+// Takes a client's answers for buckets that it leased, and ends those leases.
+// Parameters: client, first_try (false: an earlier try may have been committed, so refusals are not counted
+//   again), buckets: a list of {bucket, lease, digest, answers: {screen_name: 'DM' | 'NON_DM' | 'UNKNOWN'}}.
+// Columns: one row a bucket: bucket, outcome ('accepted', or the reason of a refusal: 'unknown_bucket',
+//   'not_owner', 'lease_lost', 'payload_changed'), accepted, returned (users), refused (names). No row: the client
+//   is not active.
+// Repeating: the lease keeps the digest of the answers that ended it and what was reported; the same answers get
+//   that report again and change nothing.
+MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
+SET c.id = c.id
+WITH c, s WHERE c.state = 'ACTIVE'
+SET s.last_access_time = datetime()
+WITH c, s
+CALL (c) {
+    UNWIND $buckets AS given
+    WITH c, given ORDER BY given.bucket
+    OPTIONAL MATCH (target:DMCheckBucket {uuid: given.bucket})
+    SET target.uuid = target.uuid
+    WITH c, collect([given, target]) AS pairs
+    UNWIND pairs AS pair
+    WITH c, pair[0] AS given, pair[1] AS b
+    OPTIONAL MATCH (l:DMCheckLease {id: given.lease}) WHERE l.bucket = given.bucket
+    WITH given, b, l, CASE
+        WHEN b.uuid IS NULL AND l IS NULL AND NOT EXISTS { (:DMCheckLease {bucket: given.bucket}) }
+            THEN 'unknown_bucket'
+        WHEN l.client <> c.id THEN 'not_owner'
+        WHEN l.digest = given.digest THEN 'repeated'
+        WHEN l.digest IS NOT NULL THEN 'payload_changed'
+        WHEN b.lease = given.lease THEN 'accepted'
+        WHEN b.uuid IS NULL AND NOT EXISTS {
+            (other:DMCheckLease {bucket: given.bucket}) WHERE other.digest IS NOT NULL
+        } THEN 'unknown_bucket'
+        ELSE 'lease_lost' END AS outcome
+    RETURN collect({given: given, b: b, l: l, outcome: outcome}) AS items
+}
+CALL (c, items) {
+    UNWIND [item IN items WHERE item.outcome = 'accepted'] AS item
+    WITH c, item.given AS given, item.b AS b, item.l AS l, keys(item.given.answers) AS named
+    CALL (b, given) {
+        WITH b, given.answers AS answers
+        MATCH (u)-[:INDMCHECKBUCKET]->(b)
+        WITH u, answers[u.screen_name] AS answer
+        RETURN collect(CASE answer WHEN 'DM' THEN u END) AS yes,
+               collect(CASE answer WHEN 'NON_DM' THEN u END) AS no,
+               collect(CASE answer WHEN 'UNKNOWN' THEN u END) AS gone,
+               count(u) AS members
+    }
+    WITH *, size(yes) + size(no) + size(gone) AS accepted
+    CALL (b, named, accepted) {
+        WITH b, named WHERE accepted < size(named)
+        UNWIND named AS name
+        MATCH (stranger:User {screen_name: name}) WHERE NOT EXISTS { (stranger)-[:INDMCHECKBUCKET]->(b) }
+        WITH name ORDER BY name
+        RETURN collect(name) AS refused
+    }
+    FOREACH (u IN yes | CREATE (c)-[:DM_YES]->(u))
+    FOREACH (u IN no | CREATE (c)-[:DM_NO]->(u))
+    FOREACH (u IN gone | CREATE (c)-[:DM_UNKNOWN]->(u))
+    SET l.digest = given.digest, l.accepted = accepted, l.returned = members - accepted, l.refused = refused
+    FOREACH (x IN CASE WHEN accepted = members THEN [b] ELSE [] END | DETACH DELETE x)
+    WITH given, b, members, accepted, named, refused
+    CALL (given, b, members, accepted) {
+        WITH given, b WHERE accepted < members
+        CALL (given, b) {
+            MATCH (u)-[m:INDMCHECKBUCKET]->(b) WHERE given.answers[u.screen_name] IS NOT NULL
+            DELETE m
+        }
+        // include: _give_back
+    }
+    RETURN sum(CASE WHEN size(named) > size(refused) THEN 1 ELSE 0 END) AS processed,
+           sum(CASE WHEN size(refused) > 0 THEN 1 ELSE 0 END) AS strange
+}
+WITH s, items, processed, strange, CASE WHEN $first_try
+    THEN size([item IN items WHERE NOT item.outcome IN ['accepted', 'repeated']]) ELSE 0 END AS denied
+SET s.buckets_processed = s.buckets_processed + processed,
+    s.buckets_fault = s.buckets_fault + strange + denied
+WITH items
+UNWIND items AS item
+WITH item.given.bucket AS bucket, item.l AS l,
+     CASE item.outcome WHEN 'repeated' THEN 'accepted' ELSE item.outcome END AS outcome
+RETURN bucket, outcome, l.accepted AS accepted, l.returned AS returned, coalesce(l.refused, []) AS refused

@@ -1,0 +1,214 @@
+"""The connection to Neo4j: one auto-commit statement at a time, in one round trip, within a bounded time.
+
+Auto-commit statements need one round trip where a managed transaction needs three, which gave about three times
+the rate (DECISIONS.md). The driver does not retry them; `Database.run` does, and may: every statement is written
+so that running it again after a lost answer does no harm.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
+
+from dmcheck_cli import cypher
+from dmcheck_cli.database.retry import delays
+from dmcheck_cli.errors import DmcheckError, NotConfigured, Temporary
+from dmcheck_cli.settings import Settings
+
+if TYPE_CHECKING:
+    import neo4j
+
+T = TypeVar("T")
+Row = dict[str, Any]
+
+_REFUSED_LOG_IN = ("Neo.ClientError.Security.", "Neo.ClientError.Database.DatabaseNotFound")
+_KNOWN_RACES = (
+    # Two MERGEs of one key at the same moment: the second finds the node of the first when it runs again.
+    "Neo.ClientError.Schema.ConstraintValidationFailed",
+    # A node was deleted between being read and being linked to: the next run no longer finds it.
+    "Neo.ClientError.Statement.EntityNotFound",
+)
+_POINTLESS = ("Neo.TransientError.General.MemoryPoolOutOfMemoryError",)
+
+
+class Database:
+    """A database to run statements on; opened at the first one.
+
+    `command` is the name under which its transactions show up in `SHOW TRANSACTIONS`. Not for use by several
+    threads at once. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, settings: Settings, command: str) -> None:
+        self.settings = settings
+        self.command = command
+        self._driver: neo4j.Driver | None = None
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Say goodbye to the database. Harmless when nothing was opened."""
+        if self._driver is not None:
+            self._driver.close()
+            self._driver = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the embedded database, which dmcheck starts and equips by itself."""
+        return self.settings.neo4j_uri is None
+
+    def run(self, statement: str, /, *, patience: float | None = None, **parameters: Any) -> list[Row]:
+        """Run the statement of that name and return its rows, each a dict of its columns.
+
+        Errors that pass (deadlocks, lost connections, a restart) are tried again until DMCHECK_TIMEOUT_SECONDS, or
+        `patience` seconds, are over. A parameter `first_try`, where given, is set to False once an earlier try may
+        have been committed without its answer arriving.
+
+        Raises Temporary when the time is over (the statement may have been committed), NotConfigured when the
+        database does not let us in.
+        """
+        return self.run_text(cypher.text(statement), patience=patience, **parameters)
+
+    def run_text(self, text: str, /, *, patience: float | None = None, **parameters: Any) -> list[Row]:
+        """Like `run`, for the text of a statement."""
+        limit = self.settings.timeout_seconds if patience is None else patience
+        deadline = time.monotonic() + limit
+        unknown = False
+        for delay in delays():
+            try:
+                driver = self._open(deadline)
+                left = max(deadline - time.monotonic(), 0.001)
+                return _within(left, lambda left=left, driver=driver: self._once(driver, text, parameters, left))
+            except TimeoutError as error:
+                self._driver = None  # a hung connection must not be waited for again, not even to say goodbye
+                raise _gave_up(limit, unknown=True) from error
+            except _Passing as passing:
+                unknown = unknown or passing.unknown
+                if "first_try" in parameters and passing.unknown:
+                    parameters["first_try"] = False
+                if time.monotonic() + delay >= deadline:
+                    raise _gave_up(limit, unknown, passing.__cause__) from passing
+                time.sleep(delay)
+        raise AssertionError("delays() never ends")
+
+    def _open(self, deadline: float) -> neo4j.Driver:
+        if self._driver is None:
+            from neo4j import GraphDatabase
+            from neo4j.exceptions import ConfigurationError
+
+            uri, username, password = self._address()
+            left = max(deadline - time.monotonic(), 0.001) if not self.embedded else self.settings.timeout_seconds
+            try:
+                self._driver = GraphDatabase.driver(
+                    uri,
+                    auth=(username, password),
+                    connection_timeout=left,
+                    connection_acquisition_timeout=left,
+                    max_transaction_retry_time=0,
+                    notifications_min_severity="OFF",
+                    telemetry_disabled=True,
+                    user_agent="dmcheck",
+                )
+            except (ConfigurationError, ValueError) as error:
+                raise NotConfigured(what=f"NEO4J_URI cannot be used: {error}") from error
+        return self._driver
+
+    def _address(self) -> tuple[str, str, str]:
+        if self.settings.neo4j_uri is not None:
+            password = self.settings.password()
+            if password is None:
+                raise NotConfigured(what="NEO4J_URI is set, but neither NEO4J_PASSWORD nor NEO4J_PASSWORD_FILE")
+            return self.settings.neo4j_uri, self.settings.neo4j_username, password
+        from dmcheck_cli.embedded.server import ensure_running
+
+        server = ensure_running(self.settings)
+        return server.uri, server.username, server.password
+
+    def _once(self, driver: neo4j.Driver, text: str, parameters: Row, seconds: float) -> list[Row]:
+        from neo4j import Query
+        from neo4j.exceptions import DriverError, Neo4jError
+
+        # LiteralString keeps values out of query texts; ours come from files, which no type checker can see.
+        query = Query(cast("LiteralString", text), metadata={"app": "dmcheck", "command": self.command}, timeout=seconds)
+        try:
+            with driver.session(database=self.settings.neo4j_database, fetch_size=-1) as session:
+                return [record.data() for record in session.run(query, parameters)]
+        except Neo4jError as error:
+            raise _from_server(error) from error
+        except (DriverError, OSError) as error:
+            if self.embedded:
+                self._driver = None  # it may be back on another port
+            raise _from_driver(error) from error
+
+
+class _Passing(Exception):
+    """An error after which trying again makes sense; `unknown`: the statement may have been committed."""
+
+    def __init__(self, unknown: bool) -> None:
+        self.unknown = unknown
+
+
+def _from_server(error: neo4j.exceptions.Neo4jError) -> Exception:
+    code = error.code or ""
+    if code.startswith(_REFUSED_LOG_IN):
+        return NotConfigured(what=f"the database does not let us in: {error.message}")
+    if code in _POINTLESS:
+        return Temporary(what=f"the database is short of memory: {error.message}")
+    if error.is_retryable() or code in _KNOWN_RACES:
+        return _Passing(unknown=False)
+    if code.startswith("Neo.DatabaseError."):
+        return _Passing(unknown=True)
+    if code.startswith("Neo.ClientError.Transaction."):  # ended by its time limit, or by an operator
+        return _Passing(unknown=False)
+    return DatabaseRefused(what=error.message or code)
+
+
+def _from_driver(error: Exception) -> Exception:
+    from neo4j.exceptions import ConfigurationError, ServiceUnavailable, SessionExpired
+
+    if isinstance(error, ServiceUnavailable | SessionExpired | OSError):
+        return _Passing(unknown=True)
+    if isinstance(error, ConfigurationError):
+        return NotConfigured(what=f"NEO4J_URI cannot be used: {error}")
+    return _Passing(unknown=True)
+
+
+def _gave_up(seconds: float, unknown: bool, cause: BaseException | None = None) -> Temporary:
+    why = f" ({cause})" if cause is not None and str(cause) else ""
+    outcome = "it may have taken effect or not" if unknown else "nothing was changed"
+    return Temporary(what=f"no success with the database within {seconds:g} seconds{why}; {outcome}: repeat the same command")
+
+
+class DatabaseRefused(DmcheckError):
+    """The database refused the statement: {what}"""
+
+    code = "database_refused"
+
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Run `work` in a thread of its own and return what it returns; raises TimeoutError after `seconds`.
+
+    A connection that has gone silent cannot be interrupted from outside on all platforms; it can be left behind.
+    """
+    outcome: list[T] = []
+    failure: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            outcome.append(work())
+        except BaseException as error:  # noqa: BLE001 - handed on to the caller's thread, whatever it is
+            failure.append(error)
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise TimeoutError
+    if failure:
+        raise failure[0]
+    return outcome[0]

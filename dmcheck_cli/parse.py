@@ -1,0 +1,164 @@
+"""From texts that people and programs give us to values: ids, names, documents, lists of users.
+
+Everything here raises Malformed with a message that says what is wrong and where, and has no other effect.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from dmcheck_cli.errors import Malformed, Usage
+from dmcheck_cli.limits import LONGEST_REQUEST_ID
+from dmcheck_cli.transactions.answers import ANSWERS, Answered
+from dmcheck_cli.transactions.leases import User
+
+MOST_ID = 2**63 - 1
+"""The largest number that the database can store (and Twitter gives out)."""
+
+MOST_BYTES = 64 * 1024 * 1024
+"""The largest document that `submit` reads; ten buckets of 180 users take about 0.1 MB."""
+
+LONGEST_LINE = 4096
+"""Characters in a line of a list of users; a name has 20, an id 19."""
+
+_NAME = re.compile(r"@?([A-Za-z0-9_]{1,20})", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+def identifier(text: str) -> int:
+    """An account's id: digits only, from 1 to MOST_ID."""
+    if _DIGITS.fullmatch(text) and 1 <= int(text) <= MOST_ID:
+        return int(text)
+    raise Malformed(what=f"An id is a whole number from 1 to {MOST_ID}, not {_shown(text)}")
+
+
+def screen_name(text: object) -> str:
+    """An account's name, with or without a leading @: 1 to 20 of A-Za-z0-9_. Returned without the @."""
+    found = _NAME.fullmatch(text) if isinstance(text, str) else None
+    if found is None:
+        raise Malformed(what=f"A screen name is 1 to 20 of A-Z, a-z, 0-9 and _, not {_shown(text)}")
+    return found[1]
+
+
+def request_id(text: str) -> str:
+    """A caller's name for a fetch: 1 to 200 printable characters."""
+    return _token(text, "A request id")
+
+
+def bucket_id(text: str) -> str:
+    """A bucket's uuid, as `fetch` gave it."""
+    return _token(text, "A bucket")
+
+
+def lease_id(text: str) -> str:
+    """A lease's id, as `fetch` gave it."""
+    return _token(text, "A lease")
+
+
+def read_document(file: IO[bytes]) -> list[Answered]:
+    """The document that `fetch --json` gave, with `candm` put on the users that were checked."""
+    raw = file.read(MOST_BYTES + 1)
+    if len(raw) > MOST_BYTES:
+        raise Malformed(what=f"The document is larger than {MOST_BYTES} bytes")
+    if not raw.strip():
+        raise Malformed(what="The document is empty")
+    try:
+        document = json.loads(raw.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise Malformed(what=f"The document is not JSON: {error}") from error
+    buckets = _member(document, "buckets", list, "The document")
+    answered = [_answered(bucket, f"buckets[{i}]") for i, bucket in enumerate(buckets)]
+    _once((one.bucket for one in answered), "Bucket")
+    return answered
+
+
+def user_lines(lines: Iterable[bytes]) -> Iterator[User]:
+    """Users from lines: JSON objects with `screen_name` and, if known, `id`; or plain names. Blank lines are skipped."""
+    for number, line in enumerate(lines, 1):
+        text = _line(line, number).strip()
+        if not text:
+            continue
+        try:
+            yield _user(json.loads(text)) if text.startswith("{") else User(screen_name(text), None)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(what=f"Line {number} is not JSON: {error}") from error
+        except Malformed as error:
+            raise Malformed(what=f"Line {number}: {error.message}") from error
+
+
+def open_file(path: str | None) -> IO[bytes]:
+    """The file to read, or standard input for None and `-`."""
+    if path is None or path == "-":
+        import sys
+
+        return sys.stdin.buffer
+    try:
+        return Path(path).open("rb")
+    except OSError as error:
+        raise Usage(what=f"{path} cannot be read: {error.strerror}") from error
+
+
+def _answered(bucket: Any, where: str) -> Answered:
+    uuid = _token(_member(bucket, "bucket", str, where), f"{where}.bucket")
+    lease = _token(_member(bucket, "lease", str, where), f"{where}.lease")
+    answers: dict[str, str | None] = {}
+    for i, user in enumerate(_member(bucket, "users", list, where)):
+        name = screen_name(_member(user, "screen_name", str, f"{where}.users[{i}]"))
+        answer = user.get("candm")
+        if answer is not None and answer not in ANSWERS:
+            raise Malformed(what=f"{where}.users[{i}].candm is one of {', '.join(ANSWERS)} or null, not {_shown(answer)}")
+        if name in answers:
+            raise Malformed(what=f"User {name} is in bucket {uuid} twice")
+        answers[name] = answer
+    return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None})
+
+
+def _user(row: Any) -> User:
+    name, id = screen_name(row.get("screen_name")), row.get("id")
+    if id is not None and (isinstance(id, bool) or not isinstance(id, int) or not 1 <= id <= MOST_ID):
+        raise Malformed(what=f"id of {name} is a whole number from 1 to {MOST_ID} or null, not {_shown(id)}")
+    return User(name, id)
+
+
+def _member(holder: Any, name: str, kind: type, where: str) -> Any:
+    if not isinstance(holder, dict):
+        raise Malformed(what=f"{where} must be an object, not {_shown(holder)}")
+    if name not in holder:
+        raise Malformed(what=f"{where} has no {name!r}")
+    value = holder[name]
+    if not isinstance(value, kind):
+        kinds = {list: "a list", str: "a text"}
+        raise Malformed(what=f"{where}.{name} must be {kinds[kind]}, not {_shown(value)}")
+    return value
+
+
+def _token(text: str, what: str) -> str:
+    if 1 <= len(text) <= LONGEST_REQUEST_ID and text.isprintable():
+        return text
+    raise Malformed(what=f"{what} is 1 to {LONGEST_REQUEST_ID} printable characters, not {_shown(text)}")
+
+
+def _once(names: Iterable[str], what: str) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise Malformed(what=f"{what} {name} is in the document twice")
+        seen.add(name)
+
+
+def _line(line: bytes, number: int) -> str:
+    if len(line) > LONGEST_LINE:
+        raise Malformed(what=f"Line {number} is longer than {LONGEST_LINE} characters")
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise Malformed(what=f"Line {number} is not UTF-8") from error
+
+
+def _shown(value: object) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else text[:57] + "..."

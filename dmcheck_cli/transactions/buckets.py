@@ -1,0 +1,88 @@
+"""Making, reclaiming and raising buckets: what the jobs do, one transaction a call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.limits import BATCH_LEASES, BUCKETS_PER_CLIENT, DEFAULT_PRIORITY, FRONT
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many buckets may still be made, and the name after which the search for users goes on."""
+
+    room: int
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """Buckets made and users put into them."""
+
+    buckets: int
+    users: int
+
+
+def plan(database: Database) -> Plan:
+    """What make_buckets needs to know before it starts."""
+    [row] = database.run("plan_buckets", per_client=BUCKETS_PER_CLIENT)
+    return Plan(max(row["room"], 0), row["cursor"])
+
+
+def place(database: Database, names: list[str]) -> Made:
+    """Put those of the users who still wait in no bucket into new buckets, as long as there is room for more."""
+    [row] = database.run(
+        "place_users",
+        names=names,
+        size=database.settings.bucket_size,
+        priority=DEFAULT_PRIORITY,
+        per_client=BUCKETS_PER_CLIENT,
+    )
+    return Made(row["buckets"], row["users"])
+
+
+def finish(database: Database, job: str, cursor: str | None = None) -> None:
+    """Note that a job has run to its end, and where make_buckets goes on."""
+    database.run("finish_job", name=job, cursor=cursor)
+
+
+def release_dead(database: Database) -> int:
+    """Release a batch of leases that have been dead for DMCHECK_GRACE_SECONDS; returns how many."""
+    [row] = database.run("release_dead", grace_seconds=database.settings.grace_seconds, batch=BATCH_LEASES)
+    return int(row["released"])
+
+
+def mark_dead(database: Database) -> int:
+    """Mark a batch of leases dead whose time is over; returns how many."""
+    [row] = database.run("mark_dead", lease_seconds=database.settings.lease_seconds, batch=BATCH_LEASES)
+    return int(row["marked"])
+
+
+def reclaimable(database: Database) -> tuple[int, int]:
+    """How many leases would be marked dead and released now; changes nothing."""
+    settings = database.settings
+    [row] = database.run(
+        "count_reclaimable", lease_seconds=settings.lease_seconds, grace_seconds=settings.grace_seconds
+    )
+    return row["marked_dead"], row["released"]
+
+
+def forget(database: Database) -> int:
+    """Forget a batch of leases that ended more than DMCHECK_KEEP_SECONDS ago; returns how many."""
+    [row] = database.run("forget_leases", keep_seconds=database.settings.keep_seconds, batch=BATCH_LEASES)
+    return int(row["forgotten"])
+
+
+def raise_starved(database: Database) -> int:
+    """Move a batch of buckets that waited longer than DMCHECK_STARVED_SECONDS to the front; returns how many."""
+    [row] = database.run(
+        "raise_starved", starved_seconds=database.settings.starved_seconds, front=FRONT, batch=BATCH_LEASES
+    )
+    return int(row["raised"])
+
+
+def starved(database: Database) -> int:
+    """How many buckets would be raised now; changes nothing."""
+    [row] = database.run("count_starved", starved_seconds=database.settings.starved_seconds, front=FRONT)
+    return int(row["raised"])

@@ -1,0 +1,113 @@
+"""Handing out buckets: fetch, resume, renew."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.database.retry import delays
+from dmcheck_cli.errors import DmcheckError, LeaseLost, NotOwner, NothingToFetch, OverQuota, Temporary, UnknownBucket
+from dmcheck_cli.limits import DEFAULT_CAPACITY
+from dmcheck_cli.transactions.clients import not_registered
+
+
+@dataclass(frozen=True)
+class User:
+    """An account to check; the id is None where it is not known."""
+
+    screen_name: str
+    id: int | None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One bucket in one client's hands. `expires` is ISO 8601 with zone."""
+
+    bucket: str
+    lease: str
+    priority: int
+    expires: str
+    users: list[User]
+
+
+def fetch(database: Database, client: int, count: int, request: str) -> list[Lease]:
+    """Lease up to `count` buckets (1 to 10), but not more than the client's capacity leaves free; at least one.
+
+    `request` names this fetch: the same request again returns those of its leases that are still held.
+
+    Raises NotRegistered, OverQuota, NothingToFetch (no bucket waits, or the request's leases have all ended).
+    """
+    deadline = time.monotonic() + database.settings.timeout_seconds
+    for delay in delays():
+        rows = database.run(
+            "fetch_buckets",
+            client=client,
+            request=request,
+            count=count,
+            lease_seconds=database.settings.lease_seconds,
+            default_capacity=DEFAULT_CAPACITY,
+        )
+        if not rows:
+            raise not_registered(database, client)
+        leases = _leases(rows)
+        if leases:
+            return leases
+        first = rows[0]
+        if first["known"]:
+            raise NothingToFetch(what="The leases of this request have all ended")
+        if first["held"] >= first["capacity"]:
+            raise OverQuota(client=client, held=first["held"], capacity=first["capacity"])
+        if not first["seen"]:
+            raise NothingToFetch(what="No bucket is waiting; make_buckets makes new ones")
+        # Others took all that this try had picked, and more may wait: pick again.
+        if time.monotonic() + delay >= deadline:
+            raise Temporary(what="Other clients were always faster; nothing was leased: try again")
+        time.sleep(delay)
+    raise AssertionError("delays() never ends")
+
+
+def resume(database: Database, client: int) -> list[Lease]:
+    """The leases that the client still holds, as they were given.
+
+    Raises NotRegistered, NothingToFetch when it holds none.
+    """
+    rows = database.run("held_leases", client=client)
+    if not rows:
+        raise not_registered(database, client)
+    leases = _leases(rows)
+    if not leases:
+        raise NothingToFetch(what=f"Client {client} holds no lease")
+    return leases
+
+
+def renew(database: Database, client: int, bucket: str, lease: str) -> str:
+    """Give a held lease its full time again; returns the new expiry, ISO 8601 with zone.
+
+    Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
+    """
+    rows = database.run(
+        "renew_lease", client=client, bucket=bucket, lease=lease, lease_seconds=database.settings.lease_seconds
+    )
+    if not rows:
+        raise not_registered(database, client)
+    outcome, expires = rows[0]["outcome"], rows[0]["expires"]
+    if outcome != "renewed":
+        refusals: dict[str, type[DmcheckError]] = {"unknown_bucket": UnknownBucket, "not_owner": NotOwner}
+        raise refusals.get(outcome, LeaseLost)(bucket=bucket)
+    return str(expires)
+
+
+def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
+    return [
+        Lease(
+            bucket=row["bucket"],
+            lease=row["lease"],
+            priority=row["priority"],
+            expires=row["expires"],
+            users=[User(name, id) for name, id in zip(row["names"], row["ids"], strict=True)],
+        )
+        for row in rows
+        if row["bucket"] is not None
+    ]

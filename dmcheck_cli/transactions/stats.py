@@ -1,0 +1,91 @@
+"""What operators see: the clients with their counters, and the state of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import NotRegistered
+from dmcheck_cli.limits import DEFAULT_CAPACITY
+from dmcheck_cli.transactions import schema
+
+FEW = 3
+"""Below this many dead leases or faults a client is given the benefit of the doubt: a laptop was closed once."""
+
+
+@dataclass(frozen=True)
+class ClientStats:
+    """A client, its counters (contract, section 3), and flags (see `flags`)."""
+
+    id: int
+    screen_name: str
+    state: str
+    capacity: int
+    held: int
+    buckets_assigned: int
+    buckets_processed: int
+    buckets_fault: int
+    buckets_dead: int
+    users_checked: int
+    last_access_time: str | None
+    first_registered: str | None
+    last_registered: str | None
+    flags: list[str]
+
+
+@dataclass(frozen=True)
+class SystemStats:
+    """The state of the whole. Waiting: without an answer and not under lease, in a bucket or in none."""
+
+    users_total: int
+    users_waiting: int
+    users_leased: int
+    users_checked: int
+    buckets_ready: int
+    buckets_leased: int
+    buckets_dead: int
+    oldest_wait_seconds: int | None
+
+
+def stats(database: Database, client: int | None = None) -> tuple[list[ClientStats], SystemStats]:
+    """All clients, or the one of that id, and the system.
+
+    Raises NotRegistered when there is no client of that id; an inactive one is shown.
+    """
+    schema.ensure(database)
+    [row] = database.run("show_stats", client=client, default_capacity=DEFAULT_CAPACITY)
+    if client is not None and not row["clients"]:
+        raise NotRegistered(client=client)
+    clients = [_client(found) for found in row["clients"]]
+    system = SystemStats(
+        users_total=row["users"],
+        users_waiting=max(row["users"] - row["answers"] - row["leased_users"], 0),
+        users_leased=row["leased_users"],
+        users_checked=row["answers"],
+        buckets_ready=row["buckets"] - row["held"],
+        buckets_leased=row["held"] - row["dead"],
+        buckets_dead=row["dead"],
+        oldest_wait_seconds=row["oldest_wait_seconds"],
+    )
+    return clients, system
+
+
+def flags(counters: dict[str, Any]) -> list[str]:
+    """What an operator should look at (design, 10.1), given a client's counters.
+
+    `unresponsive`: holds a dead lease. `dying`: at least FEW leases, and more than a quarter of all, died.
+    `faulty`: at least FEW faults, and more than one for ten processed buckets.
+    """
+    dead, fault = counters["buckets_dead"], counters["buckets_fault"]
+    signs = {
+        "unresponsive": counters["dead"] > 0,
+        "dying": dead >= FEW and dead * 4 > counters["buckets_assigned"],
+        "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
+    }
+    return [flag for flag, raised in signs.items() if raised]
+
+
+def _client(found: dict[str, Any]) -> ClientStats:
+    counters = {name: value for name, value in found.items() if name != "dead"}
+    return ClientStats(**counters, flags=flags(found))

@@ -1,0 +1,96 @@
+"""Loading, deleting, listing and prioritizing users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import Temporary, UnknownUser
+from dmcheck_cli.limits import FRONT, SCAN_SLICE
+from dmcheck_cli.transactions import schema
+from dmcheck_cli.transactions.leases import User
+
+
+MOST_TRIES = 10
+"""How often `prioritize` looks again for users who changed buckets between its look and its lock: each try waits
+for whoever moved them, so a second try is rare and a third was never seen."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """A stretch of the users in the order of names: how many were looked at, the last one's name (None past the end
+    of the list), and those of them that wait in no bucket."""
+
+    seen: int
+    last: str | None
+    waiting: list[User]
+
+
+@dataclass(frozen=True)
+class Prioritized:
+    """What `prioritize` did: users now in buckets of the priority, users marked under lease, and names left alone."""
+
+    prioritized: int
+    under_lease: int
+    already_checked: list[str]
+    unknown: list[str]
+
+
+def add(database: Database, users: list[User]) -> tuple[int, int]:
+    """Add one batch of users, each name once; returns how many were new and how many were there already."""
+    rows = sorted(({"screen_name": user.screen_name, "id": user.id} for user in users), key=lambda row: str(row["screen_name"]))
+    [row] = database.run("add_users", users=rows)
+    return row["added"], row["existing"]
+
+
+def delete(database: Database, names: list[str]) -> tuple[int, list[str]]:
+    """Delete users with their answers; returns how many were deleted and the names that are not known."""
+    schema.ensure(database)
+    [row] = database.run("delete_users", names=sorted(names))
+    return row["deleted"], row["unknown"]
+
+
+def scan(database: Database, after: str, slice: int = SCAN_SLICE) -> Scanned:
+    """Look at up to `slice` users whose names come after `after`."""
+    [row] = database.run("scan_users", after=after, slice=slice)
+    users = [User(name, id) for name, id in zip(row["names"], row["ids"], strict=True)]
+    return Scanned(row["seen"], row["last"], users)
+
+
+def pending(database: Database) -> Iterator[User]:
+    """All users that wait in no bucket, in the order of names, slice by slice."""
+    schema.ensure(database)
+    after: str | None = ""
+    while after is not None:
+        found = scan(database, after)
+        yield from found.waiting
+        after = found.last
+
+
+def prioritize(database: Database, names: list[str], priority: int, recheck: bool) -> Prioritized:
+    """Move waiting users into buckets of `priority` at once; `names` holds each name once.
+
+    With `recheck`, checked users wait again and their answers become history (`DM_PAST`).
+
+    Raises UnknownUser when none of them is known.
+    """
+    schema.ensure(database)
+    for _ in range(MOST_TRIES):
+        [row] = database.run(
+            "prioritize_users",
+            names=names,
+            priority=priority,
+            recheck=recheck,
+            size=database.settings.bucket_size,
+            front=FRONT,
+        )
+        if len(row["unknown"]) == len(names):
+            raise UnknownUser(names=_some(row["unknown"]))
+        if not row["missed"]:
+            return Prioritized(row["prioritized"], row["under_lease"], row["already_checked"], row["unknown"])
+    raise Temporary(what="Users kept changing buckets; repeat the same command")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

@@ -1,0 +1,82 @@
+"""Puts waiting users into buckets, until as many buckets wait as the active clients can use."""
+
+from __future__ import annotations
+
+import random
+from math import ceil
+from typing import NoReturn
+
+from dmcheck_cli import entry
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json
+from dmcheck_cli.limits import BATCH_USERS, SCAN_SLICE
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import buckets, schema, users
+from dmcheck_cli.transactions.buckets import Made
+from jobs.options import DryRun, app, summary
+
+program = app()
+
+
+@program.command(epilog="Example: dmcheck-make-buckets --dry-run")
+def make_buckets(dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Put waiting users into buckets, until as many buckets wait as the active clients can use."""
+    with Database(Settings.load(), "make_buckets") as database:
+        schema.ensure(database)
+        made = run(database, dry_run)
+    summary("make_buckets", {"buckets": made.buckets, "users": made.users}, dry_run, as_json)
+
+
+def run(database: Database, dry_run: bool = False) -> Made:
+    """One run of the job: look for waiting users, mix them, place them batch by batch."""
+    settings = database.settings
+    plan = buckets.plan(database)
+    most = min(plan.room * settings.bucket_size, settings.max_users_per_run)
+    names, cursor = find_waiting(database, plan.cursor, most)
+    # Neighbours in the alphabet must not end up in one bucket: a client could tell whom it will get.
+    random.SystemRandom().shuffle(names)
+    parts = ceil(len(names) / settings.bucket_size)
+    if dry_run:
+        return Made(parts, len(names))
+    done = users_done = 0
+    per_batch = max(BATCH_USERS // settings.bucket_size, 1)
+    for first in range(0, parts, per_batch):
+        last = min(first + per_batch, parts)
+        batch = names[first * len(names) // parts : last * len(names) // parts]
+        made = buckets.place(database, batch)
+        done, users_done = done + made.buckets, users_done + made.users
+    buckets.finish(database, "make_buckets", cursor)
+    return Made(done, users_done)
+
+
+def find_waiting(database: Database, cursor: str, most: int) -> tuple[list[str], str]:
+    """Up to `most` names of users that wait in no bucket, and where to look on next time.
+
+    Goes through the users in the order of names from `cursor` on, around the end, and looks at no more than
+    DMCHECK_SCAN_USERS_PER_RUN of them nor at any twice: every user's turn comes, at a bounded cost a run.
+    """
+    names: list[str] = []
+    budget, start, wrapped = database.settings.scan_users_per_run, cursor, False
+    while budget > 0 and len(names) < most:
+        found = users.scan(database, cursor, min(SCAN_SLICE, budget))
+        budget -= found.seen
+        waiting = [user.screen_name for user in found.waiting if not (wrapped and user.screen_name > start)]
+        names += waiting[: most - len(names)]
+        if len(names) == most:
+            cursor = names[-1] if names else cursor
+        elif found.last is not None and not (wrapped and found.last > start):
+            cursor = found.last
+        elif wrapped or not start:
+            return names, start
+        else:
+            cursor, wrapped = "", True
+    return names, cursor
+
+
+def main() -> NoReturn:
+    """The console script."""
+    entry.run(program)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""What the jobs' command lines and summaries share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from dmcheck_cli import show
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+
+
+def app() -> typer.Typer:
+    """An empty program for one job."""
+    return typer.Typer(
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def all_batches(step: Callable[[], int]) -> int:
+    """Call `step`, which handles one batch in one transaction, until it finds nothing; returns how much it handled."""
+    total = 0
+    while handled := step():
+        total += handled
+    return total
+
+
+def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool) -> None:
+    """Print a job's one line, or one JSON document."""
+    if as_json:
+        show.document(counts)
+    else:
+        what = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
+        show.line(f"{job}{' (dry run)' if dry_run else ''}: {what}")

@@ -1,0 +1,39 @@
+"""Moves buckets that have waited too long to the front, so that none waits for ever while any client fetches."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from dmcheck_cli import entry
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import buckets, schema
+from jobs.options import DryRun, all_batches, app, summary
+
+program = app()
+
+
+@program.command(epilog="Example: dmcheck-raise-starved")
+def raise_starved(dry_run: DryRun = False, as_json: Json = False) -> None:
+    """Move buckets that have waited too long to the front."""
+    with Database(Settings.load(), "raise_starved") as database:
+        schema.ensure(database)
+        raised = buckets.starved(database) if dry_run else run(database)
+    summary("raise_starved", {"raised": raised}, dry_run, as_json)
+
+
+def run(database: Database) -> int:
+    """One run of the job; returns how many buckets were raised."""
+    raised = all_batches(lambda: buckets.raise_starved(database))
+    buckets.finish(database, "raise_starved")
+    return raised
+
+
+def main() -> NoReturn:
+    """The console script."""
+    entry.run(program)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""What all tests share: one real Neo4j for the whole run, an empty graph for each test, and commands as subprocesses.
+
+By default the Neo4j is the embedded one, in a folder of its own that goes with the run. `NEO4J_TEST_URI` names another
+(with `NEO4J_TEST_PASSWORD`, and `NEO4J_TEST_USERNAME` unless it is `neo4j`). The tests EMPTY that database, so
+`NEO4J_TEST_EMPTIES_IT=yes` must confirm it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import schema
+
+OURS = ("NEO4J_", "DMCHECK_")
+MODULES = {
+    "dmcheck": "dmcheck_cli.cli",
+    "make_buckets": "jobs.make_buckets",
+    "reclaim_leases": "jobs.reclaim_leases",
+    "raise_starved": "jobs.raise_starved",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """The one JSON document on stdout."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        """The error on stderr, of a command that ran with --json."""
+        return json.loads(self.err.splitlines()[-1])["error"]
+
+
+@pytest.fixture(scope="session")
+def neo4j_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment variables that lead to the test database."""
+    if "NEO4J_TEST_URI" in os.environ:
+        if os.environ.get("NEO4J_TEST_EMPTIES_IT") != "yes":
+            pytest.exit("The tests empty the database at NEO4J_TEST_URI: set NEO4J_TEST_EMPTIES_IT=yes to confirm", 4)
+        names = {"URI": "NEO4J_URI", "USERNAME": "NEO4J_USERNAME", "PASSWORD": "NEO4J_PASSWORD"}
+        given = {ours: os.environ.get(f"NEO4J_TEST_{name}") for name, ours in names.items()}
+        yield {name: value for name, value in given.items() if value is not None}
+        return
+    from dmcheck_cli.embedded import server
+
+    home = tmp_path_factory.mktemp("home")
+    settings = Settings(home=str(home))
+    running = server.ensure_running(settings)
+    yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
+    server.stop(settings)
+
+
+@pytest.fixture(scope="session")
+def connection(neo4j_environment: dict[str, str]) -> Iterator[Database]:
+    """One connection for the whole run, to a database with our schema."""
+    settings = Settings(
+        neo4j_uri=neo4j_environment["NEO4J_URI"],
+        neo4j_username=neo4j_environment.get("NEO4J_USERNAME", "neo4j"),
+        neo4j_password=neo4j_environment["NEO4J_PASSWORD"],
+    )
+    with Database(settings, "tests") as database:
+        empty(database)
+        schema.apply(database)
+        yield database
+
+
+@pytest.fixture
+def database(connection: Database) -> Database:
+    """The same connection, to an empty graph."""
+    empty(connection)
+    return connection
+
+
+@pytest.fixture
+def query(database: Database) -> Callable[..., list[dict[str, Any]]]:
+    """Runs any Cypher text and returns its rows: to arrange what no command can, to move stored times, to look."""
+    return lambda text, **parameters: database.run_text(text, **parameters)
+
+
+@pytest.fixture
+def environment(neo4j_environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """A bare environment for subprocesses, with the way to the test database."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**inherited, **neo4j_environment, "HOME": str(tmp_path), "COLUMNS": "120"}
+
+
+@pytest.fixture
+def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Callable[..., Result]:
+    """Runs `dmcheck` (or a job, by `program`) as a real process, with arguments, stdin and further variables."""
+
+    def command(*arguments: object, program: str = "dmcheck", stdin: str | bytes = b"", **variables: str) -> Result:
+        done = subprocess.run(
+            [*launcher(program), *map(str, arguments)],
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            env={**environment, **variables},
+            cwd=tmp_path,
+            timeout=120,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    return command
+
+
+def launcher(program: str) -> list[str]:
+    """The start of a command line that runs one of our programs with this Python."""
+    return [sys.executable, "-c", f"from {MODULES[program]} import main; main()"]
+
+
+def empty(database: Database) -> None:
+    """Delete every node, in batches that fit into a small heap."""
+    database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+
+
+def snapshot(database: Database, *, but: tuple[str, ...] = ()) -> str:
+    """The whole graph as one text that does not depend on the order of anything: to show that nothing has changed.
+
+    Properties named in `but` are left out.
+    """
+    nodes = database.run_text("MATCH (n) RETURN labels(n) AS labels, properties(n) AS p, elementId(n) AS id")
+    links = database.run_text(
+        "MATCH (a)-[r]->(b) RETURN elementId(a) AS a, type(r) AS t, properties(r) AS p, elementId(b) AS b"
+    )
+    kept = [{**n, "p": {key: str(value) for key, value in sorted(n["p"].items()) if key not in but}} for n in nodes]
+    return "\n".join(sorted(map(str, kept)) + sorted(map(str, links)))
