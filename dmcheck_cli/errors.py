@@ -124,3 +124,22 @@ class Temporary(DmcheckError):
 
     code = "temporary"
     exit_status = TEMPORARY
+
+
+class OutputLost(Temporary):
+    """The result could not be written ({what}), but the command has taken effect. Leases can be had again with
+    `dmcheck fetch --resume`."""
+
+    code = "output_lost"
+
+
+class DatabaseRefused(DmcheckError):
+    """The database refused the statement: {what}"""
+
+    code = "database_refused"
+
+
+class SystemRefused(DmcheckError):
+    """The operating system refused: {what}"""
+
+    code = "system_refused"

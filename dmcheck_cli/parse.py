@@ -77,7 +77,7 @@ def read_document(file: IO[bytes]) -> list[Answered]:
 
 
 def user_lines(lines: Iterable[bytes]) -> Iterator[User]:
-    """Users from lines: JSON objects with `screen_name` and, if known, `id`; or plain names. Blank lines are skipped."""
+    """Users from lines: objects with `screen_name` and, if known, `id`; or plain names. Blank lines are skipped."""
     for number, line in enumerate(lines, 1):
         text = _line(line, number).strip()
         if not text:
@@ -110,7 +110,9 @@ def _answered(bucket: Any, where: str) -> Answered:
         name = screen_name(_member(user, "screen_name", str, f"{where}.users[{i}]"))
         answer = user.get("candm")
         if answer is not None and answer not in ANSWERS:
-            raise Malformed(what=f"{where}.users[{i}].candm is one of {', '.join(ANSWERS)} or null, not {_shown(answer)}")
+            raise Malformed(
+                what=f"{where}.users[{i}].candm is one of {', '.join(ANSWERS)} or null, not {_shown(answer)}"
+            )
         if name in answers:
             raise Malformed(what=f"User {name} is in bucket {uuid} twice")
         answers[name] = answer
@@ -131,8 +133,8 @@ def _member(holder: Any, name: str, kind: type, where: str) -> Any:
         raise Malformed(what=f"{where} has no {name!r}")
     value = holder[name]
     if not isinstance(value, kind):
-        kinds = {list: "a list", str: "a text"}
-        raise Malformed(what=f"{where}.{name} must be {kinds[kind]}, not {_shown(value)}")
+        wanted = "a list" if kind is list else "a text"
+        raise Malformed(what=f"{where}.{name} must be {wanted}, not {_shown(value)}")
     return value
 
 

@@ -34,15 +34,17 @@ class Settings:
     jars_url: str | None = _setting(
         "DMCHECK_JARS_URL", None, "A Maven repository to fetch the embedded database's jars from, such as a mirror."
     )
-    jars_folder: str | None = _setting("DMCHECK_JARS_FOLDER", None, "A folder that holds those jars: nothing is fetched.")
+    jars_folder: str | None = _setting("DMCHECK_JARS_FOLDER", None, "A folder that holds those jars.")
     client_id: str | None = _setting("DMCHECK_CLIENT_ID", None, "The client that `fetch` and `submit` act for.")
     timeout_seconds: int = _setting("DMCHECK_TIMEOUT_SECONDS", 30, "A command ends within this of database trouble.", 1)
     lease_seconds: int = _setting("DMCHECK_LEASE_SECONDS", 7200, "How long a lease lasts from fetch or renew.")
     grace_seconds: int = _setting("DMCHECK_GRACE_SECONDS", 900, "How long a dead lease is kept before it is released.")
-    starved_seconds: int = _setting("DMCHECK_STARVED_SECONDS", 86_400, "A bucket that waited longer moves to the front.")
+    starved_seconds: int = _setting("DMCHECK_STARVED_SECONDS", 86_400, "A bucket that waited longer moves up.")
     bucket_size: int = _setting("DMCHECK_BUCKET_SIZE", 180, "The most users in a bucket.", 1, 10_000)
-    max_users_per_run: int = _setting("DMCHECK_MAX_USERS_PER_RUN", 18_000, "The most users that one make_buckets puts into buckets.")
-    scan_users_per_run: int = _setting("DMCHECK_SCAN_USERS_PER_RUN", 200_000, "How many users one make_buckets looks at, seeking bare ones.", 1)
+    max_users_per_run: int = _setting("DMCHECK_MAX_USERS_PER_RUN", 18_000, "How many users one make_buckets places.")
+    scan_users_per_run: int = _setting(
+        "DMCHECK_SCAN_USERS_PER_RUN", 200_000, "How many users one make_buckets looks at.", 1
+    )
     keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
 
     @classmethod

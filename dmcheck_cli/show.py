@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dmcheck_cli.errors import DmcheckError
+from dmcheck_cli.errors import DmcheckError, OutputLost
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 class Format(StrEnum):
@@ -24,15 +27,15 @@ class Format(StrEnum):
 
 def document(value: dict[str, Any]) -> None:
     """Print one JSON document on a line of its own."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    line(json.dumps(value, ensure_ascii=False))
 
 
 def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
     """Print `{name: [items]}` item by item, for lists that may be too long to hold."""
-    sys.stdout.write(f'{{"{name}": [')
+    _write(f'{{"{name}": [')
     for i, item in enumerate(items):
-        sys.stdout.write((", " if i else "") + json.dumps(item, ensure_ascii=False))
-    sys.stdout.write("]}\n")
+        _write((", " if i else "") + json.dumps(item, ensure_ascii=False))
+    line("]}")
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], format: Format) -> None:
@@ -45,12 +48,19 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], for
 
     styles = {Format.github: "github", Format.tsv: "tsv"}
     style = styles.get(format, "plain")
-    sys.stdout.write(tabulate(cells, headers=columns, tablefmt=style, disable_numparse=True, colalign=_aligned(cells)) + "\n")
+    line(tabulate(cells, headers=columns, tablefmt=style, disable_numparse=True, colalign=_aligned(cells)))
 
 
 def line(text: str) -> None:
-    """Print a result that is one line."""
-    sys.stdout.write(text + "\n")
+    """Print a result, or the last line of one.
+
+    Raises OutputLost when nobody takes it (a closed pipe, a full disk).
+    """
+    _write(text + "\n")
+    try:
+        sys.stdout.flush()
+    except OSError as problem:
+        raise OutputLost(what=problem.strerror) from problem
 
 
 def message(text: str) -> None:
@@ -67,17 +77,17 @@ def error(problem: DmcheckError, as_json: bool) -> None:
         sys.stderr.write(f"dmcheck: {problem.message}\n")
 
 
-def duration(seconds: int | None) -> str:
-    """Seconds as a person says them, in the two largest units: `1 d 3 h`."""
+def duration(seconds: int | None, units: int = 2) -> str:
+    """Seconds as a person says them, in the largest unit and those after it: `1 d 3 h`; `-` for None."""
     if seconds is None:
         return "-"
     from dateutil.relativedelta import relativedelta
 
     parts = relativedelta(seconds=seconds).normalized()
-    units = [(parts.days, "d"), (parts.hours, "h"), (parts.minutes, "min"), (parts.seconds, "s")]
-    while len(units) > 1 and not units[0][0]:
-        units.pop(0)
-    return " ".join(f"{int(amount)} {unit}" for amount, unit in units[:2] if amount or len(units) == 1)
+    amounts = [(parts.days, "d"), (parts.hours, "h"), (parts.minutes, "min"), (parts.seconds, "s")]
+    largest = next((i for i, (amount, _) in enumerate(amounts) if amount), len(amounts) - 1)
+    shown = [f"{int(amount)} {unit}" for amount, unit in amounts[largest : largest + units] if amount]
+    return " ".join(shown) or "0 s"
 
 
 def moment(iso: str | None) -> str:
@@ -90,25 +100,61 @@ def moment(iso: str | None) -> str:
     return isoparse(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+    except OSError as problem:
+        raise OutputLost(what=problem.strerror) from problem
+
+
 def _rich_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich import box
     from rich.console import Console
+
+    console = Console(file=sys.stdout, markup=False, highlight=False)
+    shown = _grid(title, columns, cells)
+    if console.measure(shown, options=console.options.update(max_width=10_000)).maximum > console.width:
+        shown = _records(title, columns, cells)
+    with console.capture() as text:
+        console.print(shown)
+    line(text.get().rstrip("\n"))
+
+
+def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    from rich import box
     from rich.table import Table
 
-    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    grid.pad_edge = grid.show_edge = False
     for column, side in zip(columns, _aligned(cells) or ["left"] * len(columns), strict=True):
-        grid.add_column(column, justify="right" if side == "right" else "left", overflow="fold")
+        grid.add_column(column, justify="right" if side == "right" else "left", no_wrap=True)
     for row in cells:
         grid.add_row(*row)
-    Console(file=sys.stdout, markup=False, highlight=False).print(grid)
+    return grid
+
+
+def _records(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    """A line for each value, where a row would not fit into the terminal's width."""
+    from rich import box
+    from rich.table import Table
+
+    records = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_header=False)
+    records.pad_edge = records.show_edge = False
+    records.add_column(style="dim", no_wrap=True)
+    records.add_column(overflow="fold")
+    for row in cells:
+        for column, value in zip(columns, row, strict=True):
+            records.add_row(column, value)
+        records.add_section()
+    return records
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
-    return ["right" if all(_is_number(cell) for cell in column) else "left" for column in zip(*cells, strict=True)]
+    return [_side(column) for column in zip(*cells, strict=True)]
 
 
-def _is_number(cell: str) -> bool:
-    return cell == "-" or cell.lstrip("-").replace(",", "").isdigit()
+def _side(column: Sequence[str]) -> str:
+    values = [cell for cell in column if cell != "-"]
+    return "right" if values and all(value.lstrip("-").isdigit() for value in values) else "left"
 
 
 def _cell(value: Any) -> str:

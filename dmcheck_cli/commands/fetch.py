@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from dataclasses import asdict
 from typing import Annotated
 
@@ -48,7 +48,7 @@ def fetch(
                 found = leases.resume(database, who)
             else:
                 # A key of its own makes every fetch repeatable, so that a lost answer never leases twice.
-                key = request_id or secrets.token_hex(16)
+                key = request_id or os.urandom(16).hex()
                 found = leases.fetch(database, who, count or MOST_BUCKETS_PER_FETCH, key)
         except NothingToFetch as problem:
             found, nothing = [], problem

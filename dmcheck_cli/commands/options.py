@@ -12,14 +12,14 @@ from dmcheck_cli.settings import Settings
 
 ClientId = Annotated[
     int | None,
-    typer.Option("--client", parser=parse.identifier, metavar="ID", help="The client to act for; else DMCHECK_CLIENT_ID."),
+    typer.Option("--client", parser=parse.identifier, metavar="ID", help="The client; else DMCHECK_CLIENT_ID."),
 ]
 Id = Annotated[int, typer.Option("--id", parser=parse.identifier, metavar="ID", help="The client's Twitter id.")]
 ScreenName = Annotated[
     str, typer.Option("--screen-name", parser=parse.screen_name, metavar="NAME", help="The client's Twitter name.")
 ]
 Bucket = Annotated[str, typer.Option("--bucket", parser=parse.bucket_id, metavar="UUID", help="The bucket.")]
-LeaseId = Annotated[str, typer.Option("--lease", parser=parse.lease_id, metavar="ID", help="Its lease, as fetch gave it.")]
+LeaseId = Annotated[str, typer.Option("--lease", parser=parse.lease_id, metavar="ID", help="Its lease.")]
 
 
 def client_of(given: int | None, settings: Settings) -> int:

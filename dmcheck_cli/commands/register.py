@@ -61,6 +61,4 @@ def unregister(id: Id, screen_name: ScreenName, as_json: Json = False, format: S
 
 def _table(client: clients.Client, format: Format) -> None:
     registered = (show.moment(client.first_registered), show.moment(client.last_registered))
-    show.table(
-        "Client", COLUMNS, [(client.id, client.screen_name, client.state, client.capacity, *registered)], format
-    )
+    show.table("Client", COLUMNS, [(client.id, client.screen_name, client.state, client.capacity, *registered)], format)

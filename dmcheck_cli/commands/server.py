@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import typer
 
 from dmcheck_cli import show
@@ -52,7 +50,7 @@ def _embedded() -> Settings:
 def _show(settings: Settings, as_json: bool, format: Format) -> None:
     from dmcheck_cli.embedded import server
 
-    state: dict[str, Any] = server.status(settings)
+    state = dict(server.status(settings))
     if as_json or format is Format.json:
         show.document(state)
     else:

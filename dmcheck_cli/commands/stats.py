@@ -13,7 +13,8 @@ from dmcheck_cli.show import Format
 from dmcheck_cli.transactions.stats import ClientStats, SystemStats
 from dmcheck_cli.transactions.stats import stats as read
 
-COLUMNS = ("id", "name", "state", "held", "cap", "assigned", "done", "fault", "dead", "last access (UTC)", "flags")
+CLIENTS = ("id", "name", "held", "given", "done", "fault", "dead", "seen", "flags")
+SYSTEM = ("users", "waiting", "leased", "checked", "buckets", "ready", "leased", "dead", "oldest wait")
 
 
 def stats(client: ClientId = None, as_json: Json = False, format: Shape = Format.auto) -> None:
@@ -23,26 +24,35 @@ def stats(client: ClientId = None, as_json: Json = False, format: Shape = Format
     if as_json or format is Format.json:
         show.document({"clients": [asdict(one) for one in clients], "system": asdict(system)})
         return
-    show.table("Clients", COLUMNS, [_client(one) for one in clients], format)
-    show.message("") if format is Format.auto else None
-    show.table("System", ("what", "now"), _system(system), format)
+    show.table("Clients", CLIENTS, [_client(one) for one in clients], format)
+    show.line("")
+    show.table("System", SYSTEM, [_system(system)], format)
 
 
 def _client(one: ClientStats) -> tuple[object, ...]:
-    counters = (one.buckets_assigned, one.buckets_processed, one.buckets_fault, one.buckets_dead)
+    inactive = [] if one.state == "ACTIVE" else ["inactive"]
     return (
         one.id,
         one.screen_name,
-        one.state.lower(),
-        one.held,
-        one.capacity,
-        *counters,
-        show.moment(one.last_access_time),
-        one.flags,
+        f"{one.held}/{one.capacity}",
+        one.buckets_assigned,
+        one.buckets_processed,
+        one.buckets_fault,
+        one.buckets_dead,
+        show.duration(one.last_access_seconds, units=1),
+        inactive + one.flags,
     )
 
 
-def _system(system: SystemStats) -> list[tuple[str, str]]:
-    shown = {name.replace("_", " "): f"{value:,}" for name, value in asdict(system).items() if value is not None}
-    shown.pop("oldest wait seconds", None)
-    return [*shown.items(), ("oldest wait", show.duration(system.oldest_wait_seconds))]
+def _system(system: SystemStats) -> tuple[object, ...]:
+    return (
+        system.users_total,
+        system.users_waiting,
+        system.users_leased,
+        system.users_checked,
+        system.buckets_ready + system.buckets_leased + system.buckets_dead,
+        system.buckets_ready,
+        system.buckets_leased,
+        system.buckets_dead,
+        show.duration(system.oldest_wait_seconds),
+    )

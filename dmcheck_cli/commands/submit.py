@@ -22,7 +22,9 @@ REFUSALS: dict[str, type[DmcheckError]] = {
 
 
 def submit(
-    file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The document; - or none: standard input.")] = None,
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="The document; - or none: standard input.")
+    ] = None,
     client: ClientId = None,
     as_json: Json = False,
     format: Shape = Format.auto,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import IO, Annotated
@@ -56,7 +54,8 @@ def delete(
 ) -> None:
     """Delete users and their answers."""
     wanted = list(dict.fromkeys(parse.screen_name(name) for name in names))
-    deleted, unknown = 0, []
+    deleted = 0
+    unknown: list[str] = []
     with Database(Settings.load(), "users delete") as database:
         for start in range(0, len(wanted), BATCH):
             gone, missing = users.delete(database, wanted[start : start + BATCH])
@@ -88,7 +87,10 @@ def _rewindable(source: IO[bytes]) -> IO[bytes]:
     """The list is read twice, first to check all of it; a pipe is put aside in a temporary file for that."""
     if source.seekable():
         return source
-    copy = tempfile.TemporaryFile()
+    import shutil
+    import tempfile
+
+    copy: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     shutil.copyfileobj(source, copy)
     copy.seek(0)
     return copy

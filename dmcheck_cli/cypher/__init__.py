@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
+_FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r"^ *// include: (\w+)\n", re.MULTILINE)
 
 
@@ -36,10 +37,9 @@ def text(name: str) -> str:
 
 def source(name: str) -> str:
     """The file of the statement or fragment `name`, as it was written."""
-    return files(__name__).joinpath(f"{name}.cypher").read_text("utf-8")
+    return (_FOLDER / f"{name}.cypher").read_text("utf-8")
 
 
 def names() -> list[str]:
     """The names of all statements, in alphabetical order, without the fragments."""
-    found = (entry.name for entry in files(__name__).iterdir())
-    return sorted(name.removesuffix(".cypher") for name in found if name.endswith(".cypher") and name[0] != "_")
+    return sorted(path.stem for path in _FOLDER.glob("*.cypher") if not path.stem.startswith("_"))

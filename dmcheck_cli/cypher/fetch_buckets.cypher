@@ -24,14 +24,15 @@ CALL (start, want) {
     WITH start, head.priority AS top ORDER BY head.priority LIMIT 1
     CALL (start, top) {
         MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start
-        RETURN b ORDER BY b.priority, b.ready LIMIT $count
+        RETURN b, 1 AS turn ORDER BY b.priority, b.ready LIMIT $count
         UNION ALL
         MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready < start
-        RETURN b ORDER BY b.priority, b.ready LIMIT $count
+        RETURN b, 2 AS turn ORDER BY b.priority, b.ready LIMIT $count
         UNION ALL
         MATCH (b:DMCheckBucket) WHERE b.priority > top AND b.ready IS NOT NULL
-        RETURN b ORDER BY b.priority, b.ready LIMIT $count
+        RETURN b, 3 AS turn ORDER BY b.priority, b.ready LIMIT $count
     }
+    WITH b ORDER BY turn, b.priority, b.ready
     WITH collect(b) AS line
     RETURN line[..want] AS picks
 }

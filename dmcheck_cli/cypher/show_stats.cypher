@@ -25,6 +25,7 @@ CALL () {
         buckets_fault: coalesce(s.buckets_fault, 0), buckets_dead: coalesce(s.buckets_dead, 0),
         users_checked: COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() },
         last_access_time: toString(s.last_access_time),
+        last_access_seconds: duration.inSeconds(s.last_access_time, datetime()).seconds,
         first_registered: toString(c.create_datetime), last_registered: toString(c.edit_datetime)
     }) AS clients
 }

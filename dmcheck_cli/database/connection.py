@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.retry import delays
-from dmcheck_cli.errors import DmcheckError, NotConfigured, Temporary
+from dmcheck_cli.errors import DatabaseRefused, NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,9 +82,12 @@ class Database:
         unknown = False
         for delay in delays():
             try:
-                driver = self._open(deadline)
+                started = time.monotonic()
+                driver = self._open(deadline - started)
+                if self.embedded:
+                    deadline += time.monotonic() - started  # starting a database takes its own time
                 left = max(deadline - time.monotonic(), 0.001)
-                return _within(left, lambda left=left, driver=driver: self._once(driver, text, parameters, left))
+                return _within(left, partial(self._once, driver, text, parameters, left))
             except TimeoutError as error:
                 self._driver = None  # a hung connection must not be waited for again, not even to say goodbye
                 raise _gave_up(limit, unknown=True) from error
@@ -96,19 +100,19 @@ class Database:
                 time.sleep(delay)
         raise AssertionError("delays() never ends")
 
-    def _open(self, deadline: float) -> neo4j.Driver:
+    def _open(self, seconds: float) -> neo4j.Driver:
         if self._driver is None:
             from neo4j import GraphDatabase
             from neo4j.exceptions import ConfigurationError
 
             uri, username, password = self._address()
-            left = max(deadline - time.monotonic(), 0.001) if not self.embedded else self.settings.timeout_seconds
+            seconds = max(seconds, 0.001)
             try:
                 self._driver = GraphDatabase.driver(
                     uri,
                     auth=(username, password),
-                    connection_timeout=left,
-                    connection_acquisition_timeout=left,
+                    connection_timeout=seconds,
+                    connection_acquisition_timeout=seconds,
                     max_transaction_retry_time=0,
                     notifications_min_severity="OFF",
                     telemetry_disabled=True,
@@ -133,8 +137,8 @@ class Database:
         from neo4j import Query
         from neo4j.exceptions import DriverError, Neo4jError
 
-        # LiteralString keeps values out of query texts; ours come from files, which no type checker can see.
-        query = Query(cast("LiteralString", text), metadata={"app": "dmcheck", "command": self.command}, timeout=seconds)
+        about = {"app": "dmcheck", "command": self.command}
+        query = Query(text, metadata=about, timeout=seconds)
         try:
             with driver.session(database=self.settings.neo4j_database, fetch_size=-1) as session:
                 return [record.data() for record in session.run(query, parameters)]
@@ -181,13 +185,9 @@ def _from_driver(error: Exception) -> Exception:
 def _gave_up(seconds: float, unknown: bool, cause: BaseException | None = None) -> Temporary:
     why = f" ({cause})" if cause is not None and str(cause) else ""
     outcome = "it may have taken effect or not" if unknown else "nothing was changed"
-    return Temporary(what=f"no success with the database within {seconds:g} seconds{why}; {outcome}: repeat the same command")
-
-
-class DatabaseRefused(DmcheckError):
-    """The database refused the statement: {what}"""
-
-    code = "database_refused"
+    return Temporary(
+        what=f"no success with the database within {seconds:g} seconds{why}; {outcome}: repeat the same command"
+    )
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
@@ -201,7 +201,7 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
     def target() -> None:
         try:
             outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed on to the caller's thread, whatever it is
+        except BaseException as error:  # whatever it is belongs to the caller's thread
             failure.append(error)
 
     thread = threading.Thread(target=target, daemon=True)

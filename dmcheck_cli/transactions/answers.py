@@ -14,7 +14,7 @@ ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
 @dataclass(frozen=True)
 class Answered:
-    """The answers for one bucket under one lease: screen name -> one of ANSWERS. Users without an answer are not in it."""
+    """The answers for one bucket under one lease: screen name -> one of ANSWERS, for those that have an answer."""
 
     bucket: str
     lease: str
@@ -47,9 +47,7 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
         "submit_answers",
         client=client,
         first_try=True,
-        buckets=[
-            {"bucket": a.bucket, "lease": a.lease, "digest": a.digest(), "answers": a.answers} for a in answered
-        ],
+        buckets=[{"bucket": a.bucket, "lease": a.lease, "digest": a.digest(), "answers": a.answers} for a in answered],
     )
     if not rows and (answered or not _active(database, client)):
         raise not_registered(database, client)

@@ -8,7 +8,7 @@ from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.database.retry import delays
-from dmcheck_cli.errors import DmcheckError, LeaseLost, NotOwner, NothingToFetch, OverQuota, Temporary, UnknownBucket
+from dmcheck_cli.errors import DmcheckError, LeaseLost, NothingToFetch, NotOwner, OverQuota, Temporary, UnknownBucket
 from dmcheck_cli.limits import DEFAULT_CAPACITY
 from dmcheck_cli.transactions.clients import not_registered
 

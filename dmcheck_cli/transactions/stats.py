@@ -29,6 +29,7 @@ class ClientStats:
     buckets_dead: int
     users_checked: int
     last_access_time: str | None
+    last_access_seconds: int | None
     first_registered: str | None
     last_registered: str | None
     flags: list[str]

@@ -11,7 +11,6 @@ from dmcheck_cli.limits import FRONT, SCAN_SLICE
 from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.leases import User
 
-
 MOST_TRIES = 10
 """How often `prioritize` looks again for users who changed buckets between its look and its lock: each try waits
 for whoever moved them, so a second try is rare and a third was never seen."""
@@ -39,7 +38,9 @@ class Prioritized:
 
 def add(database: Database, users: list[User]) -> tuple[int, int]:
     """Add one batch of users, each name once; returns how many were new and how many were there already."""
-    rows = sorted(({"screen_name": user.screen_name, "id": user.id} for user in users), key=lambda row: str(row["screen_name"]))
+    rows = sorted(
+        ({"screen_name": user.screen_name, "id": user.id} for user in users), key=lambda row: str(row["screen_name"])
+    )
     [row] = database.run("add_users", users=rows)
     return row["added"], row["existing"]
 
