@@ -43,7 +43,7 @@ class Settings:
     bucket_size: int = _setting("DMCHECK_BUCKET_SIZE", 180, "The most users in a bucket.", 1, 10_000)
     max_users_per_run: int = _setting("DMCHECK_MAX_USERS_PER_RUN", 18_000, "How many users one make_buckets places.")
     scan_users_per_run: int = _setting(
-        "DMCHECK_SCAN_USERS_PER_RUN", 200_000, "How many users one make_buckets looks at.", 1
+        "DMCHECK_SCAN_USERS_PER_RUN", 500_000, "How many users one make_buckets looks at.", 1
     )
     keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
 

@@ -1,0 +1,118 @@
+"""Fetching jars from a Maven repository, each checked and published in one step."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dmcheck_cli.embedded.files import private_opener
+from dmcheck_cli.errors import NotConfigured, Temporary
+
+if TYPE_CHECKING:
+    import requests
+
+FETCHERS = 8
+"""Connections at once, each kept for many jars: 1 to 2 s for all 213 on a fast line; one connection a jar took 24 s."""
+
+CONNECT_SECONDS, READ_SECONDS = 10, 30
+"""How long a repository may stay silent."""
+
+WAYS_OUT = "DMCHECK_JARS_URL names a mirror to fetch from, DMCHECK_JARS_FOLDER a folder that has the jars."
+
+
+@dataclass(frozen=True)
+class Part:
+    """One jar: its file name, its path in a Maven repository (`/` between), the SHA-256 that it must have."""
+
+    name: str
+    path: str
+    sha256: str
+
+
+def default_repository() -> str:
+    """Maven's central repository, as the library maven-artifact knows it."""
+    from maven_artifact import Downloader  # type: ignore[import-untyped]
+
+    return str(Downloader().resolver.base)
+
+
+def fetch(parts: Iterable[Part], repository: str, folder: Path, advance: Callable[[], None]) -> None:
+    """Fetch `parts` into `folder`, calling `advance` for each.
+
+    A jar appears there under its name only when it is whole and is the pinned one, so whatever interrupts this, the
+    next call goes on where it stopped. One process at a time may fetch into a folder.
+    Raises Temporary for trouble on the way, NotConfigured when the repository has no such jar, or another one.
+    """
+    for left_over in folder.glob("*.part"):
+        left_over.unlink()
+    waiting = deque(parts)
+
+    def work() -> None:
+        with _session() as session:
+            while True:
+                try:
+                    part = waiting.popleft()
+                except IndexError:
+                    return
+                _fetch_one(session, part, repository, folder)
+                advance()
+
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        workers = [pool.submit(work) for _ in range(min(FETCHERS, len(waiting)))]
+        try:
+            for worker in workers:
+                worker.result()
+        finally:
+            waiting.clear()  # after trouble, or Ctrl-C, the others stop at their next jar
+
+
+def _session() -> requests.Session:
+    import requests
+    from urllib3.util import Retry
+
+    session = requests.Session()
+    retry = Retry(total=3, backoff_factor=0.5, status_forcelist=(429, 502, 503, 504), raise_on_status=False)
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retry))
+    return session
+
+
+def _fetch_one(session: requests.Session, part: Part, repository: str, folder: Path) -> None:
+    import requests
+
+    temporary = folder / f"{part.name}.part"
+    digest = hashlib.sha256()
+    try:
+        url = f"{repository.rstrip('/')}/{part.path}"
+        with session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
+            response.raise_for_status()
+            with open(temporary, "wb", opener=private_opener) as file:
+                for chunk in response.iter_content(1 << 16):
+                    digest.update(chunk)
+                    file.write(chunk)
+    except requests.RequestException as error:
+        raise _not_fetched(part, error) from error
+    if digest.hexdigest() != part.sha256:
+        temporary.unlink()
+        raise NotConfigured(
+            what=f"{part.name} came with another content than the pinned one (its SHA-256 is {digest.hexdigest()}, "
+            f"not {part.sha256}), so the embedded database was not started. {WAYS_OUT}"
+        )
+    temporary.replace(folder / part.name)
+
+
+def _not_fetched(part: Part, error: requests.RequestException) -> NotConfigured | Temporary:
+    # Neither the address nor requests' own text is shown: a mirror's address may hold a password.
+    response = error.response
+    if response is None:
+        reason, lasting = type(error).__name__, isinstance(error, ValueError)  # ValueError: no address at all
+    else:
+        reason = f"HTTP {response.status_code}"
+        lasting = 400 <= response.status_code < 500 and response.status_code not in (408, 429)
+    kind = NotConfigured if lasting else Temporary
+    return kind(what=f"{part.name}, a part of the embedded database, could not be fetched ({reason}). {WAYS_OUT}")

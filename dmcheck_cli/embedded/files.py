@@ -1,0 +1,83 @@
+"""Files and folders that only their owner can read, whatever the umask, and a lock between processes."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dmcheck_cli.errors import NotConfigured, Temporary
+
+
+def make_private_folder(path: Path) -> None:
+    """Make a folder of mode 0700, and those above it that are missing; one that exists is left as it is.
+
+    Raises OSError.
+    """
+    if path.is_dir():
+        return
+    make_private_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    path.chmod(0o700)  # a umask may have taken bits away that we need
+
+
+def private_opener(path: str, flags: int) -> int:
+    """For open(..., opener=private_opener): the file has mode 0600 from its first moment on."""
+    descriptor = os.open(path, flags, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def write_private_file(path: Path, text: str) -> None:
+    """Replace a file of mode 0600 in one step: a reader sees the old text or the new, also after a power cut.
+
+    Only one process may write a path at a time (its temporary name is fixed, so that a crash leaves one at most).
+    Raises OSError.
+    """
+    temporary = path.with_name(path.name + ".part")
+    temporary.unlink(missing_ok=True)
+    with open(temporary, "w", encoding="utf-8", opener=private_opener) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make renames in a folder last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path, seconds: float) -> Iterator[None]:
+    """Hold the lock file `path` exclusively; the operating system frees it when this process ends, however it ends.
+
+    The descriptor is closed on exec (Python's default), so a server launched under the lock does not keep it.
+    Raises Temporary when another process holds it for longer than `seconds`, NotConfigured where there is no flock.
+    """
+    try:
+        import fcntl
+    except ImportError as error:
+        raise NotConfigured(what="The embedded database does not run on this system: set NEO4J_URI.") from error
+
+    descriptor = private_opener(str(path), os.O_RDWR | os.O_CREAT)
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Temporary(what=f"Another process has held {path} for {seconds:.0f} seconds.") from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""One start of the server: from a prepared home and checked jars to a process that answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from dmcheck_cli.embedded import process
+from dmcheck_cli.embedded.configuration import environment, neo4j_conf, server_command
+from dmcheck_cli.embedded.files import private_opener, write_private_file
+from dmcheck_cli.embedded.store import Store
+from dmcheck_cli.errors import NotConfigured, Temporary
+
+USUAL_PORT = 7687
+
+SECONDS_TO_READY = 180
+"""A start takes 4 to 5 s; recovery after a crash took up to 26 s, and a busy machine may be several times slower."""
+
+LOG_LINES_SHOWN = 12
+
+
+def launch(store: Store, version: str, jars: list[Path], last_port: int | None) -> tuple[int, int]:
+    """Start the server and wait until it answers: (pid, port).
+
+    The port is the home's last one, so that clients that stayed connected find it again, else the usual one, else
+    any that is free. Raises Temporary or NotConfigured, with the end of its log, for a server that ends instead.
+    """
+    while True:
+        port = process.free_port(*(one for one in (last_port, USUAL_PORT) if one is not None))
+        write_private_file(store.neo4j / "conf" / "neo4j.conf", neo4j_conf(port))
+        server = _spawn(store, server_command(jars, version, store.neo4j))
+        try:
+            status = _wait(server, port)
+        except BaseException:  # Ctrl-C too: nothing is left behind
+            server.kill()
+            server.wait()
+            raise
+        if status is None:
+            # The server is meant to outlive this process: without this, Popen would warn of it.
+            pid, server.returncode = server.pid, 0
+            return pid, port
+        if process.free_port(port) == port:
+            raise _ended(store, status)
+        # Another program took the port first, as another home's server does that starts at the same moment.
+
+
+def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
+    with open(store.log, "wb", opener=private_opener) as log:
+        return subprocess.Popen(
+            command,
+            cwd=store.home,
+            env=environment(os.environ, store.neo4j),
+            # None of the caller's pipes stays open in it, or `dmcheck fetch | ...` would never end.
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C and a closing terminal are not for it
+            umask=0o077,  # else stores and logs are readable for others
+        )
+
+
+def _wait(server: subprocess.Popen[bytes], port: int) -> int | None:
+    """None as soon as the server is ready, its exit status if it ends before; Temporary if it does neither."""
+    deadline = time.monotonic() + SECONDS_TO_READY
+    while time.monotonic() < deadline:
+        status = server.poll()
+        if status is not None:
+            return status
+        # What answers may be another program: ask whose port it is, last, as that takes longer.
+        if process.speaks_bolt(port) and process.listens(server.pid, port):
+            return None
+        time.sleep(0.05)
+    raise Temporary(what=f"The embedded database was not ready within {SECONDS_TO_READY} seconds.")
+
+
+def _ended(store: Store, status: int) -> NotConfigured | Temporary:
+    # The innermost cause of a Java error is the last one; stack frames and chatter would push it out of sight.
+    lines = store.log.read_text("utf-8", errors="replace").splitlines()
+    noise = re.compile(r"\s*$|\s+at |\s+\.\.\. |\S+ \S+ INFO ")
+    shown = [line for line in lines if not noise.match(line)]
+    end = "\n".join(shown[-LOG_LINES_SHOWN:]) or "(it gave no reason)"
+    how, kind = (f"with status {status}", NotConfigured) if status >= 0 else (f"by {_name(-status)}", Temporary)
+    return kind(what=f"The embedded database ended {how} while it started. The end of {store.log}:\n{end}")
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

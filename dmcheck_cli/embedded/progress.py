@@ -1,0 +1,57 @@
+"""Tells a person, on stderr, what takes long: rich on a terminal, one plain line elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`shown`: False keeps quiet."""
+
+    shown: bool = True
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Show `what` while the block runs."""
+        self._line(what)
+        if not self._rich:
+            yield
+            return
+        from rich.text import Text
+
+        with self._console().status(Text(what)):  # Text: a path in it is not markup
+            yield
+
+    @contextmanager
+    def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show how many of `total` are done while the block runs; it calls what it is given once for each."""
+        self._line(what)
+        if not self._rich:
+            yield lambda: None
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Bar(*columns, console=self._console(), transient=True) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda: bar.advance(task)
+
+    @property
+    def _rich(self) -> bool:
+        return self.shown and sys.stderr.isatty()
+
+    def _line(self, what: str) -> None:
+        if self.shown and not self._rich:
+            sys.stderr.write(f"{what} ...\n")
+            sys.stderr.flush()
+
+    def _console(self) -> Any:
+        from rich.console import Console
+
+        return Console(stderr=True)

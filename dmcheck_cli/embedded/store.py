@@ -1,0 +1,129 @@
+"""What a home holds between two runs of its server: the graph, the password to it, and which Neo4j made it.
+
+The graph's folder always has a file that names the version which made it. As long as that file also says
+`unfinished`, no server has been ready on that folder, nobody can have been told that anything is in it, and a start
+that was interrupted is undone by making it anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from dmcheck_cli.embedded.credentials import auth_ini, make_password, read_password
+from dmcheck_cli.embedded.files import make_private_folder, sync_folder, write_private_file
+from dmcheck_cli.errors import NotConfigured
+
+UNFINISHED = "unfinished"
+
+OURS = frozenset({"lock", "server.json", "password", "neo4j"})
+"""What a home holds that has nothing else in it."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """The files of one home, see `dmcheck_cli.embedded`; all methods may raise OSError."""
+
+    home: Path
+
+    @property
+    def neo4j(self) -> Path:
+        """What Neo4j calls its home."""
+        return self.home / "neo4j"
+
+    @property
+    def log(self) -> Path:
+        """What the server said since its last start."""
+        return self.neo4j / "logs" / "console.log"
+
+    def version(self) -> str | None:
+        """The Neo4j version that last ran on the graph; None when there is no graph, or nothing says so."""
+        words = self._version_words()
+        return words[0] if words and UNFINISHED not in words else None
+
+    def prepare(self, version: str, upgrade: bool) -> None:
+        """Make the home ready for a server of that version to start on it.
+
+        `upgrade`: an older release's graph may be opened, which that release cannot open any more then.
+        Raises NotConfigured when this version must not open the graph, or the password to it is gone.
+        """
+        self._take_over_home()
+        for folder in (self.neo4j / "conf", self.neo4j / "logs"):
+            make_private_folder(folder)
+        if not self._data.exists() or UNFINISHED in self._version_words():
+            self._make_data(version)
+            return
+        self._check_version(version, upgrade)
+        # Before the start, not after: an upgrade that is interrupted may have closed the graph to the older one.
+        self.finish(version)
+        password = read_password(self.home)  # of no use without
+        # Neo4j reads it only where it finds no accounts; without it, it would let `neo4j` in with `neo4j` then.
+        if not self._auth_file.exists():
+            make_private_folder(self._auth_file.parent)
+            write_private_file(self._auth_file, auth_ini(password))
+
+    def finish(self, version: str) -> None:
+        """Record that a server of that version is ready: from now on the graph is kept whatever happens."""
+        write_private_file(self._version_file, f"{version}\n")
+
+    @property
+    def _data(self) -> Path:
+        return self.neo4j / "data"
+
+    @property
+    def _auth_file(self) -> Path:
+        return self._data / "dbms" / "auth.ini"
+
+    @property
+    def _version_file(self) -> Path:
+        return self._data / "version"
+
+    def _version_words(self) -> list[str]:
+        try:
+            return self._version_file.read_text("utf-8").split()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return []
+
+    def _take_over_home(self) -> None:
+        # A folder that holds other things as well, as a home folder does, keeps the mode that its owner gave it.
+        if {name.removesuffix(".part") for name in os.listdir(self.home)} <= OURS:
+            self.home.chmod(0o700)
+
+    def _make_data(self, version: str) -> None:
+        make_private_folder(self.neo4j)
+        new = self.neo4j / "data.part"
+        shutil.rmtree(new, ignore_errors=True)
+        if self._data.exists():
+            self._data.rename(new)  # in one step, so that `version` never vanishes before the rest of it
+            shutil.rmtree(new)
+        password = make_password(self.home)
+        for folder in (new, new / "dbms"):
+            make_private_folder(folder)
+        write_private_file(new / "dbms" / "auth.ini", auth_ini(password))
+        write_private_file(new / "version", f"{version} {UNFINISHED}\n")
+        new.rename(self._data)
+        sync_folder(self.neo4j)
+
+    def _check_version(self, version: str, upgrade: bool) -> None:
+        made_by = self.version()
+        if made_by is None or made_by == version:
+            return
+        made_by_numbers, numbers = _numbers(made_by), _numbers(version)
+        if made_by_numbers > numbers:
+            raise NotConfigured(
+                what=f"The graph in {self.home} was made by Neo4j {made_by}; {version}, which is older, cannot open "
+                f"it. Use the dmcheck that made it, or move it to a server of your own with a dump (see README)."
+            )
+        # Versions that differ only in their last number (5.26.30, 5.26.31) share a store format.
+        if made_by_numbers[:2] != numbers[:2] and not upgrade:
+            raise NotConfigured(
+                what=f"The graph in {self.home} was made by Neo4j {made_by}. Opening it with {version} would be for "
+                f"good, so it is not done unasked. Use the dmcheck that made it, dump it first (see README), or "
+                f"start this version explicitly."
+            )
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".") if number.isdigit()]
