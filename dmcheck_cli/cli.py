@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from dmcheck_cli import entry
-from dmcheck_cli.commands import fetch, prioritize, register, schema, server, stats, submit, users
+from dmcheck_cli.commands import doctor, fetch, prioritize, register, schema, server, stats, submit, users
 
 app = typer.Typer(
     help="Hand out accounts to check to many clients, and take their answers back.",
@@ -23,6 +23,7 @@ app.command(epilog="Example: dmcheck submit --client 42 answers.json")(submit.su
 app.command(epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(fetch.renew)
 app.command(epilog="Example: dmcheck prioritize @someone @another --priority 5")(prioritize.prioritize)
 app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
+app.command(epilog="Example: dmcheck doctor --deep")(doctor.doctor)
 app.add_typer(users.app, name="users")
 app.add_typer(schema.app, name="schema")
 app.add_typer(server.app, name="server")

@@ -1,6 +1,7 @@
 """What all tests share: one real Neo4j for the whole run, an empty graph for each test, and commands as subprocesses.
 
-By default the Neo4j is the embedded one, in a folder of its own that goes with the run. `NEO4J_TEST_URI` names another
+By default the Neo4j is the embedded one, in a folder of its own that goes with the run; `NEO4J_TEST_VERSION` picks
+another pinned version of it. `NEO4J_TEST_URI` names another database
 (with `NEO4J_TEST_PASSWORD`, and `NEO4J_TEST_USERNAME` unless it is `neo4j`). The tests EMPTY that database, so
 `NEO4J_TEST_EMPTIES_IT=yes` must confirm it.
 """
@@ -64,9 +65,11 @@ def neo4j_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
 
     home = tmp_path_factory.mktemp("home")
     settings = Settings(home=str(home))
-    running = server.ensure_running(settings)
-    yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
-    server.stop(settings)
+    running = server.ensure_running(settings, version=os.environ.get("NEO4J_TEST_VERSION"))
+    try:
+        yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
+    finally:
+        server.stop(settings)
 
 
 @pytest.fixture(scope="session")

@@ -90,3 +90,9 @@ def flags(counters: dict[str, Any]) -> list[str]:
 def _client(found: dict[str, Any]) -> ClientStats:
     counters = {name: value for name, value in found.items() if name != "dead"}
     return ClientStats(**counters, flags=flags(found))
+
+
+def count_users(database: Database) -> int:
+    """How many users there are."""
+    [row] = database.run("count_users")
+    return int(row["users"])

@@ -1,0 +1,56 @@
+"""`dmcheck doctor`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from dmcheck_cli import show
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import REFUSED
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.show import Format
+from dmcheck_cli.transactions import health
+from dmcheck_cli.transactions.stats import count_users
+
+
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Also look at every user, bucket and client.")] = False,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> int:
+    """Say whether all is well: the database, its schema, the jobs. Exit status 1 if something is wrong."""
+    with Database(Settings.load(), "doctor") as database:
+        found = health.health(database)
+        problems = found.problems
+        if deep:
+            with _progress(count_users(database)) as looked_at:
+                problems = problems + health.broken(database, looked_at)
+    if as_json or format is Format.json:
+        jobs = [asdict(job) for job in found.jobs]
+        show.document({"version": found.version, "jobs": jobs, "problems": [asdict(one) for one in problems]})
+    else:
+        rows = [(job.name, show.moment(job.last_success_time), show.duration(job.seconds_ago)) for job in found.jobs]
+        show.table(f"Neo4j {found.version}", ("job", "last success (UTC)", "ago"), rows, format)
+        show.line("")
+        show.table("Problems", ("what is wrong", "what mends it"), [(one.what, one.mend) for one in problems], format)
+    return REFUSED if problems else 0
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    if not sys.stderr.isatty():
+        yield lambda seen: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Looking at users", total=total)
+        yield lambda seen: progress.advance(task, seen)
