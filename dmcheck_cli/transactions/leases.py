@@ -35,7 +35,8 @@ class Lease:
 def fetch(database: Database, client: int, count: int, request: str) -> list[Lease]:
     """Lease up to `count` buckets (1 to 10), but not more than the client's capacity leaves free; at least one.
 
-    `request` names this fetch: the same request again returns those of its leases that are still held.
+    The most urgent bucket comes first. `request` names this fetch: the same request again returns those of its leases
+    that are still held.
 
     Raises NotRegistered, OverQuota, NothingToFetch (no bucket waits, or the request's leases have all ended).
     """
@@ -100,7 +101,7 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
 
 
 def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
-    return [
+    leases = [
         Lease(
             bucket=row["bucket"],
             lease=row["lease"],
@@ -111,3 +112,4 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
         for row in rows
         if row["bucket"] is not None
     ]
+    return sorted(leases, key=lambda lease: lease.priority)
