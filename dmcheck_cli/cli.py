@@ -21,6 +21,7 @@ app.command(epilog="Example: dmcheck unregister --id 42 --screen-name @volunteer
 app.command(epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmcheck submit --client 42")(fetch.fetch)
 app.command(epilog="Example: dmcheck submit --client 42 answers.json")(submit.submit)
 app.command(epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(fetch.renew)
+app.command(epilog="Example: dmcheck release --client 42 --bucket UUID --lease ID")(fetch.release)
 app.command(epilog="Example: dmcheck prioritize @someone @another --priority 5")(prioritize.prioritize)
 app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
 app.command(epilog="Example: dmcheck doctor --deep")(doctor.doctor)

@@ -1,4 +1,4 @@
-"""`dmcheck fetch` and `dmcheck renew`."""
+"""`dmcheck fetch`, `dmcheck renew` and `dmcheck release`."""
 
 from __future__ import annotations
 
@@ -73,3 +73,16 @@ def renew(
         show.document({"bucket": bucket, "lease": lease, "expires": expires})
     else:
         show.table("Lease", ("bucket", "lease", "expires (UTC)"), [(bucket, lease, show.moment(expires))], format)
+
+
+def release(
+    bucket: Bucket, lease: LeaseId, client: ClientId = None, as_json: Json = False, format: Shape = Format.auto
+) -> None:
+    """Give a bucket back unanswered. It waits again, and nothing is counted against the client."""
+    settings = Settings.load()
+    with Database(settings, "release") as database:
+        returned = leases.release(database, client_of(client, settings), bucket, lease)
+    if as_json or format is Format.json:
+        show.document({"bucket": bucket, "lease": lease, "returned": returned})
+    else:
+        show.table("Given back", ("bucket", "lease", "users"), [(bucket, lease, returned)], format)

@@ -1,25 +1,10 @@
 // Gives a held lease its full time again, from now; a dead one that is not released yet lives again.
 // Parameters: client, bucket, lease, lease_seconds.
-// Columns: outcome ('renewed', 'unknown_bucket', 'not_owner', 'lease_lost'), expires. No row: the client is not active.
+// Columns: outcome ('held', 'unknown_bucket', 'not_owner', 'lease_lost'), expires. No row: the client is not active.
 // Repeating: counts the full time from the last run.
-MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
-SET c.id = c.id
-WITH c, s WHERE c.state = 'ACTIVE'
-SET s.last_access_time = datetime()
-WITH c
-OPTIONAL MATCH (target:DMCheckBucket {uuid: $bucket})
-SET target.uuid = target.uuid
-WITH c, [target] AS locked
-OPTIONAL MATCH (l:DMCheckLease {id: $lease})
-UNWIND locked AS b
-WITH l, b, CASE
-    WHEN b.uuid IS NULL AND (l IS NULL OR l.bucket <> $bucket)
-        AND NOT EXISTS { (:DMCheckLease {bucket: $bucket}) } THEN 'unknown_bucket'
-    WHEN l.client <> c.id THEN 'not_owner'
-    WHEN b.lease = $lease AND EXISTS { (b)-[:DMCHECKCLIENT]->(c) } THEN 'renewed'
-    ELSE 'lease_lost' END AS outcome
-FOREACH (x IN CASE outcome WHEN 'renewed' THEN [b] ELSE [] END |
+// include: _own_lease
+FOREACH (x IN CASE outcome WHEN 'held' THEN [b] ELSE [] END |
     SET x.renewed_datetime = datetime(), x.expires = datetime() + duration({seconds: $lease_seconds})
     REMOVE x.dead_datetime
 )
-RETURN outcome, CASE outcome WHEN 'renewed' THEN toString(b.expires) END AS expires
+RETURN outcome, CASE outcome WHEN 'held' THEN toString(b.expires) END AS expires

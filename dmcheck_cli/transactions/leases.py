@@ -1,4 +1,4 @@
-"""Handing out buckets: fetch, resume, renew."""
+"""Handing out buckets: fetch, resume, renew, release."""
 
 from __future__ import annotations
 
@@ -93,11 +93,30 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
     )
     if not rows:
         raise not_registered(database, client)
-    outcome, expires = rows[0]["outcome"], rows[0]["expires"]
-    if outcome != "renewed":
-        refusals: dict[str, type[DmcheckError]] = {"unknown_bucket": UnknownBucket, "not_owner": NotOwner}
-        raise refusals.get(outcome, LeaseLost)(bucket=bucket)
-    return str(expires)
+    _refuse(rows[0]["outcome"], bucket)
+    return str(rows[0]["expires"])
+
+
+def release(database: Database, client: int, bucket: str, lease: str) -> int:
+    """Give a held bucket back unanswered, which counts as nothing; returns how many users wait again with it.
+
+    Giving back again what was given back before is a success.
+
+    Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
+    """
+    rows = database.run("release_lease", client=client, bucket=bucket, lease=lease)
+    if not rows:
+        raise not_registered(database, client)
+    _refuse(rows[0]["outcome"], bucket)
+    return int(rows[0]["returned"])
+
+
+def _refuse(outcome: str, bucket: str) -> None:
+    refusals: dict[str, type[DmcheckError]] = {
+        refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost)
+    }
+    if outcome in refusals:
+        raise refusals[outcome](bucket=bucket)
 
 
 def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
