@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +34,18 @@ def identifier(text: str) -> int:
     if _DIGITS.fullmatch(text) and 1 <= int(text) <= MOST_ID:
         return int(text)
     raise Malformed(what=f"An id is a whole number from 1 to {MOST_ID}, not {_shown(text)}")
+
+
+def whole_number(what: str, least: int, most: int) -> Callable[[object], int]:
+    """A reader of whole numbers from `least` to `most`, written in digits only. (Defaults pass through it, too.)"""
+
+    def read(given: object) -> int:
+        text = str(given)
+        if _DIGITS.fullmatch(text) and least <= int(text) <= most:
+            return int(text)
+        raise Usage(what=f"{what} is a whole number from {least} to {most}, not {_shown(text)}")
+
+    return read
 
 
 def screen_name(text: object) -> str:

@@ -53,11 +53,12 @@ class Settings:
 
         Raises NotConfigured, naming the variable, for a value that cannot be read.
         """
-        outside = {**_dotenv(), **os.environ}
+        # An empty variable is one that is not set.
+        outside = {**_dotenv(), **{name: value for name, value in os.environ.items() if value}}
         values: dict[str, Any] = {}
         for setting in fields(cls):
             raw = outside.get(setting.metadata["name"])
-            if raw is None or raw == "":
+            if not raw:
                 continue
             whole = isinstance(setting.default, int)
             values[setting.name] = _whole_number(raw, setting.metadata) if whole else raw

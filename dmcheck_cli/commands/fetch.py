@@ -22,7 +22,12 @@ from dmcheck_cli.transactions import leases
 def fetch(
     client: ClientId = None,
     count: Annotated[
-        int | None, typer.Option(min=1, max=MOST_BUCKETS_PER_FETCH, help="The most buckets to lease; 10 unless said.")
+        int | None,
+        typer.Option(
+            parser=parse.whole_number("A count", 1, MOST_BUCKETS_PER_FETCH),
+            metavar="N",
+            help="The most buckets to lease; 10 unless said otherwise.",
+        ),
     ] = None,
     request_id: Annotated[
         str | None,

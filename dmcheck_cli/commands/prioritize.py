@@ -20,7 +20,10 @@ from dmcheck_cli.transactions import users
 def prioritize(
     names: Annotated[list[str] | None, typer.Argument(metavar="[SCREEN_NAME]...", help="The users.")] = None,
     file: Annotated[str | None, typer.Option(help="A file of users, names or JSON lines; - is standard input.")] = None,
-    priority: Annotated[int, typer.Option(min=0, max=MOST_PRIORITY, help="Lower is sooner.")] = PRIORITIZED,
+    priority: Annotated[
+        int,
+        typer.Option(parser=parse.whole_number("A priority", 0, MOST_PRIORITY), metavar="N", help="Lower is sooner."),
+    ] = PRIORITIZED,
     recheck: Annotated[bool, typer.Option("--recheck", help="Have checked users checked again.")] = False,
     as_json: Json = False,
     format: Shape = Format.auto,

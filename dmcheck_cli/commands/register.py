@@ -25,7 +25,11 @@ def register(
     screen_name: ScreenName,
     capacity: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_CAPACITY, help="How many leases it can hold; 10 unless said otherwise."),
+        typer.Option(
+            parser=parse.whole_number("A capacity", 1, MOST_CAPACITY),
+            metavar="N",
+            help="How many leases it can hold; 10 unless said otherwise.",
+        ),
     ] = None,
     dm_from_id: Annotated[
         int | None,

@@ -70,7 +70,14 @@ def delete(
 
 @app.command(epilog="Example: dmcheck users pending --limit 20")
 def pending(
-    limit: Annotated[int | None, typer.Option(min=1, help="The most users to list; all unless said.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse.whole_number("A limit", 1, parse.MOST_ID),
+            metavar="N",
+            help="The most users to list; all unless said otherwise.",
+        ),
+    ] = None,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:

@@ -4,9 +4,16 @@
 // Columns: prioritized, under_lease (users), already_checked, unknown (names), missed (users whose bucket changed
 //   before it was locked; run again).
 // Repeating: who is in a bucket of that priority, or at the front, stays there and is counted again.
-MERGE (lock:DMCheckJob {name: 'make_buckets'})
-SET lock.name = lock.name
-WITH lock
+CALL () {
+    UNWIND $names AS name
+    MATCH (u:User {screen_name: name})
+    RETURN count(u) AS known
+}
+CALL (known) {
+    WITH known WHERE known > 0
+    MERGE (lock:DMCheckJob {name: 'make_buckets'})
+    SET lock.name = lock.name
+}
 CALL () {
     UNWIND $names AS name
     MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(old:DMCheckBucket)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.retry import delays
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Row = dict[str, Any]
+
+SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 
 _REFUSED_LOG_IN = ("Neo.ClientError.Security.", "Neo.ClientError.Database.DatabaseNotFound")
 _KNOWN_RACES = (
@@ -106,6 +109,7 @@ class Database:
             from neo4j.exceptions import ConfigurationError
 
             uri, username, password = self._address()
+            _check_uri(uri)
             seconds = max(seconds, 0.001)
             try:
                 self._driver = GraphDatabase.driver(
@@ -148,6 +152,18 @@ class Database:
             if self.embedded:
                 self._driver = None  # it may be back on another port
             raise _from_driver(error) from error
+
+
+def _check_uri(uri: str) -> None:
+    """Raise NotConfigured for what the driver would misread, or only stumble over when it connects."""
+    try:
+        parts = urlsplit(uri)
+        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        usable = False
+    if not usable:
+        schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise NotConfigured(what=f"NEO4J_URI must be one of {schemes} and a host, perhaps with :port")
 
 
 class _Passing(Exception):

@@ -1,0 +1,85 @@
+"""What must hold in the graph at every moment, whatever clients, jobs and crashes have done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Query = Callable[..., list[dict[str, Any]]]
+
+# Each statement finds what breaks the invariant that it stands under, one row each.
+INVARIANTS = {
+    "a bucket has at most one holder": """
+        MATCH (b:DMCheckBucket) WHERE COUNT { (b)-[:DMCHECKCLIENT]->() } > 1 RETURN b.uuid AS what""",
+    "a user is in at most one bucket": """
+        MATCH (u:User) WHERE COUNT { (u)-[:INDMCHECKBUCKET]->() } > 1 RETURN u.screen_name AS what""",
+    "a user has at most one current answer": """
+        MATCH (u:User) WHERE COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 RETURN u.screen_name AS what""",
+    "nobody is both answered and in a bucket": """
+        MATCH (u:User)-[:INDMCHECKBUCKET]->() WHERE EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
+        RETURN DISTINCT u.screen_name AS what""",
+    "only users are in buckets, and only in buckets": """
+        MATCH (u)-[:INDMCHECKBUCKET]->(b) WHERE NOT u:User OR NOT b:DMCheckBucket
+        RETURN labels(u) + labels(b) AS what""",
+    "a bucket is ready exactly while nobody holds it": """
+        MATCH (b:DMCheckBucket) WHERE (b.ready IS NULL) <> EXISTS { (b)-[:DMCHECKCLIENT]->() } RETURN b.uuid AS what""",
+    "a bucket has a priority and the time since which it waits": """
+        MATCH (b:DMCheckBucket) WHERE b.priority IS NULL OR b.edit_datetime IS NULL RETURN b.uuid AS what""",
+    "a held bucket has a lease, and when it was given and ends": """
+        MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->()
+        WHERE b.lease IS NULL OR b.assigned_datetime IS NULL OR b.expires IS NULL RETURN b.uuid AS what""",
+    "a held bucket's lease is on record, as its holder's and unanswered": """
+        MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c)
+        WHERE NOT EXISTS { MATCH (l:DMCheckLease {id: b.lease})
+            WHERE l.bucket = b.uuid AND l.client = c.id AND l.digest IS NULL } RETURN b.uuid AS what""",
+    "a waiting bucket carries nothing of a lease that is held": """
+        MATCH (b:DMCheckBucket) WHERE NOT EXISTS { (b)-[:DMCHECKCLIENT]->() }
+            AND coalesce(b.assigned_datetime, b.renewed_datetime, b.expires, b.dead_datetime) IS NOT NULL
+        RETURN b.uuid AS what""",
+    "no waiting bucket is empty": """
+        MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+        RETURN b.uuid AS what""",
+    "no lease is on two buckets": """
+        MATCH (b:DMCheckBucket) WHERE b.lease IS NOT NULL
+        WITH b.lease AS what, count(b) AS times WHERE times > 1 RETURN what""",
+    "every client has exactly one node of counters": """
+        MATCH (c:DMCheckClient) WHERE COUNT { (c)-[:STATS]->(:DMCheckClientStats) } <> 1 RETURN c.id AS what""",
+    "counters belong to exactly one client": """
+        MATCH (s:DMCheckClientStats) WHERE COUNT { (s)<-[:STATS]-(:DMCheckClient) } <> 1 RETURN elementId(s) AS what""",
+    "a client is there once": """
+        MATCH (c:DMCheckClient) WITH c.id AS what, count(c) AS times WHERE times > 1 OR what IS NULL RETURN what""",
+    "counters are numbers from 0 up": """
+        MATCH (c:DMCheckClient)-[:STATS]->(s)
+        WHERE NOT coalesce(s.buckets_assigned >= 0 AND s.buckets_processed >= 0 AND s.buckets_fault >= 0
+            AND s.buckets_dead >= 0, false) RETURN c.id AS what""",
+    "no more is processed, held or dead than was assigned": """
+        MATCH (c:DMCheckClient)-[:STATS]->(s)
+        WHERE s.buckets_processed > s.buckets_assigned OR s.buckets_dead > s.buckets_assigned
+            OR COUNT { (c)<-[:DMCHECKCLIENT]-() } > s.buckets_assigned RETURN c.id AS what""",
+    "an inactive client holds nothing": """
+        MATCH (c:DMCheckClient) WHERE c.state <> 'ACTIVE' AND EXISTS { (c)<-[:DMCHECKCLIENT]-() }
+        RETURN c.id AS what""",
+}
+
+USERS = """
+    MATCH (u:User)
+    WITH u, EXISTS { (u)-[:INDMCHECKBUCKET]->() } AS bucketed,
+         EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS checked
+    RETURN count(u) AS users, count(CASE WHEN NOT bucketed AND NOT checked THEN 1 END) AS waiting,
+           count(CASE WHEN bucketed THEN 1 END) AS bucketed, count(CASE WHEN checked THEN 1 END) AS checked"""
+
+
+def broken(query: Query) -> list[str]:
+    """Which invariants the whole graph breaks, each with the first few that break it; an empty list is what one wants.
+
+    `query` runs a Cypher text and returns its rows. For a graph of which nobody writes at that moment.
+    """
+    found = []
+    for invariant, statement in INVARIANTS.items():
+        rows = query(statement)
+        if rows:
+            found.append(f"not true: {invariant}: {len(rows)}, such as {[row['what'] for row in rows[:3]]}")
+    [users] = query(USERS)
+    if users["users"] != users["waiting"] + users["bucketed"] + users["checked"]:
+        found.append(f"not true: users are waiting, in a bucket, or checked: {users}")
+    return found

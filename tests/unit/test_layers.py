@@ -1,0 +1,146 @@
+"""The structure of the product, read from its source: who may know whom, and where Cypher may stand."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dmcheck_cli
+import jobs
+
+ROOT = Path(dmcheck_cli.__file__).parent
+JOBS = Path(jobs.__file__).parent
+MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
+
+# From the bottom up: a part imports from lower layers and from itself only.
+LAYERS = (
+    ("errors", "limits"),
+    ("settings", "cypher"),
+    ("embedded",),
+    ("database",),
+    ("transactions",),
+    ("parse", "show"),
+    ("entry", "worker"),
+    ("commands", "jobs"),
+    ("cli",),
+)
+LAYER_OF = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
+
+CYPHER = re.compile(r"\b(MATCH|MERGE|UNWIND|DETACH DELETE|CREATE \(|RETURN \w|SET \w+\.|CALL \()")
+
+
+def _name(module: Path) -> str:
+    return ".".join(module.relative_to(ROOT.parent if ROOT in module.parents else JOBS.parent).with_suffix("").parts)
+
+
+def _part(name: str) -> str:
+    """The part of the product that a dotted module name belongs to; '' for the package itself."""
+    top, *rest = name.split(".")
+    if top == "jobs":
+        return "jobs"
+    return rest[0] if rest and rest[0] != "__init__" else ""
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    """The dotted names of all modules that are imported anywhere in a module, functions included."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            # `from package import a` may import the module package.a
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _without_type_checking(tree: ast.Module) -> ast.Module:
+    kept = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING")
+    ]
+    return ast.Module(kept, [])
+
+
+def _tree(module: Path) -> ast.Module:
+    return ast.parse(module.read_text("utf-8"))
+
+
+def _docstrings(tree: ast.Module) -> set[int]:
+    """The ids of the nodes that are docstrings: texts that stand as a statement of their own."""
+    statements = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    return {id(value) for value in statements if isinstance(value, ast.Constant)}
+
+
+def test_there_are_modules_to_look_at() -> None:
+    """The tests below would prove nothing about an empty list."""
+    assert len(MODULES) > 30
+    assert {_part(_name(module)) for module in MODULES} - {""} <= set(LAYER_OF)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_imports_go_one_way(module: Path) -> None:
+    """A module imports from the layers below its own, and from its own part, never sideways or upwards."""
+    mine = _part(_name(module))
+    for imported in _imports(_tree(module)):
+        if imported.split(".")[0] not in {"dmcheck_cli", "jobs"}:
+            continue
+        other = _part(imported)
+        assert other in LAYER_OF, f"{imported} belongs to no layer"
+        assert other == mine or LAYER_OF[other] < LAYER_OF[mine], f"{mine or 'the package'} must not import {imported}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_only_database_knows_the_driver(module: Path) -> None:
+    """Nobody but dmcheck_cli/database imports neo4j; others may name its types."""
+    known = {imported.split(".")[0] for imported in _imports(_without_type_checking(_tree(module)))}
+    assert "neo4j" not in known or _part(_name(module)) == "database"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_the_driver_is_imported_late(module: Path) -> None:
+    """No module imports neo4j while it is being imported itself, so `--help` stays fast."""
+    tree = _without_type_checking(_tree(module))
+    at_once = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+    assert "neo4j" not in {imported.split(".")[0] for imported in _imports(at_once)}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_cypher_stands_in_cypher_files_only(module: Path) -> None:
+    """No Python module holds the text of a statement."""
+    tree = _tree(module)
+    texts = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in _docstrings(tree)
+    ]
+    assert not [text for text in texts if CYPHER.search(text)]
+
+
+def test_the_search_for_cypher_finds_every_statement() -> None:
+    """The pattern of the test above matches each statement of ours, so it would see one that is in a wrong place."""
+    statements = [path for path in (ROOT / "cypher").glob("*.cypher") if not path.stem.startswith("_")]
+    silent = {path.stem for path in statements if not CYPHER.search(path.read_text("utf-8"))}
+    assert silent <= {"await_indexes", "show_schema"}  # these two ask the database about itself
+
+
+@pytest.mark.parametrize("module", MODULES, ids=_name)
+def test_statements_are_named_never_built(module: Path) -> None:
+    """Statements are run by a constant name; values come in as parameters only.
+
+    `run_text` takes a text as it is: outside database/, only the schema uses it, for lines of its own file.
+    """
+    if _part(_name(module)) == "database":
+        return
+    for node in ast.walk(_tree(module)):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        on = node.func.value
+        if node.func.attr == "run" and isinstance(on, ast.Name) and on.id == "database":
+            assert isinstance(node.args[0], ast.Constant), f"line {node.lineno}: not a constant name"
+        if node.func.attr == "run_text":
+            assert module == ROOT / "transactions" / "schema.py"
+            assert isinstance(node.args[0], ast.Name)

@@ -1,0 +1,163 @@
+"""How results look: cells, durations, tables in every format, and a stdout that nobody reads."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from dmcheck_cli import errors, show
+from dmcheck_cli.errors import OutputLost
+from dmcheck_cli.show import Format
+
+COLUMNS = ("name", "count", "notes")
+ROWS = [("alpha", 5, ["x", "y"]), ("b", 1000, []), ("c", None, "free")]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "-"),
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (61, "1 min 1 s"),
+        (3600, "1 h"),
+        (3661, "1 h 1 min"),
+        (86_399, "23 h 59 min"),
+        (86_400, "1 d"),
+        (97_200, "1 d 3 h"),
+        (86_401, "1 d"),
+        (40 * 86_400, "40 d"),
+    ],
+)
+def test_durations_are_said_in_their_two_largest_units(seconds: int | None, shown: str) -> None:
+    """Smaller units than the two largest are left out, and so are zeros."""
+    assert show.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(3661, "1 h"), (59, "59 s"), (0, "0 s"), (None, "-")])
+def test_durations_in_one_unit(seconds: int | None, shown: str) -> None:
+    """With one unit only the largest is said."""
+    assert show.duration(seconds, units=1) == shown
+
+
+@pytest.mark.parametrize(
+    ("iso", "shown"),
+    [
+        (None, "-"),
+        ("2026-01-31T23:59:59.123456789Z", "2026-01-31 23:59:59"),
+        ("2026-02-01T01:00:00+02:00", "2026-01-31 23:00:00"),
+    ],
+)
+def test_moments_are_in_utc_to_the_second(iso: str | None, shown: str) -> None:
+    """Whatever zone the database reports, people read UTC."""
+    assert show.moment(iso) == shown
+
+
+def test_a_plain_table_aligns_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
+    """Piped output is plain text: heads, then a line a row; lists are joined, nothing is shown as `-`."""
+    show.table("Title", COLUMNS, ROWS, Format.auto)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == list(COLUMNS)
+    assert [line.split() for line in lines[1:]] == [["alpha", "5", "x,", "y"], ["b", "1000", "-"], ["c", "-", "free"]]
+    assert lines[1].index("5") + 1 == lines[2].index("1000") + 4  # units under units
+
+
+def test_tsv_has_a_tab_between_cells(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script can split the lines at tabs."""
+    show.table("Title", COLUMNS, ROWS, Format.tsv)
+    lines = capsys.readouterr().out.splitlines()
+    assert [[cell.strip() for cell in line.split("\t")] for line in lines] == [
+        ["name", "count", "notes"],
+        ["alpha", "5", "x, y"],
+        ["b", "1000", "-"],
+        ["c", "-", "free"],
+    ]
+
+
+def test_github_has_bars(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table can be pasted into a GitHub comment."""
+    show.table("Title", COLUMNS, ROWS, Format.github)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + len(ROWS)
+    assert all(line.startswith("|") and line.endswith("|") for line in lines)
+    assert set(lines[1]) <= set("|-: ")
+
+
+@pytest.mark.parametrize("format", [Format.table, Format.plain, Format.github, Format.tsv])
+def test_a_table_without_rows_still_has_its_heads(format: Format, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to show is no error in any format."""
+    show.table("Title", COLUMNS, [], format)
+    out = capsys.readouterr().out
+    assert all(column in out for column in COLUMNS)
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_a_rich_table_loses_nothing(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At any width every value is there in full, no line is wider than the terminal, and markup is shown as it is."""
+    monkeypatch.setenv("COLUMNS", columns)
+    values = ("[red]x[/red]", "7f3c2a9e41d84b0f9a2c5e6d7f8a9b0c")
+    show.table("Title", ("first", "second"), [values], Format.table)
+    out = capsys.readouterr().out
+    squeezed = "".join(out.split())
+    assert all(value in squeezed for value in values)
+    assert max(map(len, out.splitlines())) <= int(columns)
+
+
+def test_a_document_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON document, on a line of its own, readable for people of all scripts."""
+    show.document({"name": "ä\n", "n": None})
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    assert "ä" in out
+    assert json.loads(out) == {"name": "ä\n", "n": None}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_a_streamed_document_is_one_document(count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Written item by item, it reads as if it had been written at once."""
+    items = [{"screen_name": f"u{i}", "id": None} for i in range(count)]
+    show.streamed_document("users", iter(items))
+    assert json.loads(capsys.readouterr().out) == {"users": items}
+
+
+def test_errors_go_to_stderr_in_both_shapes(capsys: pytest.CaptureFixture[str]) -> None:
+    """A person reads the message, a script the code, the message and when to come back; stdout stays empty."""
+    problem = errors.TooFast(what="Slow down", retry_after=5, retry_after_seconds=5)
+    show.error(problem, as_json=False)
+    show.error(problem, as_json=True)
+    captured = capsys.readouterr()
+    text, machine = captured.err.splitlines()
+    assert captured.out == ""
+    assert text == f"dmcheck: {problem.message}"
+    assert json.loads(machine) == {"error": {"code": "too_fast", "message": problem.message, "retry_after": 5}}
+
+
+class _Full(io.StringIO):
+    """A stdout on a full disk."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+class _Closed(io.StringIO):
+    """A stdout whose reader has gone."""
+
+    def write(self, text: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("stdout", [_Full, _Closed])
+def test_a_result_that_cannot_be_written_is_no_success(
+    stdout: type[io.StringIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost result is `output_lost`, exit 75, whichever call notices it; the message says why."""
+    monkeypatch.setattr(sys, "stdout", stdout())
+    with pytest.raises(OutputLost, match=r"No space left|Broken pipe") as caught:
+        show.document({"n": 1})
+    assert (caught.value.code, caught.value.exit_status) == ("output_lost", 75)
