@@ -20,7 +20,8 @@ WITH c, s, known, held, capacity, rand() AS start, CASE
     WHEN capacity - held < $count THEN capacity - held
     ELSE $count END AS want
 CALL (start, want) {
-    MATCH (head:DMCheckBucket) WHERE head.priority IS NOT NULL AND head.ready IS NOT NULL AND want > 0
+    WITH start, want WHERE want > 0
+    MATCH (head:DMCheckBucket) WHERE head.priority IS NOT NULL AND head.ready IS NOT NULL
     WITH start, head.priority AS top ORDER BY head.priority LIMIT 1
     CALL (start, top) {
         MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start

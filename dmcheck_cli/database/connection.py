@@ -145,7 +145,10 @@ class Database:
         query = Query(text, metadata=about, timeout=seconds)
         try:
             with driver.session(database=self.settings.neo4j_database, fetch_size=-1) as session:
-                return [record.data() for record in session.run(query, parameters)]
+                result = session.run(query, parameters)
+                # Not record.data(), which looks for nodes in every value: that took a third of a fetch's time here.
+                columns = result.keys()
+                return [dict(zip(columns, record.values(), strict=True)) for record in result]
         except Neo4jError as error:
             raise _from_server(error) from error
         except (DriverError, OSError) as error:
