@@ -8,47 +8,18 @@ another pinned version of it. `NEO4J_TEST_URI` names another database
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import OURS, Result, launcher
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
-
-OURS = ("NEO4J_", "DMCHECK_")
-MODULES = {
-    "dmcheck": "dmcheck_cli.cli",
-    "make_buckets": "jobs.make_buckets",
-    "reclaim_leases": "jobs.reclaim_leases",
-    "raise_starved": "jobs.raise_starved",
-}
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on stdout."""
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The error on stderr, of a command that ran with --json."""
-        return json.loads(self.err.splitlines()[-1])["error"]
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +67,7 @@ def database(connection: Database) -> Database:
 @pytest.fixture
 def query(database: Database) -> Callable[..., list[dict[str, Any]]]:
     """Runs any Cypher text and returns its rows: to arrange what no command can, to move stored times, to look."""
-    return lambda text, **parameters: database.run_text(text, **parameters)
+    return database.run_text
 
 
 @pytest.fixture
@@ -125,24 +96,6 @@ def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Call
     return command
 
 
-def launcher(program: str) -> list[str]:
-    """The start of a command line that runs one of our programs with this Python."""
-    return [sys.executable, "-c", f"from {MODULES[program]} import main; main()"]
-
-
 def empty(database: Database) -> None:
     """Delete every node, in batches that fit into a small heap."""
     database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
-
-
-def snapshot(database: Database, *, but: tuple[str, ...] = ()) -> str:
-    """The whole graph as one text that does not depend on the order of anything: to show that nothing has changed.
-
-    Properties named in `but` are left out.
-    """
-    nodes = database.run_text("MATCH (n) RETURN labels(n) AS labels, properties(n) AS p, elementId(n) AS id")
-    links = database.run_text(
-        "MATCH (a)-[r]->(b) RETURN elementId(a) AS a, type(r) AS t, properties(r) AS p, elementId(b) AS b"
-    )
-    kept = [{**n, "p": {key: str(value) for key, value in sorted(n["p"].items()) if key not in but}} for n in nodes]
-    return "\n".join(sorted(map(str, kept)) + sorted(map(str, links)))

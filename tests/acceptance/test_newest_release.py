@@ -8,8 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from launching import OURS, launcher
 
-from conftest import OURS, launcher
 from dmcheck_cli.embedded import server
 from dmcheck_cli.settings import Settings
 
