@@ -7,6 +7,7 @@ so that running it again after a lost answer does no harm.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +35,7 @@ _KNOWN_RACES = (
     # A node was deleted between being read and being linked to: the next run no longer finds it.
     "Neo.ClientError.Statement.EntityNotFound",
 )
+_NEEDS_RESTART = ("Neo.DatabaseError.Transaction.TransactionStartFailed",)
 _POINTLESS = ("Neo.TransientError.General.MemoryPoolOutOfMemoryError",)
 
 
@@ -48,6 +50,7 @@ class Database:
         self.settings = settings
         self.command = command
         self._driver: neo4j.Driver | None = None
+        self._was_stopped = False
 
     def __enter__(self) -> Database:
         return self
@@ -108,6 +111,8 @@ class Database:
             from neo4j import GraphDatabase
             from neo4j.exceptions import ConfigurationError
 
+            # The driver tells a log of its own about broken connections; what matters of it we say ourselves.
+            logging.getLogger("neo4j").addHandler(logging.NullHandler())
             uri, username, password = self._address()
             _check_uri(uri)
             seconds = max(seconds, 0.001)
@@ -137,6 +142,15 @@ class Database:
         server = ensure_running(self.settings)
         return server.uri, server.username, server.password
 
+    def _stop_embedded(self) -> None:
+        """After a full disk Neo4j refuses everything until it is started anew, which the next try does: once."""
+        if not self._was_stopped:
+            from dmcheck_cli.embedded.server import stop
+
+            self._was_stopped = True
+            self._driver = None
+            stop(self.settings)
+
     def _once(self, driver: neo4j.Driver, text: str, parameters: Row, seconds: float) -> list[Row]:
         from neo4j import Query
         from neo4j.exceptions import DriverError, Neo4jError
@@ -150,6 +164,8 @@ class Database:
                 columns = result.keys()
                 return [dict(zip(columns, record.values(), strict=True)) for record in result]
         except Neo4jError as error:
+            if self.embedded and error.code in _NEEDS_RESTART:
+                self._stop_embedded()
             raise _from_server(error) from error
         except (DriverError, OSError) as error:
             if self.embedded:

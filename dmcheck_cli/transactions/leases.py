@@ -41,30 +41,29 @@ def fetch(database: Database, client: int, count: int, request: str) -> list[Lea
     Raises NotRegistered, OverQuota, NothingToFetch (no bucket waits, or the request's leases have all ended).
     """
     deadline = time.monotonic() + database.settings.timeout_seconds
+    top_up = False
     for delay in delays():
         rows = database.run(
             "fetch_buckets",
             client=client,
             request=request,
             count=count,
+            top_up=top_up,
             lease_seconds=database.settings.lease_seconds,
             default_capacity=DEFAULT_CAPACITY,
         )
         if not rows:
             raise not_registered(database, client)
-        leases = _leases(rows)
-        if leases:
+        leases, first = _leases(rows), rows[0]
+        out_of_time = time.monotonic() + delay >= deadline
+        if leases and (not first["lost"] or out_of_time):
             return leases
-        first = rows[0]
-        if first["known"]:
-            raise NothingToFetch(what="The leases of this request have all ended")
-        if first["held"] >= first["capacity"]:
-            raise OverQuota(client=client, held=first["held"], capacity=first["capacity"])
-        if not first["seen"]:
-            raise NothingToFetch(what="No bucket is waiting; make_buckets makes new ones")
-        # Others took all that this try had picked, and more may wait: pick again.
-        if time.monotonic() + delay >= deadline:
+        if not first["lost"]:
+            raise _nothing(client, first)
+        if out_of_time:
             raise Temporary(what="Other clients were always faster; nothing was leased: try again")
+        # Others took some of what this try had picked, and more may wait: pick again for what is missing.
+        top_up = True
         time.sleep(delay)
     raise AssertionError("delays() never ends")
 
@@ -109,6 +108,15 @@ def release(database: Database, client: int, bucket: str, lease: str) -> int:
         raise not_registered(database, client)
     _refuse(rows[0]["outcome"], bucket)
     return int(rows[0]["returned"])
+
+
+def _nothing(client: int, row: dict[str, Any]) -> DmcheckError:
+    """Why a fetch that had no rivals got nothing."""
+    if row["known"]:
+        return NothingToFetch(what="The leases of this request have all ended")
+    if row["held"] >= row["capacity"]:
+        return OverQuota(client=client, held=row["held"], capacity=row["capacity"])
+    return NothingToFetch(what="No bucket is waiting; make_buckets makes new ones")
 
 
 def _refuse(outcome: str, bucket: str) -> None:

@@ -24,6 +24,7 @@ PARAMETERS: dict[str, Any] = {
     "capacity": 10,
     "client": 1,
     "count": 10,
+    "top_up": False,
     "cursor": "user00100",
     "default_capacity": 10,
     "default_priority": 100,

@@ -37,6 +37,11 @@ def fetch_all(id: int, database: Database, number: int) -> list[tuple[str, str]]
         taken += [(lease.bucket, lease.lease) for lease in got]
 
 
+def fetch_ten(id: int, database: Database, number: int) -> int:
+    """Fetch ten buckets; returns how many were leased."""
+    return len(fetch(database, id, 10, f"{number}"))
+
+
 def fetch_then_give_back(id: int, database: Database, number: int) -> Any:
     """In even rounds fetch one bucket, in odd rounds give back what is held."""
     if number % 2 == 0:
@@ -315,3 +320,13 @@ def test_everything_four_times(database: Database, query: Query) -> None:
         {"n": BUCKETS_PER_CLIENT, "all": True}
     ]
     assert broken(query) == []
+
+
+def test_two_clients_that_ask_for_half_of_all_each_get_it(database: Database, query: Query) -> None:
+    """Twenty buckets, two clients that fetch ten at the same moment: who loses a pick picks again, so both get ten."""
+    for _ in range(3):
+        query("MATCH (n) DETACH DELETE n")
+        prepare(database, [1, 2], 20, size=1)
+        [given] = together(database.settings, [partial(fetch_ten, id) for id in (1, 2)])
+        assert given == [10, 10]
+        assert broken(query) == []

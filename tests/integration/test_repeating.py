@@ -68,6 +68,7 @@ CASES: dict[str, Case] = {
             "client": 2,
             "request": "new",
             "count": 2,
+            "top_up": False,
             "lease_seconds": 7200,
             "default_capacity": DEFAULT_CAPACITY,
         },

@@ -1,0 +1,137 @@
+"""The `.venv` of a checkout: made by its first script, used again by the next, made anew when it is broken.
+
+    python3 scripts/environment.py         what `dmcheck` needs, the embedded database included
+    python3 scripts/environment.py tests   also what the tests and the checks of the code need
+
+Standard library only, because nothing else is there yet. dmcheck is installed from the checkout in place, so a
+change of its code needs no second install. The tests get the pinned, hashed versions of `.ci/lock.txt`; everything
+else gets what pip chooses within the bounds of `pyproject.toml`, as a user's install does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+LOCK = ROOT / ".ci" / "lock.txt"
+
+STAMP = VENV / "dmcheck-environment"
+"""Says what the folder was made from. While it says `unfinished`, nothing in the folder can be relied on."""
+
+UNFINISHED = "unfinished"
+
+OLDEST = (3, 11)
+
+
+class Trouble(Exception):
+    """Why there is no environment, and what to do about it, in a sentence."""
+
+
+def ensure(tests: bool) -> Path:
+    """Make `.venv`, or see that it is up to date; returns its folder of programs. Raises Trouble."""
+    if sys.version_info < OLDEST:
+        raise Trouble("dmcheck needs Python 3.11 or newer, and this is {}.{}.".format(*sys.version_info))
+    with _alone():
+        # An environment for the tests has all that the others need.
+        wanted = [_description(True)] if tests else [_description(False), _description(True)]
+        if _stamp() not in wanted:
+            _make(tests, wanted[0])
+    return VENV / "bin"
+
+
+def quiet_environment() -> dict[str, str]:
+    """This process's environment, less what would lead a Python or its pip elsewhere."""
+    astray = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV")
+    return {name: value for name, value in os.environ.items() if name not in astray}
+
+
+def _make(tests: bool, description: str) -> None:
+    sys.stderr.write("Installing dmcheck into .venv (half a minute, or a few on a slow line) ...\n")
+    if _stamp() == UNFINISHED or not _works():
+        _run("making .venv", sys.executable, "-m", "venv", "--clear", str(VENV))
+    STAMP.write_text(UNFINISHED, encoding="utf-8")
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+    if tests:
+        _run("installing the pinned packages", *pip, "--require-hashes", "--requirement", str(LOCK))
+        # The tool that builds dmcheck is among the pinned packages: nothing else is fetched.
+        _run("installing dmcheck", *pip, "--no-deps", "--no-build-isolation", "--editable", ".")
+    else:
+        _run("installing dmcheck", *pip, "--editable", ".[embedded]")
+    STAMP.write_text(description, encoding="utf-8")
+
+
+def _works() -> bool:
+    """Whether there is an environment with a Python that is new enough and a pip."""
+    look = f"import sys, pip; sys.exit(sys.version_info < {OLDEST})"
+    try:
+        done = subprocess.run([str(PYTHON), "-c", look], capture_output=True, env=quiet_environment(), check=False)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+def _run(what: str, *command: str) -> None:
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=2,
+        env=quiet_environment(),
+        close_fds=False,  # see _alone
+        check=False,
+    )
+    if done.returncode != 0:
+        hint = " On Debian and Ubuntu, `apt install python3-venv` may be missing." if "venv" in command else ""
+        raise Trouble(f"{what[0].upper()}{what[1:]} failed; the lines above say why.{hint}")
+
+
+def _stamp() -> str | None:
+    try:
+        return STAMP.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def _description(tests: bool) -> str:
+    """One line that changes whenever the environment has to be made again: it also names the checkout's place."""
+    content = (ROOT / "pyproject.toml").read_bytes() + (LOCK.read_bytes() if tests else b"")
+    return f"{'tests' if tests else 'use'} {hashlib.sha256(content).hexdigest()} {ROOT}"
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One at a time: who comes second waits, and finds all done."""
+    import fcntl
+
+    folder = os.open(ROOT, os.O_RDONLY)
+    # pip holds the lock as well: if this process is killed, the next one waits until its pip no longer writes.
+    os.set_inheritable(folder, True)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def main() -> int:
+    """Make the environment that the command line asks for; 0 when it is there."""
+    try:
+        ensure(tests=sys.argv[1:] == ["tests"])
+    except (Trouble, OSError) as trouble:
+        sys.stderr.write(f"{trouble}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

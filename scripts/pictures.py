@@ -1,0 +1,126 @@
+"""Draw the pictures of README: real commands on a real, small graph, as a terminal shows them.
+
+    python scripts/pictures.py
+
+writes `scripts/pictures/*.svg`. It needs `dmcheck[embedded]`, and uses a database in a folder that goes with the run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from demo_checker import made_up_answer
+from rich.console import Console
+from rich.text import Text
+
+SCRIPTS = Path(__file__).resolve().parent
+FOLDER = SCRIPTS / "pictures"
+COLUMNS = 120
+"""Of the terminal; a picture is as wide as what is in it."""
+
+MODULES = {"dmcheck": "dmcheck_cli.cli", "make_buckets": "jobs.make_buckets", "reclaim_leases": "jobs.reclaim_leases"}
+
+
+class Commands:
+    """Runs our programs on the database of one home."""
+
+    def __init__(self, home: str) -> None:
+        outside = {name: value for name, value in os.environ.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
+        terminal = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": "40"}
+        # NEO4J_URI is empty, so that a .env does not lead elsewhere.
+        self.environment = {**outside, **terminal, "DMCHECK_HOME": home, "NEO4J_URI": ""}
+
+    def run(self, *arguments: str, program: str = "dmcheck", stdin: str = "", **more: str) -> str:
+        """Run a command and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-c", f"from {MODULES[program]} import main; main()", *arguments],
+            input=stdin,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**self.environment, **more},
+            check=False,
+        )
+        return done.stdout
+
+    def shown(self, *arguments: str) -> str:
+        """What a terminal gets to see of a command."""
+        ours, theirs = pty.openpty()
+        code = f"from {MODULES['dmcheck']} import main; main()"
+        with subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], stdin=theirs, stdout=theirs, env=self.environment
+        ):
+            os.close(theirs)
+            content = b""
+            try:
+                while piece := os.read(ours, 65536):
+                    content += piece
+            except OSError:
+                pass  # how Linux says that the other side of a terminal is closed
+        os.close(ours)
+        return content.decode("utf-8")
+
+    def work(self, client: int, count: int, answered: float = 1.0) -> None:
+        """Fetch buckets and answer them, or the first part of each."""
+        document = json.loads(self.run("fetch", "--client", str(client), "--count", str(count), "--json"))
+        for bucket in document["buckets"]:
+            for user in bucket["users"][: int(len(bucket["users"]) * answered)]:
+                user["candm"] = made_up_answer(user["screen_name"])
+        self.run("submit", "--client", str(client), stdin=json.dumps(document))
+
+
+def main() -> int:
+    """Make a graph in which something has happened, and draw it."""
+    with TemporaryDirectory() as home:
+        commands = Commands(home)
+        try:
+            fill(commands)
+            for name, arguments in {"stats": ["stats"], "fetch": ["fetch", "--client", "42", "--count", "3"]}.items():
+                (FOLDER / f"{name}.svg").write_text(drawn(commands, *arguments), encoding="utf-8")
+        finally:
+            commands.run("server", "stop")
+    return 0
+
+
+def fill(commands: Commands) -> None:
+    """An honest client, a slow one, one that answers for strangers, and one whose leases die."""
+    names = (SCRIPTS / "sample_users.jsonl").read_text(encoding="utf-8")
+    commands.run("users", "add", stdin=names)
+    for id, name in ((42, "first_volunteer"), (43, "second_volunteer"), (44, "confused_client"), (45, "dying_client")):
+        commands.run("register", "--id", str(id), "--screen-name", name)
+    commands.run(program="make_buckets", DMCHECK_BUCKET_SIZE="10")
+    commands.run("fetch", "--client", "45", "--count", "3")
+    commands.run(program="reclaim_leases", DMCHECK_LEASE_SECONDS="0")
+    commands.run(program="reclaim_leases", DMCHECK_GRACE_SECONDS="0")
+    commands.work(42, 4)
+    commands.work(43, 2, answered=0.5)
+    for _ in range(3):
+        strange = {"bucket": "none", "lease": "none", "users": [{"screen_name": "NASA", "candm": "DM"}]}
+        commands.run("submit", "--client", "44", stdin=json.dumps({"buckets": [strange]}))
+    first = "\n".join(names.splitlines()[:30])
+    commands.run("prioritize", "--file", "-", stdin=first, DMCHECK_BUCKET_SIZE="10")
+    commands.run("fetch", "--client", "43", "--count", "1")
+
+
+def drawn(commands: Commands, *arguments: str) -> str:
+    """A command's picture, as SVG that loads nothing from anywhere."""
+    line = " ".join(("dmcheck", *arguments))
+    shown = Text.from_ansi(commands.shown(*arguments).replace("\r\n", "\n").rstrip("\n"))
+    width = max(len(one.rstrip()) for one in shown.plain.splitlines())
+    console = Console(record=True, width=width, file=io.StringIO())
+    console.print(Text(f"$ {line}", style="bold"))
+    console.print(shown, no_wrap=True, crop=True)
+    picture = console.export_svg(title=line, unique_id="dmcheck")
+    picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
+    return re.sub(r"\s*<!--.*?-->", "", picture, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""The proofs of tests/harness in their long forms: `python scripts/prove.py races --rounds 200`.
+
+Each brings up a Neo4j of its own in a folder that goes with the run, or uses NEO4J_TEST_URI as the tests do (and
+EMPTIES it). It prints the table of tests/README.md and exits 1 when anything was violated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.embedded import server
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import schema
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from harness.outcome import Outcome, table
+
+Run = Callable[..., list[Outcome]]
+
+PROOFS = {
+    "model": "harness.machine",
+    "races": "harness.races",
+    "kills": "harness.kills",
+    "network": "harness.network",
+    "clocks": "harness.clocks",
+    "resources": "harness.resources",
+}
+"""Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, whole numbers
+whose defaults are the long form, become the options of the sub-command."""
+
+
+def main() -> int:
+    """Run one proof; the exit status is 1 when it failed."""
+    arguments = vars(_parser().parse_args())
+    name = arguments.pop("proof")
+    with _settings() as settings:
+        with Database(settings, "prove") as database:
+            schema.apply(database)
+        outcomes = _run_of(name)(settings, **arguments)
+    print(table(outcomes))
+    failed = False
+    for outcome in outcomes:
+        try:
+            outcome.check()
+        except AssertionError as violated:
+            failed = True
+            print(violated, file=sys.stderr)
+    return int(failed)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(dest="proof", required=True)
+    for name, module in PROOFS.items():
+        about = inspect.getdoc(import_module(module)) or ""
+        command = commands.add_parser(name, help=about.partition("\n")[0].replace("%", "%%"))
+        for option, parameter in inspect.signature(_run_of(name)).parameters.items():
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY:
+                command.add_argument(f"--{option}", type=int, default=parameter.default, help="default: %(default)s")
+    return parser
+
+
+def _run_of(name: str) -> Run:
+    run: Run = import_module(PROOFS[name]).run
+    return run
+
+
+@contextmanager
+def _settings() -> Iterator[Settings]:
+    """The way to the test database, as the tests have it."""
+    uri = os.environ.get("NEO4J_TEST_URI")
+    if uri is not None:
+        if os.environ.get("NEO4J_TEST_EMPTIES_IT") != "yes":
+            sys.exit("The proofs empty the database at NEO4J_TEST_URI: set NEO4J_TEST_EMPTIES_IT=yes to confirm")
+        name = os.environ.get("NEO4J_TEST_USERNAME", "neo4j")
+        yield Settings(neo4j_uri=uri, neo4j_username=name, neo4j_password=os.environ.get("NEO4J_TEST_PASSWORD"))
+        return
+    with tempfile.TemporaryDirectory(prefix="dmcheck-prove-") as home:
+        settings = Settings(home=home)
+        running = server.ensure_running(settings)
+        try:
+            yield Settings(
+                home=home, neo4j_uri=running.uri, neo4j_username=running.username, neo4j_password=running.password
+            )
+        finally:
+            server.stop(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""crontab.example works when pasted: its lines run as cron would run them, by /bin/sh in a bare environment."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmcheck_cli.database.connection import Database
+
+CRONTAB = Path(__file__).parents[2] / "crontab.example"
+PROGRAMS = {
+    "dmcheck": "dmcheck_cli.cli",
+    "dmcheck-make-buckets": "jobs.make_buckets",
+    "dmcheck-reclaim-leases": "jobs.reclaim_leases",
+    "dmcheck-raise-starved": "jobs.raise_starved",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a crontab: when, and what."""
+
+    minutes: list[int]
+    hour: str
+    command: str
+
+
+def parsed() -> tuple[dict[str, str], list[Entry]]:
+    """The variables and the entries of the file, read as cron reads them."""
+    variables: dict[str, str] = {}
+    entries = []
+    for line in CRONTAB.read_text("utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        assigned = re.fullmatch(r"(\w+)\s*=\s*(.*)", line)
+        if assigned:
+            assert not entries, "a variable after an entry does not hold for that entry"
+            variables[assigned[1]] = assigned[2]
+        else:
+            minutes, hour, day, month, weekday, command = line.split(None, 5)
+            assert (day, month, weekday) == ("*", "*", "*")
+            entries.append(Entry([int(minute) for minute in minutes.split(",")], hour, command))
+    return variables, entries
+
+
+@dataclass(frozen=True)
+class Cron:
+    """What cron knows: the file's variables, with those set that it says to set, and the entries by program."""
+
+    home: Path
+    variables: dict[str, str]
+
+    def run(self, program: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+        """Run the entry of that program as cron does."""
+        [entry] = [one for one in parsed()[1] if f'"$BIN/{program}"' in one.command]
+        bare = {"HOME": str(self.home), "LOGNAME": "someone", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
+        return subprocess.run(
+            ["/bin/sh", "-c", entry.command],
+            env={**bare, **self.variables, **more},
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=120,
+            check=False,
+        )
+
+
+@pytest.fixture
+def cron(database: Database, neo4j_environment: dict[str, str], tmp_path: Path) -> Cron:
+    """A cron whose crontab is the example with its variables set: these programs, the test's database."""
+    home, programs, secret = tmp_path / "home", tmp_path / "bin", tmp_path / "password"
+    home.mkdir()
+    programs.mkdir()
+    for name, module in PROGRAMS.items():
+        start = f"#!{sys.executable}\nfrom {module} import main\nmain()\n"
+        (programs / name).write_text(start)
+        (programs / name).chmod(0o700)
+    secret.write_text(neo4j_environment["NEO4J_PASSWORD"] + "\n")
+    given = {
+        "BIN": str(programs),
+        "NEO4J_URI": neo4j_environment["NEO4J_URI"],
+        "NEO4J_USERNAME": neo4j_environment.get("NEO4J_USERNAME", "neo4j"),
+        "NEO4J_PASSWORD_FILE": str(secret),
+    }
+    variables = parsed()[0]
+    assert given.keys() <= variables.keys()
+    return Cron(home, {**variables, **given})
+
+
+def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, Any]]]) -> None:
+    """Each entry exits 0, says nothing that would be mailed, has its effect, and leaves a line in the log."""
+    query(
+        "CREATE (:DMCheckClient {id: 1, screen_name: 'one', state: 'ACTIVE', create_datetime: datetime(), "
+        "edit_datetime: datetime()})-[:STATS]->(:DMCheckClientStats {buckets_assigned: 1, buckets_processed: 0, "
+        "buckets_fault: 0, buckets_dead: 0}) CREATE (:User {screen_name: 'bare'})"
+    )
+    query(
+        "MATCH (c:DMCheckClient) CREATE (:User {screen_name: 'held'})-[:INDMCHECKBUCKET]->(b:DMCheckBucket {uuid: 'b1',"
+        "priority: 100, lease: 'l1', edit_datetime: datetime(), assigned_datetime: datetime() - duration('P1D'), "
+        "expires: datetime() - duration('PT20H')})-[:DMCHECKCLIENT]->(c) "
+        "CREATE (:DMCheckLease {id: 'l1', client: 1, request: 'r', bucket: 'b1', "
+        "assigned_datetime: b.assigned_datetime})"
+    )
+    query(
+        "CREATE (:User {screen_name: 'old'})-[:INDMCHECKBUCKET]->(:DMCheckBucket {uuid: 'b2', priority: 100, "
+        "ready: 0.5, edit_datetime: datetime() - duration('P2D')})"
+    )
+    for program in ("dmcheck-reclaim-leases", "dmcheck-make-buckets", "dmcheck-raise-starved"):
+        done = cron.run(program)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    [found] = query(
+        "MATCH (b:DMCheckBucket {uuid: 'b1'}) MATCH (:User {screen_name: 'bare'})-[:INDMCHECKBUCKET]->(made) "
+        "MATCH (old:DMCheckBucket {uuid: 'b2'}) "
+        "RETURN b.dead_datetime IS NOT NULL AS dead, made.priority AS made, old.priority AS raised"
+    )
+    assert found == {"dead": True, "made": 100, "raised": -1}
+    assert (cron.home / "dmcheck-jobs.log").read_text() == (
+        "reclaim_leases: marked dead 1, released 0\nmake_buckets: buckets 1, users 1\nraise_starved: raised 1\n"
+    )
+
+
+def test_the_doctor_is_silent_while_all_is_well(cron: Cron) -> None:
+    """Its report is mailed when a job never ran, and is kept back once all have run."""
+    missed = cron.run("dmcheck")
+    assert missed.returncode == 0  # of `cat`
+    assert b"make_buckets" in missed.stdout
+    for program in ("dmcheck-reclaim-leases", "dmcheck-make-buckets", "dmcheck-raise-starved"):
+        cron.run(program)
+    well = cron.run("dmcheck")
+    assert (well.returncode, well.stdout, well.stderr) == (0, b"", b"")
+
+
+def test_a_round_is_left_out_while_the_last_one_runs(cron: Cron) -> None:
+    """With its lock held, an entry ends at once and says nothing."""
+    lock = cron.home / ".dmcheck-make.lock"
+    with subprocess.Popen(["flock", lock, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin
+        assert holder.stdout
+        holder.stdin.write(b"\n")
+        holder.stdin.flush()
+        holder.stdout.readline()  # cat answers, so the lock is held
+        done = cron.run("dmcheck-make-buckets")
+        holder.stdin.close()
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"")
+    assert not (cron.home / "dmcheck-jobs.log").read_text()
+
+
+def test_trouble_is_mailed(cron: Cron) -> None:
+    """What goes wrong is said on stderr, which cron mails, and nowhere else."""
+    done = cron.run("dmcheck-make-buckets", NEO4J_PASSWORD_FILE="/does/not/exist")
+    assert done.returncode == 4
+    assert b"NEO4J_PASSWORD_FILE" in done.stderr
+
+
+def test_each_entry_is_fit_for_cron() -> None:
+    """Absolute paths, a lock, a time limit, no % (which cron would cut at), minutes of its own, documented rates."""
+    variables, entries = parsed()
+    assert variables["BIN"].startswith("/")
+    assert variables["SHELL"] == "/bin/sh"
+    assert "MAILTO" in variables
+    assert not any("$" in value for value in variables.values()), "cron does not expand these"
+    minutes = [minute for entry in entries for minute in entry.minutes]
+    assert len(set(minutes)) == len(minutes)
+    assert not {0, 15, 30, 45} & set(minutes)
+    for entry in entries:
+        assert "%" not in entry.command
+        assert re.match(r'flock -n "\$HOME/\.dmcheck-\w+\.lock" timeout -k 30 \d+ "\$BIN/dmcheck', entry.command)
+    rates = {
+        program: [(len(e.minutes), e.hour) for e in entries if f'"$BIN/{program}"' in e.command] for program in PROGRAMS
+    }
+    assert rates == {
+        "dmcheck": [(1, "6")],
+        "dmcheck-make-buckets": [(4, "*")],
+        "dmcheck-reclaim-leases": [(4, "*")],
+        "dmcheck-raise-starved": [(1, "*")],
+    }

@@ -1,0 +1,142 @@
+"""The design's test case 8.6 and its sections 9.1 and 10.1: what an operator can see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from driving import answered, pass_time, prepare
+from invariants import Query, broken
+
+from dmcheck_cli.database.connection import Database
+
+OPERATORS_QUERY = (
+    "match(b:DMCheckBucket)-[r1:DMCHECKCLIENT]->(c:DMCheckClient)-[r2:STATS]->(s:DMCheckClientStats) return b,r1,c,r2,s"
+)
+"""Copied from the design, 10.1."""
+
+
+def reclaim(run: Callable[..., Any]) -> dict[str, int]:
+    """One round of the job."""
+    document: dict[str, int] = run("--json", program="reclaim_leases").document
+    return document
+
+
+def test_8_6_processing_a_bucket_takes_longer_than_allowed(
+    run: Callable[..., Any], database: Database, query: Query
+) -> None:
+    """A lease past its time shows up as dead, and its client as unresponsive; a renewal takes both back."""
+    prepare(database, [42, 43], 4)
+    [lease] = run("fetch", "--client", 42, "--json").document["buckets"]
+    pass_time(query, 7100)
+    assert reclaim(run) == {"marked_dead": 0, "released": 0}
+    pass_time(query, 200)
+    assert reclaim(run) == {"marked_dead": 1, "released": 0}
+
+    late = run("stats", "--json").document
+
+    system = late["system"]
+    assert (system["buckets_ready"], system["buckets_leased"], system["buckets_dead"]) == (0, 0, 1)
+    assert (system["users_total"], system["users_leased"], system["users_waiting"]) == (4, 4, 0)
+    slow, idle = late["clients"]
+    assert (slow["id"], slow["held"], slow["buckets_dead"], slow["flags"]) == (42, 1, 1, ["unresponsive"])
+    assert (idle["id"], idle["held"], idle["flags"]) == (43, 0, [])
+    renewed = run("renew", "--client", 42, "--bucket", lease["bucket"], "--lease", lease["lease"], "--json")
+    assert renewed.status == 0
+    better = run("stats", "--client", 42, "--json").document
+    assert (better["system"]["buckets_leased"], better["system"]["buckets_dead"]) == (1, 0)
+    assert better["clients"][0]["flags"] == []
+    assert broken(query) == []
+
+
+def test_8_6_1_a_client_stays_silent_beyond_the_threshold(
+    run: Callable[..., Any], database: Database, query: Query
+) -> None:
+    """Its bucket goes from leased to dead to ready, as `stats` tells; the dead lease stays on the client's account,
+    once, and nothing counts as processed."""
+    prepare(database, [42], 4)
+    assert run("fetch", "--client", 42).status == 0
+    told = []
+    for seconds in (0, 7201, 901):
+        pass_time(query, seconds)
+        reclaim(run)
+        document = run("stats", "--json").document
+        system = document["system"]
+        told.append(tuple(system[f"buckets_{state}"] for state in ("leased", "dead", "ready")))
+
+    assert told == [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
+    [client] = document["clients"]
+    counted = tuple(client[f"buckets_{name}"] for name in ("assigned", "processed", "fault", "dead"))
+    assert counted == (1, 0, 0, 1)
+    assert (client["held"], client["flags"]) == (0, [])
+    assert system["users_waiting"] == 4
+    assert system["oldest_wait_seconds"] >= 7201 + 901
+    assert broken(query) == []
+
+
+def test_9_1_a_clients_counters(run: Callable[..., Any], database: Database, query: Query) -> None:
+    """The picture's client, four buckets assigned and one processed, has just these counters in the graph, and the
+    time of its last access from the database's clock."""
+    prepare(database, [42], 20, size=5)
+    document = run("fetch", "--client", 42, "--json").document
+    one = {**document, "buckets": document["buckets"][:1]}
+    assert run("submit", "--client", 42, stdin=answered(one)).status == 0
+
+    [row] = query(
+        """MATCH (:DMCheckClient {id: 42})-[:STATS]->(s)
+        RETURN properties(s) AS s, valueType(s.last_access_time) AS kind,
+            duration.inSeconds(s.last_access_time, datetime()).seconds AS ago"""
+    )
+
+    assert {name: value for name, value in row["s"].items() if name != "last_access_time"} == {
+        "buckets_assigned": 4,
+        "buckets_dead": 0,
+        "buckets_fault": 0,
+        "buckets_processed": 1,
+    }
+    assert row["kind"] == "ZONED DATETIME NOT NULL"
+    assert 0 <= row["ago"] <= 10
+    [client] = run("stats", "--client", 42, "--json").document["clients"]
+    assert (client["buckets_assigned"], client["buckets_processed"], client["held"]) == (4, 1, 3)
+
+
+def test_10_1_the_operators_query_works_as_it_stands(run: Callable[..., Any], database: Database, query: Query) -> None:
+    """It shows each held bucket with its client and that client's counters, and nothing that is not held."""
+    prepare(database, [42, 43], 20, size=5)
+    given = run("fetch", "--client", 42, "--count", 2, "--json").document["buckets"]
+    assert run("fetch", "--client", 43, "--count", 1).status == 0
+    query("MATCH (b:DMCheckBucket {uuid: $uuid}) SET b.expires = datetime()", uuid=given[0]["bucket"])
+    reclaim(run)
+
+    rows = query(OPERATORS_QUERY)
+
+    assert sorted((row["c"]["id"], row["s"]["buckets_assigned"]) for row in rows) == [(42, 2), (42, 2), (43, 1)]
+    mine = {row["b"]["uuid"]: row for row in rows if row["c"]["id"] == 42}
+    assert set(mine) == {bucket["bucket"] for bucket in given}
+    assert mine[given[0]["bucket"]]["b"]["dead_datetime"] is not None
+    assert "dead_datetime" not in mine[given[1]["bucket"]]["b"]
+    for row in rows:
+        assert {"uuid", "priority", "assigned_datetime", "edit_datetime"} <= set(row["b"])
+        assert {"id", "screen_name", "state", "create_datetime", "edit_datetime"} <= set(row["c"])
+        assert {"buckets_processed", "buckets_fault", "buckets_dead", "last_access_time"} <= set(row["s"])
+    assert run("submit", "--client", 42, stdin=answered({"buckets": given})).status == 0
+    assert [row["c"]["id"] for row in query(OPERATORS_QUERY)] == [43]
+
+
+def test_10_1_a_malfunctioning_client_is_flagged(run: Callable[..., Any], database: Database, query: Query) -> None:
+    """The client of the design's picture, of whose 1,842 leases 1,389 died, is flagged as dying, with a last access
+    eight hours after it registered; a sound one beside it has no flag."""
+    prepare(database, [42, 43])
+    query(
+        """MATCH (c:DMCheckClient {id: 42})-[:STATS]->(s)
+        SET s.buckets_assigned = 1842, s.buckets_dead = 1389, s.buckets_processed = 1294,
+            s.last_access_time = datetime(), c.edit_datetime = datetime() - duration('PT8H')"""
+    )
+
+    sick, sound = run("stats", "--json").document["clients"]
+
+    assert (sick["id"], sick["flags"]) == (42, ["dying"])
+    assert (sick["buckets_assigned"], sick["buckets_dead"], sick["buckets_processed"]) == (1842, 1389, 1294)
+    assert sick["last_registered"] < sick["last_access_time"]
+    assert (sound["id"], sound["flags"]) == (43, [])
+    assert "dying" in run("stats", "--format", "plain").out

@@ -1,0 +1,468 @@
+"""The model-based test: any sequence of commands, jobs and time leaves the graph as the model has it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from invariants import INVARIANTS, broken
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import DmcheckError
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import buckets
+from dmcheck_cli.transactions.answers import ANSWERS, Answered
+from harness.actor import Actor
+from harness.contradictions import contradictions
+from harness.history import Recorder, read
+from harness.model import Model, Refusal
+from harness.outcome import Outcome
+
+USERS = [f"user{i:02}" for i in range(12)]
+CLIENTS = (1, 2, 3)
+SIZE = 3
+PER_CLIENT = 2
+"""Buckets that may wait for each active client: few, so that the limit is met."""
+
+STEP = 600
+"""Seconds by which time passes. No limit below is a multiple of it, nor near one: the seconds that the test itself
+takes decide nothing."""
+LEASE, GRACE, STARVED, KEEP = 1500, 900, 3300, 8700
+
+ALL_AT_ONCE = " UNION ALL ".join(INVARIANTS.values())
+
+SEE = """
+CALL () { MATCH (u:User) RETURN collect([u.screen_name,
+    COLLECT { MATCH (u)-[m:INDMCHECKBUCKET]->(b) RETURN [b.uuid, m.priority] },
+    COLLECT { MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->(u) RETURN [c.id, type(r), r.candm] }]) AS users }
+CALL () { MATCH (b:DMCheckBucket) RETURN collect([b.uuid, b.priority, b.lease, b.dead_datetime IS NOT NULL,
+    COLLECT { MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id }]) AS buckets }
+CALL () { MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN collect([c.id, c.screen_name, c.state = 'ACTIVE', c.capacity,
+    s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead]) AS clients }
+CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, coalesce(l.died, false),
+    l.digest IS NOT NULL]) AS leases }
+RETURN users, buckets, clients, leases"""
+
+PASS = """
+CALL () {
+    MATCH (b:DMCheckBucket)
+    SET b.assigned_datetime = b.assigned_datetime - duration({seconds: $seconds}),
+        b.renewed_datetime = b.renewed_datetime - duration({seconds: $seconds}),
+        b.dead_datetime = b.dead_datetime - duration({seconds: $seconds}),
+        b.edit_datetime = b.edit_datetime - duration({seconds: $seconds}),
+        b.expires = b.expires - duration({seconds: $seconds})
+}
+MATCH (l:DMCheckLease) SET l.assigned_datetime = l.assigned_datetime - duration({seconds: $seconds})"""
+
+KINDS = {"DM_YES": "DM", "DM_NO": "NON_DM", "DM_UNKNOWN": "UNKNOWN"}
+
+pick = st.integers(0, 11)
+some_users = st.lists(st.sampled_from(USERS), min_size=1, max_size=5, unique=True)
+any_client = st.sampled_from(CLIENTS)
+right = st.sampled_from([True, True, True, False])
+
+
+class Machine(RuleBasedStateMachine):
+    """Each rule does one thing to both, the graph and the model, and compares."""
+
+    database: Database
+    folder: Path
+    seen: Outcome
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query = self.database.run_text
+        self.query("MATCH (n) DETACH DELETE n")
+        self.model = Model(SIZE, PER_CLIENT)
+        self.own = Path(tempfile.mkdtemp(dir=self.folder))
+        self.recorder = Recorder(self.own)
+        self.settings = replace(
+            self.database.settings,
+            bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, starved_seconds=STARVED, keep_seconds=KEEP,
+        )  # fmt: skip
+        self.database.settings = self.settings
+        self.actor = Actor(self.database, self.recorder)
+        self.submitted: list[tuple[int, list[Answered]]] = []
+        self.requests: list[tuple[int, str]] = []
+        self.forgot = False
+
+    def teardown(self) -> None:
+        """The end of one example: the history of it, too, must agree with the graph."""
+        try:
+            operations = read(self.own)
+            self.seen.count(operations)
+            if not self.forgot:  # what was forgotten cannot be held against the history
+                found = contradictions(operations, self.query)
+                assert not found, found
+        finally:
+            self.recorder.close()
+            for path in self.own.iterdir():
+                path.unlink()
+            self.own.rmdir()
+
+    @initialize(made=st.booleans())
+    def begin(self, made: bool) -> None:
+        """Two clients and most users are there."""
+        self.register(1, True, None)
+        self.register(2, True, 2)
+        self.add(USERS[:9])
+        if made:
+            self.make(18_000)
+            self.fetch(1, 1, LEASE)
+
+    # What matters less, or undoes what others build up, comes up less often: it shares a rule.
+
+    @rule(act=st.sampled_from(["resume", "raise", "schema", "guess"]), id=any_client, which=pick)
+    def look(self, act: str, id: int, which: int) -> None:
+        """What changes little."""
+        {
+            "resume": lambda: self.resume(id),
+            "raise": self.raise_starved,
+            "schema": self.apply_schema,
+            "guess": lambda: self.submit_guess(id, which % 2 == 0, which),
+        }[act]()
+
+    @rule(
+        comes=st.sampled_from([True, True, False]),
+        id=any_client,
+        right_name=right,
+        capacity=st.sampled_from([None, 1, 4]),
+    )
+    def come_and_go(self, comes: bool, id: int, right_name: bool, capacity: int | None) -> None:
+        """A client registers or unregisters."""
+        if comes:
+            self.register(id, right_name, capacity)
+        else:
+            self.unregister(id, right_name)
+
+    @rule(comes=st.sampled_from([True, True, False]), names=some_users)
+    def users_come_and_go(self, comes: bool, names: list[str]) -> None:
+        """Users are added or deleted."""
+        if comes:
+            self.add(names)
+        else:
+            self.delete(names[:2])
+
+    @rule(next_client=any_client)
+    def all_leases_end(self, next_client: int) -> None:
+        """Time passes until every lease is dead and released; somebody else comes first then."""
+        for steps in (3, 2):
+            self.pass_time(steps)
+            self.reclaim(LEASE, GRACE)
+        self.fetch(next_client, 2, LEASE)
+
+    # Clients
+
+    def register(self, id: int, right_name: bool, capacity: int | None) -> None:
+        name = f"client{id}" if right_name or id not in self.model.clients else "somebody"
+        self.same(
+            lambda: self.actor.register(id, capacity, name)["client"]["capacity"],
+            lambda: (self.model.register(id, right_name, capacity), self.model.clients[id].capacity)[1],
+        )
+
+    def unregister(self, id: int, right_name: bool) -> None:
+        name = f"client{id}" if right_name else "somebody"
+        self.same(
+            lambda: self.actor.unregister(id, name)["returned"],
+            lambda: self.model.unregister(id, right_name),
+        )
+
+    # Leases
+
+    @rule(id=any_client, count=st.integers(1, 4), lease_seconds=st.sampled_from([LEASE, LEASE, 300, 1_000_000]))
+    def fetch(self, id: int, count: int, lease_seconds: int) -> None:
+        self.requests.append((id, f"request{len(self.requests)}"))
+        self.fetch_as(id, count, self.requests[-1][1], lease_seconds)
+
+    @rule(id=st.sampled_from([1, 2]))
+    def fetch_one(self, id: int) -> None:
+        """The most usual one."""
+        self.fetch(id, 1, LEASE)
+
+    @precondition(lambda self: self.requests)
+    @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]), count=st.integers(1, 4))
+    def fetch_again(self, which: int, id: int | None, count: int) -> None:
+        """The same request again; now and then another client's, which is a request of its own."""
+        owner, request = choose(self.requests, which)
+        self.fetch_as(id or owner, count, request, LEASE)
+
+    def fetch_as(self, id: int, count: int, request: str, lease_seconds: int) -> None:
+        def expect() -> list[int]:
+            return self.model.before_fetch(id, request, count)
+
+        def fetch() -> list[int]:
+            given = self.actor.fetch(id, count, request)
+            for lease in given:
+                assert sorted(user.screen_name for user in lease.users) == self.model.members(lease.bucket)
+                assert lease.priority == self.model.buckets[lease.bucket].priority
+            again = self.model.repeated(id, request)
+            if again:
+                assert {lease.lease for lease in given} == again
+                return []
+            self.model.fetched(id, request, given, lease_seconds)
+            return [lease.priority for lease in given]
+
+        self.database.settings = replace(self.settings, lease_seconds=lease_seconds)
+        try:
+            self.same(fetch, expect)
+        finally:
+            self.database.settings = self.settings
+
+    def resume(self, id: int) -> None:
+        def expect() -> list[tuple[str | None, list[str]]]:
+            self.model.active(id)
+            held = self.model.held(id)
+            if not held:
+                raise Refusal("nothing_to_fetch")
+            return sorted((self.model.buckets[uuid].lease, self.model.members(uuid)) for uuid in held)
+
+        def resume() -> list[tuple[str, list[str]]]:
+            return sorted((x.lease, sorted(user.screen_name for user in x.users)) for x in self.actor.resume(id))
+
+        self.same(resume, expect)
+
+    @precondition(lambda self: self.model.every_lease)
+    @rule(
+        which=pick, id=st.sampled_from([None, None, *CLIENTS]), guessed=st.sampled_from([None, None, None, "guessed"])
+    )
+    def renew(self, which: int, id: int | None, guessed: str | None) -> None:
+        lease, (owner, bucket, _) = choose(list(self.model.every_lease.items()), which)
+        arguments = (id or owner, bucket, guessed or lease)
+
+        def renew() -> None:
+            self.actor.renew(*arguments)
+
+        self.same(renew, lambda: self.model.renew(*arguments, LEASE))
+
+    # Answers
+
+    @precondition(lambda self: self.model.every_lease)
+    @rule(
+        which=st.lists(pick, min_size=1, max_size=2),
+        id=st.sampled_from([None, None, None, None, *CLIENTS]),
+        candm=st.lists(st.sampled_from([*ANSWERS, *ANSWERS, None]), min_size=SIZE, max_size=SIZE),
+        strangers=st.sampled_from([[], [], [], ["nobody"], USERS[:2], USERS[3:5]]),
+    )
+    def submit(self, which: list[int], id: int | None, candm: list[str | None], strangers: list[str]) -> None:
+        """Whole, in part, empty, late, somebody else's, with strangers: whichever lease and answers come up."""
+        # The newest leases first: they are the ones that are held.
+        chosen = [choose(list(reversed(self.model.every_lease.items())), one) for one in which]
+        by_bucket = {bucket: (lease, owner, names) for lease, (owner, bucket, names) in chosen}
+        answered = []
+        for bucket, (lease, _, names) in by_bucket.items():
+            answers = {name: said for name, said in zip(sorted(names), candm, strict=False) if said is not None}
+            answered.append(Answered(bucket, lease, answers | dict.fromkeys(strangers, "DM")))
+        self.submit_as(id or chosen[0][1][0], answered)
+
+    @precondition(lambda self: self.model.every_lease)
+    @rule(which=pick, candm=st.sampled_from(ANSWERS), only=st.sampled_from([0, 1, 2, SIZE, SIZE]))
+    def answer(self, which: int, candm: str, only: int) -> None:
+        """The usual one: the owner answers none, the first, or all users of a lease, new or old."""
+        lease, (owner, bucket, names) = choose(list(reversed(self.model.every_lease.items())), which)
+        self.submit_as(owner, [Answered(bucket, lease, dict.fromkeys(sorted(names)[:only], candm))])
+
+    def submit_guess(self, id: int, made_up: bool, which: int) -> None:
+        """Under a lease that nobody was given, for a bucket that is there or not."""
+        bucket = "0" * 32 if made_up or not self.model.buckets else choose(list(self.model.buckets), which)
+        self.submit_as(id, [Answered(bucket, "guessed", {USERS[0]: "DM"})])
+
+    @precondition(lambda self: self.submitted)
+    @rule(which=pick, change=st.sampled_from([None, None, "alter", "cut"]))
+    def submit_again(self, which: int, change: str | None) -> None:
+        """The same document again, or an altered one."""
+        id, answered = choose(self.submitted[::-1], which)
+        if change == "alter":
+            answered = [replace(one, answers=dict.fromkeys(one.answers, "UNKNOWN")) for one in answered]
+        elif change == "cut":
+            answered = [replace(one, answers=dict(list(one.answers.items())[1:])) for one in answered]
+        else:
+            answered = [replace(one, answers=dict(reversed(one.answers.items()))) for one in answered]
+        self.submit_as(id, answered)
+
+    def submit_as(self, id: int, answered: list[Answered]) -> None:
+        self.submitted.append((id, answered))
+        self.same(
+            lambda: self.actor.submit(id, answered),
+            lambda: self.model.submit(id, [(one.bucket, one.lease, one.answers) for one in answered]),
+        )
+
+    # Users
+
+    def add(self, names: list[str]) -> None:
+        self.same(lambda: tuple(self.actor.add(names).values()), lambda: self.model.add(names))
+
+    def delete(self, names: list[str]) -> None:
+        def delete() -> tuple[int, list[str]]:
+            found = self.actor.delete(names)
+            return found["deleted"], sorted(found["unknown"])
+
+        self.same(delete, lambda: self.model.delete(names))
+
+    @rule(names=some_users, priority=st.sampled_from([0, 10, 10, 200]), recheck=st.booleans())
+    def prioritize(self, names: list[str], priority: int, recheck: bool) -> None:
+        def prioritize() -> dict[str, Any]:
+            found = self.actor.prioritize(names, priority, recheck)
+            return {name: sorted(value) if isinstance(value, list) else value for name, value in found.items()}
+
+        self.same(prioritize, lambda: self.model.prioritize(names, priority, recheck))
+
+    # Jobs and time
+
+    @rule(most=st.sampled_from([18_000, 18_000, 4, 0]))
+    def make(self, most: int) -> None:
+        self.database.settings = replace(self.settings, max_users_per_run=most)
+        try:
+            self.same(lambda: tuple(self.actor.make().values()), lambda: self.model.make(most))
+        finally:
+            self.database.settings = self.settings
+
+    @rule(lease_seconds=st.sampled_from([LEASE, LEASE, 0]), grace_seconds=st.sampled_from([GRACE, GRACE, 0]))
+    def reclaim(self, lease_seconds: int, grace_seconds: int) -> None:
+        self.database.settings = replace(self.settings, lease_seconds=lease_seconds, grace_seconds=grace_seconds)
+        before = len(self.model.leases)
+        try:
+            self.same(
+                lambda: tuple(self.actor.reclaim().values()),
+                lambda: self.model.reclaim(lease_seconds, grace_seconds, KEEP),
+            )
+        finally:
+            self.database.settings = self.settings
+        self.forgot = self.forgot or len(self.model.leases) < before
+
+    def raise_starved(self) -> None:
+        self.same(lambda: self.actor.raise_starved()["raised"], lambda: self.model.raise_starved(STARVED))
+
+    def apply_schema(self) -> None:
+        """Finds nothing to create and nothing to take over."""
+        self.same(lambda: self.actor.schema()["applied"], list)
+
+    @rule(steps=st.sampled_from([1, 2, 3, 6]))
+    def pass_time(self, steps: int) -> None:
+        self.query(PASS, seconds=steps * STEP)
+        self.model.pass_time(steps * STEP)
+        self.compare()
+
+    # Both
+
+    def same(self, act: Callable[[], Any], expect: Callable[[], Any]) -> None:
+        """Both do it, with the same result or the same refusal, and are in the same state then."""
+        expected, got = _outcome(expect), _outcome(act)
+        assert got == expected, f"gave {got}, not {expected}"
+        self.compare()
+
+    def compare(self) -> None:
+        """The whole graph is as the model has it, and breaks no invariant."""
+        if self.query(ALL_AT_ONCE):
+            raise AssertionError(broken(self.query))
+        [row] = self.query(SEE)
+        members: dict[str, set[str]] = {uuid: set() for uuid, *_ in row["buckets"]}
+        for name, places, _ in row["users"]:
+            for uuid, _ in places:
+                members[uuid].add(name)
+        self.model.settle(members, {uuid: priority for uuid, priority, *_ in row["buckets"]})
+        there, expected = _there(row), _expected(self.model)
+        for what, parts in expected.items():
+            assert there[what] == parts, f"{what} in the graph: {_difference(there[what], parts)}"
+        self.seen.faults += 1
+
+
+def _outcome(work: Callable[[], Any]) -> Any:
+    try:
+        return work()
+    except (Refusal, DmcheckError) as refusal:
+        return f"refused as {refusal.code}"
+
+
+def _there(row: dict[str, Any]) -> dict[str, dict[Any, Any]]:
+    users = {}
+    for name, places, said in row["users"]:
+        now = [(client, KINDS[kind]) for client, kind, _ in said if kind in KINDS]
+        past = Counter((client, candm) for client, kind, candm in said if kind == "DM_PAST")
+        users[name] = ([tuple(place) for place in places], now, past)
+    return {
+        "users": users,
+        "buckets": {uuid: tuple(rest) for uuid, *rest in row["buckets"]},
+        "clients": {id: tuple(rest) for id, *rest in row["clients"]},
+        "leases": {id: tuple(rest) for id, *rest in row["leases"]},
+    }
+
+
+def _expected(model: Model) -> dict[str, dict[Any, Any]]:
+    return {
+        "users": {
+            name: (
+                [] if user.bucket is None else [(user.bucket, user.promised)],
+                [] if user.answer is None else [user.answer],
+                user.past,
+            )
+            for name, user in model.users.items()
+        },
+        "buckets": {
+            uuid: (x.priority, x.lease, x.dead_for is not None, [] if x.holder is None else [x.holder])
+            for uuid, x in model.buckets.items()
+        },
+        "clients": {
+            id: (f"client{id}", x.active, x.capacity, x.assigned, x.processed, x.fault, x.dead)
+            for id, x in model.clients.items()
+        },
+        "leases": {
+            id: (x.client, x.bucket, x.request, x.died, x.answers is not None) for id, x in model.leases.items()
+        },
+    }
+
+
+def _difference(there: dict[Any, Any], expected: dict[Any, Any]) -> str:
+    return "; ".join(
+        f"{key}: {there.get(key)}, must be {expected.get(key)}"
+        for key in sorted(there.keys() | expected.keys(), key=str)
+        if there.get(key) != expected.get(key)
+    )
+
+
+def choose(items: list[Any], which: int) -> Any:
+    """One of the items; the same number leads to the same one as long as the list is the same."""
+    return items[which % len(items)]
+
+
+def explore(settings: Settings, folder: Path, *, examples: int, steps: int, derandomize: bool) -> Outcome:
+    """Run that many examples of that many steps.
+
+    Raises AssertionError, with the shortest sequence of steps that shows it, when graph and model differ.
+    """
+    outcome = Outcome(
+        "any sequence of commands",
+        "Hypothesis chooses commands, refusals, repeats and moved stored times",
+        f"python scripts/prove.py model --examples {examples} --steps {steps}",
+    )
+    with Database(settings, "model") as database, patch.object(buckets, "BUCKETS_PER_CLIENT", PER_CLIENT):
+        machine = type("Sequence", (Machine,), {"database": database, "folder": folder, "seen": outcome})
+        run_state_machine_as_test(
+            machine,
+            settings=hypothesis.settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                deadline=None,
+                derandomize=derandomize,
+                database=None,
+                print_blob=True,
+                report_multiple_bugs=False,
+                phases=[Phase.generate, Phase.shrink],
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
+    return outcome
+
+
+def run(settings: Settings, *, examples: int = 2000, steps: int = 100) -> list[Outcome]:
+    """The long form."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [explore(settings, Path(folder), examples=examples, steps=steps, derandomize=False)]
