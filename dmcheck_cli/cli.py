@@ -7,7 +7,7 @@ from typing import NoReturn
 import typer
 
 from dmcheck_cli import entry
-from dmcheck_cli.commands import doctor, fetch, prioritize, register, schema, server, stats, submit, users
+from dmcheck_cli.commands import doctor, fetch, prioritize, register, schema, server, stats, submit, users, work
 
 app = typer.Typer(
     help="Hand out accounts to check to many clients, and take their answers back.",
@@ -22,6 +22,7 @@ app.command(epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmc
 app.command(epilog="Example: dmcheck submit --client 42 answers.json")(submit.submit)
 app.command(epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(fetch.renew)
 app.command(epilog="Example: dmcheck release --client 42 --bucket UUID --lease ID")(fetch.release)
+app.command(epilog="Example: dmcheck work --client 42 -- my-checker", context_settings=work.CONTEXT)(work.work)
 app.command(epilog="Example: dmcheck prioritize @someone @another --priority 5")(prioritize.prioritize)
 app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
 app.command(epilog="Example: dmcheck doctor --deep")(doctor.doctor)

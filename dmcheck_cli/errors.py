@@ -98,6 +98,12 @@ class Usage(DmcheckError):
     exit_status = MALFORMED
 
 
+class CommandFailed(DmcheckError):
+    """COMMAND failed {times} times in a row without a single answer ({why}); the buckets were given back."""
+
+    code = "command_failed"
+
+
 class NothingToFetch(DmcheckError):
     """{what}"""
 

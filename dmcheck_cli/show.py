@@ -44,11 +44,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], for
     if format is Format.table or (format is Format.auto and sys.stdout.isatty()):
         _rich_table(title, columns, cells)
         return
-    from tabulate import tabulate
+    import tabulate
 
+    tabulate.MIN_PADDING = 0  # else a column of numbers is wider than its head, and the line begins with blanks
     styles = {Format.github: "github", Format.tsv: "tsv"}
     style = styles.get(format, "plain")
-    line(tabulate(cells, headers=columns, tablefmt=style, disable_numparse=True, colalign=_aligned(cells)))
+    sides = _aligned(cells)
+    line(tabulate.tabulate(cells, headers=columns, tablefmt=style, disable_numparse=True, colalign=sides))
 
 
 def line(text: str) -> None:

@@ -22,7 +22,9 @@ def test_8_1_1_a_client_registers_for_the_first_time(run: Callable[..., Any], qu
     client = done.document["client"]
     assert (client["id"], client["screen_name"], client["state"], client["capacity"]) == (42, "checker", "ACTIVE", 10)
     assert client["first_registered"] == client["last_registered"]
-    [row] = query("MATCH (c:DMCheckClient)-[:STATS]->(s:DMCheckClientStats) RETURN c, s")
+    [row] = query(
+        "MATCH (c:DMCheckClient)-[:STATS]->(s:DMCheckClientStats) RETURN properties(c) AS c, properties(s) AS s"
+    )
     assert (row["c"]["id"], row["c"]["screen_name"], row["c"]["state"]) == (42, "checker", "ACTIVE")
     assert row["s"] == dict.fromkeys([f"buckets_{x}" for x in ("assigned", "processed", "fault", "dead")], 0)
     assert broken(query) == []

@@ -1,0 +1,206 @@
+"""Drives one COMMAND through one bucket.
+
+A fresh COMMAND for each bucket, its stdin closed after the last user. Checkers come in two kinds: filters that answer
+line by line, and batches that read all of their input before they answer (they ask an API for 100 accounts at a
+time). Only the end of the input works for both; a COMMAND that lived on would need a protocol to mark the end of a
+bucket, and one that goes wrong would take more than one bucket with it. Starting a process costs less than a
+thousandth of what 180 questions to an API do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from enum import StrEnum
+
+from dmcheck_cli.worker.protocol import Conversation
+
+PIECE = 65536
+"""Bytes read or written at a time."""
+
+LARGEST_PIPE = 1024 * 1024
+"""Bytes that wait in a pipe at most (Linux; elsewhere fewer)."""
+
+MOST_NOISE = 10_000
+"""Lines without sense after which COMMAND is ended: one that floods us would keep a processor busy for nothing."""
+
+LONGEST_SLEEP = 1.0
+"""Seconds after which to look whether COMMAND has ended although something that it started keeps its stdout open."""
+
+
+class Ending(StrEnum):
+    """How a COMMAND came to its end."""
+
+    done = "done"
+    failed = "command_failed"
+    timed_out = "command_timeout"
+    cancelled = "cancelled"
+
+
+class Child:
+    """One run of COMMAND. `timeout`: seconds without progress after which it is ended; `kill_after`: seconds that it
+    has between SIGTERM and SIGKILL. `close` it when nobody will `cancel` it any more."""
+
+    def __init__(self, command: list[str], conversation: Conversation, timeout: float, kill_after: float) -> None:
+        self.conversation = conversation
+        self.why = ""
+        self._command = command
+        self._timeout = timeout
+        self._kill_after = kill_after
+        self._kill_at = 0.0
+        self._woken, self._wake = os.pipe()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def cancel(self) -> None:
+        """Have it ended, from another thread. What it has answered is kept."""
+        os.write(self._wake, b".")
+
+    def kill(self) -> None:
+        """End it and all that it started at once, from another thread."""
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Give back what the operating system lent."""
+        os.close(self._woken)
+        os.close(self._wake)
+
+    def run(self) -> Ending:
+        """Run it to its end, whatever that is. `why` then says more about a bad one."""
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                # A group of its own: Ctrl-C is for us, who then end it in an orderly way, with all that it started.
+                start_new_session=True,
+            )
+        except OSError as error:
+            self.why = f"it cannot be started: {error.strerror}"
+            return Ending.failed
+        self._process = process
+        with process:
+            try:
+                return self._drive(process)
+            finally:
+                if process.poll() is None:
+                    self._signal(signal.SIGKILL)
+
+    def _drive(self, process: subprocess.Popen[bytes]) -> Ending:
+        early = self._talk(process)
+        self.conversation.end()
+        if early is None:
+            if _ends(process, self._kill_after):
+                self.why = _reason(process.returncode)
+                return Ending.done if process.returncode == 0 else Ending.failed
+            self._ask_to_end()  # it has closed its stdout, so all its answers are here
+        _ends(process, self._kill_at - time.monotonic())
+        # Also what it started and what did not end with it. Nobody else can have this group's number yet: numbers of
+        # processes are given out in turn.
+        self._signal(signal.SIGKILL)
+        process.wait()
+        return early or Ending.done
+
+    def _talk(self, process: subprocess.Popen[bytes]) -> Ending | None:
+        """Write and read until COMMAND has said all; or until it had to be ended early, and why."""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        question = memoryview(self.conversation.question())
+        early: Ending | None = None
+        deadline = time.monotonic() + self._timeout
+        os.set_blocking(process.stdin.fileno(), False)
+        os.set_blocking(process.stdout.fileno(), False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdin, selectors.EVENT_WRITE)
+            selector.register(process.stdout, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while True:
+                heard = self.conversation.heard
+                ready = [key.fileobj for key, _ in selector.select(_between(deadline - time.monotonic()))]
+                if process.stdin in ready:
+                    question = _write(process.stdin.fileno(), question)
+                has_ended = process.poll() is not None  # asked before the last look at what it has said
+                if _hear(process.stdout.fileno(), self.conversation) or has_ended:
+                    return early
+                if early is None:
+                    if self.conversation.heard > heard:
+                        deadline = time.monotonic() + self._timeout
+                    early = self._too_long(cancelled=self._woken in ready, deadline=deadline)
+                    if early is not None:
+                        self._ask_to_end()  # it may still say what it knows
+                        deadline = self._kill_at
+                        selector.unregister(self._woken)
+                elif time.monotonic() >= deadline:
+                    return early
+                if not process.stdin.closed and (not question or early is not None):
+                    selector.unregister(process.stdin)
+                    process.stdin.close()
+
+    def _too_long(self, cancelled: bool, deadline: float) -> Ending | None:
+        """Why it must be ended now, if it must."""
+        if cancelled:
+            return Ending.cancelled
+        if self.conversation.noise > MOST_NOISE:
+            self.why = f"more than {MOST_NOISE} lines of its output made no sense"
+            return Ending.failed
+        if time.monotonic() >= deadline:
+            self.why = f"no new answer for {self._timeout:g} seconds"
+            return Ending.timed_out
+        return None
+
+    def _ask_to_end(self) -> None:
+        self._kill_at = time.monotonic() + self._kill_after
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        # PermissionError is what macOS says of a group of zombies.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+
+def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether it ends within that time."""
+    try:
+        process.wait(max(seconds, 0.0))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _write(file: int, data: memoryview) -> memoryview:
+    """Write what fits now; returns what is left: nothing when nobody reads it."""
+    try:
+        return data[os.write(file, data[:PIECE]) :]
+    except BlockingIOError:
+        return data
+    except BrokenPipeError:
+        return memoryview(b"")
+
+
+def _hear(file: int, conversation: Conversation) -> bool:
+    """Take in what is there now, but no more than a pipe can hold; True at its end."""
+    for _ in range(LARGEST_PIPE // PIECE):
+        try:
+            data = os.read(file, PIECE)
+        except BlockingIOError:
+            return False
+        if not data:
+            return True
+        conversation.hear(data)
+    return False
+
+
+def _between(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_SLEEP)
+
+
+def _reason(status: int) -> str:
+    if status < 0:
+        return f"it was ended by signal {-status}"
+    return f"it ended with exit status {status}"

@@ -1,0 +1,107 @@
+"""The threads that work on buckets: each takes the next one that waits, so that it never waits for the database."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.worker.child import Child, Ending
+from dmcheck_cli.worker.protocol import Conversation
+
+
+@dataclass(eq=False)
+class Held:
+    """A lease in our hands. `renew_at` is on the clock of time.monotonic(); `dropped`: it is no longer ours."""
+
+    lease: Lease
+    renew_at: float
+    conversation: Conversation = field(init=False)
+    dropped: bool = False
+
+    def __post_init__(self) -> None:
+        self.conversation = Conversation(self.lease.users)
+
+
+@dataclass(frozen=True)
+class Worked:
+    """What became of one bucket; `why` says more about a bad ending."""
+
+    held: Held
+    ending: Ending
+    why: str
+
+
+class Crew:
+    """`jobs` threads that run `command`, from `start` until `stop`. What they have done arrives in `worked`; a None
+    there only wakes whoever waits."""
+
+    def __init__(self, command: list[str], jobs: int, timeout: float, kill_after: float) -> None:
+        self.worked: SimpleQueue[Worked | None] = SimpleQueue()
+        self._command = command
+        self._timeout = timeout
+        self._kill_after = kill_after
+        self._waiting: SimpleQueue[Held | None] = SimpleQueue()
+        self._lock = threading.Lock()  # guards the two below, and each Held's `dropped`
+        self._running: dict[Held, Child] = {}
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
+
+    def start(self) -> None:
+        """Let the threads begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, held: Held) -> None:
+        """Give them one bucket more."""
+        self._waiting.put(held)
+
+    def running(self) -> list[Held]:
+        """What a COMMAND works on at this moment."""
+        with self._lock:
+            return list(self._running)
+
+    def drop(self, held: Held) -> None:
+        """Do not begin with this bucket any more, or end the COMMAND that works on it."""
+        with self._lock:
+            held.dropped = True
+            if held in self._running:
+                self._running[held].cancel()
+
+    def stop(self) -> None:
+        """Have all COMMANDs ended, and begin with no other; returns at once. May be called from any thread."""
+        with self._lock:
+            if self._stopping:
+                return
+            self._stopping = True
+            for child in self._running.values():
+                child.cancel()
+        for _ in self._threads:
+            self._waiting.put(None)
+        self.worked.put(None)
+
+    def join(self) -> None:
+        """Wait until all COMMANDs have ended, after `stop`: as long as `kill_after` allows them."""
+        for thread in self._threads:
+            thread.join()
+
+    def kill(self) -> None:
+        """End all COMMANDs at once, without regard for what they know. May be called from any thread."""
+        with self._lock:
+            self._stopping = True
+            for child in self._running.values():
+                child.kill()
+
+    def _work(self) -> None:
+        while (held := self._waiting.get()) is not None:
+            child = Child(self._command, held.conversation, self._timeout, self._kill_after)
+            with self._lock:
+                unwanted = self._stopping or held.dropped
+                if not unwanted:
+                    self._running[held] = child
+            ending = Ending.cancelled if unwanted else child.run()
+            with self._lock:
+                self._running.pop(held, None)
+            child.close()
+            self.worked.put(Worked(held, ending, child.why))

@@ -1,0 +1,94 @@
+"""What COMMAND is told and what it says: JSON lines, whose sender is not to be trusted."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from dmcheck_cli.transactions.answers import ANSWERS
+from dmcheck_cli.transactions.leases import User
+
+LONGEST_LINE = 64 * 1024
+"""Bytes. A checker may add to a user's line whatever it knows; a longer line is garbage and is not kept in memory."""
+
+
+@dataclass
+class Conversation:
+    """One bucket's users, and what COMMAND has said of them so far."""
+
+    users: list[User]
+    answers: dict[str, str] = field(default_factory=dict)
+    undecided: set[str] = field(default_factory=set)
+    garbage: int = 0
+    strangers: int = 0
+    answered_twice: int = 0
+
+    def __post_init__(self) -> None:
+        self._names = {user.screen_name for user in self.users}
+        self._rest = b""
+        self._skipping = False
+
+    @property
+    def heard(self) -> int:
+        """Of how many of the users it has said anything that makes sense: this growing is progress."""
+        return len(self.answers) + len(self.undecided)
+
+    @property
+    def noise(self) -> int:
+        """How many lines told nothing."""
+        return self.garbage + self.strangers + self.answered_twice
+
+    def question(self) -> bytes:
+        """What goes to COMMAND's stdin."""
+        rows = ({"screen_name": user.screen_name, "id": user.id} for user in self.users)
+        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+    def hear(self, data: bytes) -> None:
+        """Take in a piece of COMMAND's stdout, however it was cut."""
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if not self._skipping:
+                self._line(line)
+            self._skipping = False
+        if len(rest) > LONGEST_LINE and not self._skipping:
+            self.garbage += 1
+            self._skipping = True
+        self._rest = b"" if self._skipping else rest
+
+    def end(self) -> None:
+        """COMMAND says no more: a last line need not end with a newline."""
+        if self._rest:
+            self._line(self._rest)
+            self._rest = b""
+
+    def _line(self, line: bytes) -> None:
+        if not line.strip():
+            return
+        try:
+            said = json.loads(line)
+        except (ValueError, RecursionError):  # ValueError: also what is not UTF-8
+            said = None
+        name, answer = _read(said)
+        if name is None:
+            self.garbage += 1
+        elif name not in self._names:
+            self.strangers += 1
+        elif name in self.answers:
+            # The first answer stays: whatever came before it is at hand, and nothing says which of two is right.
+            self.answered_twice += answer is not None
+        elif answer is None:
+            self.undecided.add(name)
+        else:
+            self.undecided.discard(name)
+            self.answers[name] = answer
+
+
+def _read(said: Any) -> tuple[str | None, str | None]:
+    """The name and the answer, if any; no name when the line makes no sense."""
+    if not isinstance(said, dict):
+        return None, None
+    name, answer = said.get("screen_name"), said.get("candm")
+    if not isinstance(name, str) or not (answer is None or answer in ANSWERS):
+        return None, None
+    return name.removeprefix("@"), answer

@@ -1,0 +1,372 @@
+"""`scripts/check_open_dm.py` against a local server that behaves as X's API v2 is documented to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from driving import prepare, start
+from invariants import Query
+
+from dmcheck_cli.database.connection import Database
+
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "check_open_dm.py"
+TOKEN = "a-token-of-the-test"
+PROBLEMS = "https://api.twitter.com/2/problems/"
+
+User = dict[str, Any]
+
+
+@dataclass
+class Answer:
+    """What the server says next, whatever it is asked. `breaks`: it hangs up in the middle."""
+
+    status: int
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    breaks: bool = False
+
+
+class Server(ThreadingHTTPServer):
+    """The API: `accounts` are what exists, by id; `planned` answers come before it looks at them."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.accounts: dict[str, dict[str, Any]] = {}
+        self.suspended: set[str] = set()
+        self.planned: list[Answer] = []
+        self.asked: list[tuple[str, dict[str, list[str]], float]] = []
+        self.tokens: set[str | None] = set()
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def add(self, id: int, username: str, **more: Any) -> None:
+        """One more account."""
+        self.accounts[str(id)] = {"id": str(id), "name": username.title(), "username": username, **more}
+
+    def find(self, parameter: str, value: str) -> dict[str, Any] | None:
+        """The account of that id, or of that name whatever its case."""
+        if parameter == "ids":
+            return self.accounts.get(value)
+        return next((one for one in self.accounts.values() if one["username"].lower() == value.lower()), None)
+
+    def look_up(self, parameter: str, values: list[str]) -> dict[str, Any]:
+        """What the documentation shows: `data` for those that are there, `errors` for those that are not."""
+        data, errors = [], []
+        for value in values:
+            found = self.find(parameter, value)
+            if value in self.suspended:
+                about = {"title": "Forbidden", "detail": f"User has been suspended: [{value}]."}
+                kind = PROBLEMS + "not-authorized-for-resource"
+            elif found is None:
+                detail = f"Could not find user with {parameter}: [{value}]."
+                about, kind = {"title": "Not Found Error", "detail": detail}, PROBLEMS + "resource-not-found"
+            else:
+                data.append(found)
+                continue
+            same = {"value": value, "resource_id": value, "parameter": parameter, "resource_type": "user"}
+            errors.append({**same, **about, "type": kind})
+        return ({"data": data} if data else {}) | ({"errors": errors} if errors else {})
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        """The two look-ups."""
+        url = urlsplit(self.path)
+        fields = parse_qs(url.query)
+        self.server.asked.append((url.path, fields, time.monotonic()))
+        self.server.tokens.add(self.headers["Authorization"])
+        parameter = {"/2/users": "ids", "/2/users/by": "usernames"}[url.path]
+        values = fields[parameter][0].split(",")
+        assert 1 <= len(values) <= 100
+        assert fields["user.fields"] == ["receives_your_dm,connection_status"]
+        answer = self.server.planned.pop(0) if self.server.planned else None
+        self._send(answer or Answer(200, self.server.look_up(parameter, values)))
+
+    def _send(self, answer: Answer) -> None:
+        body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
+        self.send_response_only(answer.status)
+        for name, value in {"Date": formatdate(usegmt=True), **answer.headers}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:3] if answer.breaks else body)
+        self.close_connection = True
+
+    def log_message(self, format: str, *_: object) -> None:
+        """Nothing: stderr belongs to the tests."""
+
+
+@pytest.fixture
+def api() -> Iterator[Server]:
+    """The server, while the test runs."""
+    server = Server()
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def users(self) -> dict[str, str | None]:
+        """What was said, by name."""
+        rows = [json.loads(line) for line in self.out.splitlines()]
+        return {row["screen_name"]: row.get("candm") for row in rows}
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def check(api: Server) -> Run:
+    """Runs the script as a process, on users or on a text."""
+
+    def run(given: list[User] | str, *options: object, **variables: str | None) -> Result:
+        text = given if isinstance(given, str) else "".join(json.dumps(user) + "\n" for user in given)
+        settings = {**os.environ, "X_API_URL": api.url, "X_USER_TOKEN": TOKEN, "no_proxy": "*", **variables}
+        done = subprocess.run(
+            [sys.executable, str(SCRIPT), "--retry-delay", "0.01", *map(str, options)],
+            input=text,
+            capture_output=True,
+            text=True,
+            env={name: value for name, value in settings.items() if value is not None},
+            timeout=60,
+            check=False,
+        )
+        assert TOKEN not in done.stdout + done.stderr
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def user(name: str, id: int | None = None) -> User:
+    """A user as `work` gives it."""
+    return {"screen_name": name, "id": id}
+
+
+def limit(seconds: float, clock: float, remaining: int = 0) -> dict[str, str]:
+    """The rate limit's headers of a server whose clock shows `clock`, that lets us in again after `seconds`."""
+    return {
+        "x-rate-limit-limit": "300",
+        "x-rate-limit-remaining": str(remaining),
+        "x-rate-limit-reset": str(int(clock + seconds)),
+        "Date": formatdate(clock, usegmt=True),
+    }
+
+
+def test_what_the_api_says_becomes_an_answer(api: Server, check: Run) -> None:
+    """True, false, not found and suspended, asked by id and by name (whatever its case), in one run."""
+    api.add(1, "open_one", receives_your_dm=True, connection_status=["following"])
+    api.add(2, "closed", receives_your_dm=False)
+    api.add(3, "ByName", receives_your_dm=True)
+    api.add(4, "locked", receives_your_dm=True)
+    api.suspended = {"4", "banned"}
+    asked = [user("open_one", 1), user("closed", 2), user("byname"), user("locked", 4), user("banned")]
+
+    result = check([*asked, user("nobody"), user("was_deleted", 99)])
+
+    assert (result.status, result.err) == (0, "")
+    assert result.users == {
+        "open_one": "DM",
+        "closed": "NON_DM",
+        "byname": "DM",
+        "locked": "UNKNOWN",
+        "banned": "UNKNOWN",
+        "nobody": "UNKNOWN",
+        "was_deleted": "UNKNOWN",
+    }
+    assert sorted(path for path, _, _ in api.asked) == ["/2/users", "/2/users/by"]
+    assert api.tokens == {f"Bearer {TOKEN}"}
+
+
+def test_what_it_does_not_say_is_no_answer(api: Server, check: Run) -> None:
+    """The field is missing or odd, an error is of another kind, a user is left out, a name is none that the API takes:
+    each is written without candm, also where one came in."""
+    api.planned = [
+        Answer(
+            200,
+            {
+                "data": [{"id": "1", "username": "silent"}, {"id": "2", "username": "odd", "receives_your_dm": "yes"}],
+                "errors": [{"value": "3", "resource_id": "3", "title": "Internal Error", "type": PROBLEMS + "other"}],
+            },
+        )
+    ]
+    asked = [user("silent", 1), user("odd", 2), user("failed", 3), {**user("left_out", 4), "candm": "DM"}]
+    result = check([*asked, user("longer_than_names_are")])
+    assert result.status == 0
+    assert result.users == dict.fromkeys(["silent", "odd", "failed", "left_out", "longer_than_names_are"])
+
+
+def test_a_renamed_account_is_answered_under_the_name_that_was_asked(api: Server, check: Run) -> None:
+    """By id it is found under its new name; whoever took the old name is somebody else."""
+    api.add(1, "new_name", receives_your_dm=True)
+    api.add(2, "old_name", receives_your_dm=False)
+    assert check([user("old_name", 1)]).users == {"old_name": "DM"}
+
+
+def test_many_go_in_hundreds(api: Server, check: Run) -> None:
+    """250 with ids take three requests, and each gets its own answer."""
+    for id in range(1, 251):
+        api.add(id, f"user{id}", receives_your_dm=id % 2 == 0)
+    result = check([user(f"user{id}", id) for id in range(1, 251)])
+    assert [len(fields["ids"][0].split(",")) for _, fields, _ in api.asked] == [100, 100, 50]
+    assert result.users == {f"user{id}": "DM" if id % 2 == 0 else "NON_DM" for id in range(1, 251)}
+
+
+def test_a_document_of_fetch_comes_back_with_answers(api: Server, check: Run) -> None:
+    """All else in it stays as it is."""
+    api.add(1, "one", receives_your_dm=True)
+    bucket = {"bucket": "b", "lease": "l", "priority": 100, "expires": "x", "users": [user("one", 1), user("two")]}
+    document = {"client": 42, "buckets": [bucket, {**bucket, "bucket": "c", "users": []}]}
+    result = check(json.dumps(document, indent=1))
+    document["buckets"][0]["users"] = [{**user("one", 1), "candm": "DM"}, {**user("two"), "candm": "UNKNOWN"}]  # type: ignore[index]
+    assert (result.status, json.loads(result.out)) == (0, document)
+    assert json.loads(check('{"client": 42, "buckets": []}').out) == {"client": 42, "buckets": []}
+
+
+@pytest.mark.parametrize("off", [0, -86_400, 86_400], ids=["right", "a day slow", "a day fast"])
+def test_a_rate_limit_is_waited_for_by_the_servers_clock(api: Server, check: Run, off: int) -> None:
+    """A 429 names a second to come; it is asked again then, not at once and not a day later."""
+    api.add(1, "one", receives_your_dm=True)
+    api.planned = [Answer(429, {"title": "Too Many Requests"}, limit(1, int(time.time()) + off))]
+    result = check([user("one", 1)])
+    assert (result.status, result.users) == (0, {"one": "DM"})
+    assert "waiting" in result.err
+    first, second = (moment for _, _, moment in api.asked)
+    assert second - first >= 1.5  # the named second, and one because it was cut to whole seconds
+
+
+def test_the_last_request_of_a_window_is_followed_by_a_wait(api: Server, check: Run) -> None:
+    """`x-rate-limit-remaining: 0` on a success holds the next request back; where there is none, nobody waits."""
+    clock = int(time.time())
+    api.planned = [Answer(200, {"data": []}, limit(1, clock)), Answer(200, {"data": []}, limit(600, clock))]
+    result = check([user("one", 1), user("two")])
+    assert result.status == 0
+    assert api.asked[1][2] - api.asked[0][2] >= 1
+
+
+def test_a_rate_limit_that_is_too_far_away_ends_the_run(api: Server, check: Run) -> None:
+    """Longer than --longest-wait: status 75, at once; what was answered before is there."""
+    for id in range(1, 151):
+        api.add(id, f"user{id}", receives_your_dm=True)
+    far = Answer(429, {}, limit(900, int(time.time())))
+    api.planned = [Answer(200, api.look_up("ids", list(map(str, range(1, 101))))), far]
+    result = check([user(f"user{id}", id) for id in range(1, 151)], "--longest-wait", 60)
+    assert result.status == 75
+    assert list(result.users.values()).count("DM") == 100
+    assert list(result.users.values()).count(None) == 50
+    assert "limit" in result.err
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_not_let_in_ends_the_run(api: Server, check: Run, status: int) -> None:
+    """Status 4, the API's own words, no answer, no second try."""
+    api.planned = [Answer(status, {"title": "Unauthorized", "detail": "This token is no good"})]
+    result = check([user("one", 1), user("two")])
+    assert (result.status, result.out) == (4, "")
+    assert "This token is no good" in result.err
+    assert len(api.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Answer(503, b"<html>over capacity</html>"),
+        Answer(500, {}),
+        Answer(200, {"data": []}, breaks=True),
+        Answer(200, b"not JSON"),
+        Answer(200, []),
+    ],
+    ids=["503", "500", "a broken connection", "no JSON", "no object"],
+)
+def test_what_passes_is_tried_again_a_bounded_number_of_times(api: Server, check: Run, bad: Answer) -> None:
+    """Two failures and a success are a success; nothing but failures is 75 after --tries, without any answer."""
+    api.add(1, "one", receives_your_dm=True)
+    api.planned = [bad, bad]
+    assert check([user("one", 1)]).users == {"one": "DM"}
+
+    api.asked.clear()
+    api.planned = [bad] * 10
+    result = check([user("one", 1)], "--tries", 3)
+    assert (result.status, result.users, len(api.asked)) == (75, {"one": None}, 3)
+
+
+def test_a_request_that_is_refused_costs_its_own_users_only(api: Server, check: Run) -> None:
+    """Status 400 is not repeated; the users of the next request are answered."""
+    api.add(2, "two", receives_your_dm=True)
+    api.planned = [Answer(400, {"title": "Invalid Request", "detail": "no such thing"})]
+    result = check([user("one", 1), user("two")])
+    assert (result.status, result.users, len(api.asked)) == (0, {"one": None, "two": "DM"}, 2)
+
+
+def test_the_token_goes_nowhere_else(api: Server, check: Run) -> None:
+    """A redirect is not followed, and an address that is neither https nor this machine is not asked."""
+    api.planned = [Answer(302, {}, {"Location": f"{api.url}/2/users/by?usernames=elsewhere"})]
+    result = check([user("one", 1)])
+    assert (result.users, len(api.asked)) == ({"one": None}, 1)
+    assert check([user("one", 1)], "--api", "http://api.example").status == 2
+
+
+def test_nobody_there_is_temporary(check: Run) -> None:
+    """A refused connection is tried again and then reported."""
+    result = check([user("one", 1)], "--api", "http://127.0.0.1:1", "--tries", 2)
+    assert (result.status, result.users) == (75, {"one": None})
+
+
+@pytest.mark.parametrize("text", ["nonsense", '{"id": 1}', '{"buckets": [{}]}', "[1]", '{"buckets": 1}'])
+def test_bad_input_is_named(api: Server, check: Run, text: str) -> None:
+    """Status 2, and the API is not asked."""
+    result = check(text)
+    assert (result.status, result.out, api.asked) == (2, "", [])
+    assert "input" in result.err
+
+
+def test_without_a_token_nothing_is_asked(api: Server, check: Run) -> None:
+    """Status 4, and the variable is named."""
+    result = check([user("one", 1)], X_USER_TOKEN=None)
+    assert (result.status, api.asked) == (4, [])
+    assert "X_USER_TOKEN" in result.err
+
+
+def test_work_drives_it(api: Server, database: Database, query: Query, environment: dict[str, str]) -> None:
+    """As the COMMAND of `dmcheck work` it takes a bucket through, and the answers are in the graph."""
+    prepare(database, [42], 6, size=3)
+    for id in range(1000, 1005):
+        api.add(id, f"renamed{id}", receives_your_dm=id % 2 == 0)
+    here = {**environment, "X_API_URL": api.url, "X_USER_TOKEN": TOKEN, "no_proxy": "*"}
+    with start(here, "work", "--json", "--client", 42, "--once", "--", sys.executable, SCRIPT) as process:
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, json.loads(out)["users"]) == (0, 6)
+    rows = query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN type(r) AS kind, count(r) AS n")
+    assert {row["kind"]: row["n"] for row in rows} == {"DM_YES": 3, "DM_NO": 2, "DM_UNKNOWN": 1}

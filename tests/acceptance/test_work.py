@@ -1,0 +1,655 @@
+"""`dmcheck work`: real processes of it, with small checkers that are good, slow, silent, noisy, deaf or broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from driving import LONGEST_WAIT, counters, prepare, start, wait_until
+from invariants import Query, broken
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.embedded import server
+from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
+from dmcheck_cli.embedded.progress import Progress
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import clients, leases, schema
+from dmcheck_cli.transactions.leases import User
+from dmcheck_cli.worker import backoff
+from dmcheck_cli.worker.child import Child, Ending
+from dmcheck_cli.worker.protocol import LONGEST_LINE, Conversation
+
+CLIENT = 42
+KINDS = ("command_failed", "command_timeout", "no_answers", "garbage")
+MORE_KINDS = ("strangers", "answered_twice", "lease_lost", "temporary")
+CLEAN = dict.fromkeys(KINDS + MORE_KINDS, 0)
+
+FILTER = """
+for line in sys.stdin:
+    say(json.loads(line), "DM")
+"""
+BATCH = """
+users = [json.loads(line) for line in sys.stdin]
+for user in reversed(users):
+    say(user, "NON_DM")
+"""
+ECHO = """
+for line in sys.stdin:
+    print(line, end="")
+"""
+HALF_THEN_WAIT = """
+users = [json.loads(line) for line in sys.stdin]
+for user in users[:len(users) // 2]:
+    say(user, "DM")
+note("half")
+wait_for("go")
+for user in users[len(users) // 2:]:
+    say(user, "DM")
+"""
+
+PRELUDE = """
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+here = Path(__file__).parent
+def say(user, candm):
+    print(json.dumps({**user, "candm": candm}), flush=True)
+def note(what):
+    (here / f"{what}-{os.getpid()}").touch()
+def wait_for(what):
+    while not (here / what).exists():
+        time.sleep(0.02)
+"""
+
+Checker = Callable[[str], list[str]]
+
+
+@pytest.fixture
+def checker(tmp_path: Path) -> Checker:
+    """Makes a checker of a few lines of Python; returns its command line."""
+
+    def make(body: str) -> list[str]:
+        script = tmp_path / "checker.py"
+        script.write_text(PRELUDE + body)
+        return [sys.executable, str(script)]
+
+    return make
+
+
+def noted(folder: Path, what: str) -> list[int]:
+    """The pids of the checkers that noted this."""
+    return [int(path.name.removeprefix(f"{what}-")) for path in folder.glob(f"{what}-*")]
+
+
+def ended(process: subprocess.Popen[str]) -> tuple[int, Any, list[str]]:
+    """Waits for the end of a `work --json`: its exit status, the summary, the lines on stderr."""
+    out, err = process.communicate(timeout=LONGEST_WAIT)
+    return process.returncode, json.loads(out) if out else None, err.splitlines()
+
+
+def work(environment: dict[str, str], *arguments: object) -> tuple[int, Any, list[str]]:
+    """A `dmcheck work --json` of CLIENT, to its end."""
+    with start(environment, "work", "--json", "--client", CLIENT, *arguments) as process:
+        return ended(process)
+
+
+def answered_users(query: Query) -> int:
+    """How many users have an answer."""
+    [row] = query("MATCH (u:User) WHERE EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } RETURN count(u) AS n")
+    return int(row["n"])
+
+
+def held(query: Query) -> int:
+    """How many leases are held."""
+    return len(query("MATCH (b)-[:DMCHECKCLIENT]->() RETURN b.uuid AS b"))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process is no more, and not a zombie either."""
+    return not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("body", [FILTER, BATCH], ids=["filter", "batch"])
+def test_once_works_off_what_there_is(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, body: str
+) -> None:
+    """Filters and batches alike are taken through all buckets; then it ends with 0, a summary, and nothing held."""
+    prepare(database, [CLIENT], 20, size=4)
+
+    status, summary, _ = work(environment, "--once", "--", *checker(body))
+
+    assert (status, summary) == (0, {"client": CLIENT, "buckets": 5, "users": 20, "failures": CLEAN})
+    assert answered_users(query) == 20
+    assert counters(query, CLIENT) == (5, 5, 0, 0)
+    assert broken(query) == []
+
+
+def test_nothing_to_do(database: Database, environment: dict[str, str], checker: Checker) -> None:
+    """With --once and no bucket it ends with 3, with a summary all the same."""
+    prepare(database, [CLIENT])
+    status, summary, err = work(environment, "--once", "--", *checker(FILTER))
+    assert (status, summary["buckets"]) == (3, 0)
+    assert json.loads(err[-1])["error"]["code"] == "nothing_to_fetch"
+
+
+def test_what_was_held_is_resumed(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """A lease from before is worked on first, under its own id; no other is taken where --max-buckets forbids it."""
+    prepare(database, [CLIENT], 8, size=4)
+    [lease] = leases.fetch(database, CLIENT, 1, "before")
+
+    status, summary, _ = work(environment, "--max-buckets", 1, "--", *checker(FILTER))
+
+    assert (status, summary["buckets"], summary["users"]) == (0, 1, 4)
+    [row] = query("MATCH (l:DMCheckLease {id: $id}) RETURN l.accepted AS accepted", id=lease.lease)
+    assert row["accepted"] == 4
+    assert counters(query, CLIENT) == (1, 1, 0, 0)
+
+
+def test_resumed_leases_beyond_the_limit_are_given_back(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """Three were held, one may be worked on: the other two wait again, unpunished."""
+    prepare(database, [CLIENT], 12, size=4)
+    leases.fetch(database, CLIENT, 3, "before")
+    status, summary, _ = work(environment, "--max-buckets", 1, "--", *checker(FILTER))
+    assert (status, summary["buckets"]) == (0, 1)
+    assert held(query) == 0
+    assert counters(query, CLIENT) == (3, 1, 0, 0)
+
+
+def test_a_small_quota_is_worked_with(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """A client that may hold one lease gets its next bucket when it has handed in the last."""
+    clients.register(database, CLIENT, "client", capacity=1)
+    prepare(database, [], 12, size=4)
+
+    status, summary, _ = work(environment, "--once", "--jobs", 2, "--", *checker(FILTER))
+
+    assert (status, summary["users"], summary["failures"]) == (0, 12, CLEAN)
+
+
+def test_a_stop_hands_in_what_is_answered_and_gives_back_the_rest(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """SIGTERM: half of a bucket is submitted, the bucket that waited is released, no process is left, status 0."""
+    prepare(database, [CLIENT], 12, size=6)
+    with start(environment, "work", "--json", "--client", CLIENT, "--", *checker(HALF_THEN_WAIT)) as process:
+        wait_until(lambda: bool(noted(tmp_path, "half")) and held(query) == 2)
+        process.send_signal(signal.SIGTERM)
+        status, summary, _ = ended(process)
+
+    assert (status, summary["buckets"], summary["users"], summary["failures"]) == (0, 1, 3, CLEAN)
+    assert (answered_users(query), held(query)) == (3, 0)
+    assert counters(query, CLIENT) == (2, 1, 0, 0)
+    assert all(gone(pid) for pid in noted(tmp_path, "half"))
+    assert broken(query) == []
+
+
+def test_a_deaf_command_is_killed_with_all_that_it_started(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """A COMMAND and a child of its own that ignore SIGTERM get SIGKILL after --kill-after; Ctrl-C is a stop, too."""
+    prepare(database, [CLIENT], 4, size=4)
+    deaf = checker(
+        """
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if len(sys.argv) == 1:
+    child = subprocess.Popen([sys.executable, __file__, "child"], stdout=subprocess.DEVNULL)
+    wait_for("child_is_up")
+else:
+    (here / "child_is_up").touch()
+note("deaf")
+time.sleep(600)
+"""
+    )
+    arguments = ("work", "--json", "--client", CLIENT, "--kill-after", 0.2, "--", *deaf)
+    with start(environment, *arguments) as process:
+        wait_until(lambda: len(noted(tmp_path, "deaf")) == 2)
+        process.send_signal(signal.SIGINT)
+        status, summary, _ = ended(process)
+
+    assert (status, summary["buckets"], held(query)) == (0, 0, 0)
+    wait_until(lambda: all(gone(pid) for pid in noted(tmp_path, "deaf")))
+
+
+def test_a_second_signal_ends_at_once(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """It does not wait for a COMMAND that takes long to end; that one is killed. The lease stays, to be resumed."""
+    prepare(database, [CLIENT], 4, size=4)
+    slow_to_end = checker(
+        """
+def on_term(*_):
+    note("asked")
+    time.sleep(600)
+signal.signal(signal.SIGTERM, on_term)
+note("up")
+time.sleep(600)
+"""
+    )
+    with start(environment, "work", "--client", CLIENT, "--kill-after", 600, "--", *slow_to_end) as process:
+        wait_until(lambda: bool(noted(tmp_path, "up")))
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: bool(noted(tmp_path, "asked")))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(LONGEST_WAIT) == 128 + signal.SIGTERM
+
+    wait_until(lambda: all(gone(pid) for pid in noted(tmp_path, "up")))
+    assert held(query) == 1
+
+
+def test_jobs_run_side_by_side(database: Database, query: Query, environment: dict[str, str], checker: Checker) -> None:
+    """With --jobs 3 three COMMANDs are at work at one moment: each of the first three waits for the others."""
+    prepare(database, [CLIENT], 18, size=3)
+    together = checker("note('here')\nwhile len(list(here.glob('here-*'))) < 3:\n    time.sleep(0.02)\n" + FILTER)
+    status, summary, _ = work(environment, "--once", "--jobs", 3, "--", *together)
+    assert (status, summary["buckets"], summary["users"]) == (0, 6, 18)
+    assert counters(query, CLIENT) == (6, 6, 0, 0)
+    assert broken(query) == []
+
+
+def test_nonsense_is_counted_and_does_no_harm(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """Lines that are no answer, answers for strangers and second answers change nothing; a last line needs no end."""
+    prepare(database, [CLIENT], 4, size=4)
+    noisy = checker(
+        """
+users = [json.loads(line) for line in sys.stdin]
+sys.stdout.buffer.write(b"\\xff\\xfe not text\\n" + b"x" * 200_000 + b"\\n[1]\\n\\n")
+sys.stdout.flush()
+say({"screen_name": users[0]["screen_name"]}, "PERHAPS")
+say({"screen_name": "a_stranger"}, "DM")
+for user in users[:-1]:
+    say(user, "DM")
+say(users[0], "NON_DM")
+print(json.dumps({"screen_name": "@" + users[-1]["screen_name"], "candm": "DM"}), end="")
+"""
+    )
+    status, summary, _ = work(environment, "--once", "--", *noisy)
+    assert (status, summary["users"]) == (0, 4)
+    assert summary["failures"] == {**CLEAN, "garbage": 4, "strangers": 1, "answered_twice": 1}
+    assert len(query("MATCH ()-[r:DM_YES]->() RETURN r")) == 4
+    assert counters(query, CLIENT) == (1, 1, 0, 0)  # no fault: strangers are not even submitted
+
+
+def test_the_answers_of_a_command_that_fails_are_used(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """Two of four are answered before it dies: they are submitted, the others wait again; --once does not try again."""
+    prepare(database, [CLIENT], 4, size=4)
+    dying = checker("for _ in range(2):\n    say(json.loads(sys.stdin.readline()), 'DM')\nsys.exit(7)\n")
+    status, summary, err = work(environment, "--once", "--", *dying)
+    assert (status, summary["buckets"], summary["users"]) == (0, 1, 2)
+    assert summary["failures"] == {**CLEAN, "command_failed": 1}
+    assert any("exit status 7" in line for line in err)
+    assert (answered_users(query), held(query)) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [("sys.exit(1)", "command_failed"), ("os.kill(os.getpid(), signal.SIGKILL)", "command_failed"), ("", "no_answers")],
+    ids=["fails", "is killed", "says nothing"],
+)
+def test_a_command_that_always_fails_ends_the_work(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, body: str, kind: str
+) -> None:
+    """After five failures without an answer it ends with 1 and `command_failed`, and has given everything back."""
+    prepare(database, [CLIENT], 8, size=4)
+    status, summary, err = work(environment, "--", *checker(body))
+    assert status == 1
+    assert json.loads(err[-1])["error"]["code"] == "command_failed"
+    assert summary["failures"] == {**CLEAN, kind: 5}
+    assert (held(query), answered_users(query)) == (0, 0)
+    assert counters(query, CLIENT)[1:] == (0, 0, 0)
+
+
+def test_a_hanging_command_is_ended(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """No new answer for --command-timeout: it is ended, counted, and what it had answered is used."""
+    prepare(database, [CLIENT], 4, size=4)
+    arguments = ("--once", "--command-timeout", 0.5, "--kill-after", 0.2)
+    status, summary, _ = work(
+        environment, *arguments, "--", *checker("say(json.loads(input()), 'DM')\ntime.sleep(600)")
+    )
+    assert (status, summary["users"]) == (0, 1)
+    assert summary["failures"] == {**CLEAN, "command_timeout": 1}
+    assert held(query) == 0
+
+
+def test_a_command_that_cannot_tell_is_no_failure(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """Lines without candm are no answer: the bucket is given back, unpunished, and with --once not begun again."""
+    prepare(database, [CLIENT], 8, size=4)
+    status, summary, _ = work(environment, "--once", "--", *checker("note('began')\n" + ECHO))
+    assert (status, summary["buckets"], summary["failures"]) == (0, 0, CLEAN)
+    assert held(query) == 0
+    assert counters(query, CLIENT)[1:] == (0, 0, 0)
+
+
+def test_leases_are_renewed_while_a_command_works(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """Both the bucket at work and the one that waits get their full time again, long before it is over; meanwhile
+    nothing is a zombie, and waiting costs no processor time."""
+    prepare(database, [CLIENT], 8, size=4)
+    arguments = ("work", "--json", "--client", CLIENT, "--once", "--", *checker("wait_for('go')\n" + FILTER))
+    with start({**environment, "DMCHECK_LEASE_SECONDS": "3"}, *arguments) as process:
+        renewed = "MATCH (b:DMCheckBucket) WHERE b.renewed_datetime > b.assigned_datetime RETURN b.uuid AS b"
+        wait_until(lambda: len(query(renewed)) == 2)
+        itself = psutil.Process(process.pid)
+        assert [one.status() for one in itself.children()].count(psutil.STATUS_ZOMBIE) == 0
+        before = sum(itself.cpu_times()[:2])
+        time.sleep(0.5)
+        assert sum(itself.cpu_times()[:2]) - before < 0.25
+        (tmp_path / "go").touch()
+        status, summary, _ = ended(process)
+    assert (status, summary["users"], summary["failures"]) == (0, 8, CLEAN)
+
+
+def test_a_lost_lease_is_dropped(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """The bucket went to another client while COMMAND worked: COMMAND is ended, the loss counted, work goes on."""
+    prepare(database, [CLIENT, 43], 4, size=4)
+    arguments = ("work", "--json", "--client", CLIENT, "--max-buckets", 1, "--", *checker("note('up')\nwait_for('go')"))
+    with start({**environment, "DMCHECK_LEASE_SECONDS": "3"}, *arguments) as process:
+        wait_until(lambda: bool(noted(tmp_path, "up")))
+        [mine] = leases.resume(database, CLIENT)
+        leases.release(database, CLIENT, mine.bucket, mine.lease)
+        leases.fetch(database, 43, 1, "theirs")
+        status, summary, _ = ended(process)
+    assert (status, summary["buckets"]) == (0, 0)
+    assert summary["failures"] == {**CLEAN, "lease_lost": 1}
+    assert all(gone(pid) for pid in noted(tmp_path, "up"))
+    assert [lease.bucket for lease in leases.resume(database, 43)] == [mine.bucket]
+
+
+def test_an_idle_loop_finds_new_buckets_and_stops(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker
+) -> None:
+    """Where nothing waits it looks again later; SIGTERM while it is idle ends it with 0."""
+    prepare(database, [CLIENT])
+    with start(environment, "work", "--json", "--client", CLIENT, "--", *checker(FILTER)) as process:
+        assert process.stderr is not None
+        assert "No bucket is waiting" in process.stderr.readline()
+        prepare(database, [], 4, size=4)
+        wait_until(lambda: answered_users(query) == 4)
+        process.send_signal(signal.SIGTERM)
+        status, summary, _ = ended(process)
+    assert (status, summary["users"]) == (0, 4)
+
+
+def test_who_may_not_work_is_told_at_once(database: Database, environment: dict[str, str], checker: Checker) -> None:
+    """Not registered: 1. Not let in by the database: 4. No such COMMAND, or none: 2. Nothing is begun."""
+    good = checker(FILTER)
+    wrong = {**environment, "NEO4J_PASSWORD": "wrong" * 3}
+    for where, command, expected, code in (
+        (environment, good, 1, "not_registered"),
+        (wrong, good, 4, "not_configured"),
+        (environment, ["./no-such-checker"], 2, "usage"),
+        (environment, [], 2, "usage"),
+    ):
+        status, _, err = work(where, "--", *command)
+        assert (status, json.loads(err[-1])["error"]["code"]) == (expected, code)
+
+
+def test_unregistering_ends_the_work(
+    database: Database, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """A client that is unregistered while COMMAND works ends with 1, and COMMAND with it."""
+    prepare(database, [CLIENT], 4, size=4)
+    arguments = ("work", "--json", "--client", CLIENT, "--", *checker("note('up')\nwait_for('go')"))
+    with start({**environment, "DMCHECK_LEASE_SECONDS": "3"}, *arguments) as process:
+        wait_until(lambda: bool(noted(tmp_path, "up")))
+        clients.unregister(database, CLIENT, f"client{CLIENT}")
+        status, _, err = ended(process)
+    assert status == 1
+    assert json.loads(err[-1])["error"]["code"] == "not_registered"
+    assert all(gone(pid) for pid in noted(tmp_path, "up"))
+
+
+def test_answers_are_kept_while_the_database_is_away(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """The way to the database is cut while COMMAND works: its answers are handed in once it is there again."""
+    prepare(database, [CLIENT], 8, size=4)
+    host, port = environment["NEO4J_URI"].removeprefix("bolt://").split(":")
+    with Way(host, int(port)) as way:
+        through = {**environment, "NEO4J_URI": f"bolt://127.0.0.1:{way.port}", "DMCHECK_TIMEOUT_SECONDS": "1"}
+        arguments = (
+            "work",
+            "--json",
+            "--client",
+            CLIENT,
+            "--once",
+            "--",
+            *checker("note('up')\nwait_for('go')\n" + FILTER),
+        )
+        with start(through, *arguments) as process:
+            wait_until(lambda: bool(noted(tmp_path, "up")) and held(query) == 2)
+            way.cut()
+            (tmp_path / "go").touch()
+            assert process.stderr is not None
+            while "are kept" not in (line := process.stderr.readline()):
+                assert line, "it says that it keeps them"
+            way.mend()
+            status, summary, _ = ended(process)
+    assert (status, summary["buckets"], summary["users"]) == (0, 2, 8)
+    assert summary["failures"]["temporary"] >= 1
+    assert counters(query, CLIENT) == (2, 2, 0, 0)
+
+
+def test_a_restart_of_the_embedded_database_is_survived(
+    environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """The server is killed with -9 while COMMAND works: it is started again, and every user is answered once."""
+    folder = jars(Settings.load(), DEFAULT_VERSION, Progress(shown=False))[0].parent
+    settings = Settings(home=str(tmp_path / "home"), jars_folder=str(folder))
+    kept = {name: value for name, value in environment.items() if not name.startswith("NEO4J_")}
+    here = {**kept, "DMCHECK_HOME": str(settings.home), "DMCHECK_JARS_FOLDER": str(folder)}
+    try:
+        with Database(settings, "tests") as database:
+            schema.apply(database)
+            prepare(database, [CLIENT], 8, size=4)
+        command = checker("note('up')\nwait_for('go')\n" + FILTER)
+        with start(here, "work", "--json", "--client", CLIENT, "--once", "--", *command) as process:
+            wait_until(lambda: bool(noted(tmp_path, "up")))
+            running = server.find(settings)
+            assert running is not None
+            os.kill(running.pid, signal.SIGKILL)
+            (tmp_path / "go").touch()
+            status, summary, _ = ended(process)
+        assert (status, summary["users"]) == (0, 8)
+        with Database(settings, "tests") as database:
+            assert answered_users(database.run_text) == 8
+            assert broken(database.run_text) == []
+    finally:
+        server.stop(settings)
+
+
+def test_a_terminal_gets_a_live_line(
+    database: Database, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """On a terminal, stderr has a line that says what is at work; it is gone in the end, and stdout is not touched."""
+    prepare(database, [CLIENT], 4, size=4)
+    ours, theirs = pty.openpty()
+    command = [
+        sys.executable,
+        "-c",
+        "from dmcheck_cli.cli import main; main()",
+        "work",
+        "--json",
+        "--client",
+        str(CLIENT),
+    ]
+    with subprocess.Popen(
+        [*command, "--once", "--", *checker(HALF_THEN_WAIT)],
+        env={**environment, "TERM": "xterm"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while b"1 in work (2 of 4 users)" not in seen:
+            seen += os.read(ours, 4096)
+        (tmp_path / "go").touch()
+        with suppress(OSError):  # that is how a terminal tells that nobody writes to it any more
+            while piece := os.read(ours, 4096):
+                seen += piece
+        out, _ = process.communicate(timeout=LONGEST_WAIT)
+    os.close(ours)
+    assert (process.returncode, json.loads(out)["users"]) == (0, 4)
+    assert b"4 of 4 users answered" in seen
+    assert seen.rstrip().endswith((b"\x1b[2K", b"\x1b[?25h"))  # the line is erased, the cursor is back
+
+
+def test_a_bucket_larger_than_any_pipe(checker: Checker) -> None:
+    """A filter whose input and output both exceed what pipes hold is neither starved nor choked."""
+    users = [User(f"user{i:05}", i + 1) for i in range(8000)]
+    wordy = checker("for line in sys.stdin:\n    say({**json.loads(line), 'more': 'x' * 500}, 'DM')\n")
+    ending, said = drive(wordy, users)
+    assert (ending, len(said.answers)) == (Ending.done, 8000)
+
+
+def test_progress_keeps_a_slow_command_alive(checker: Checker) -> None:
+    """The timeout counts from the last new answer: what takes longer as a whole is not ended."""
+    users = [User(f"user{i}", None) for i in range(12)]
+    slow = checker("for line in sys.stdin:\n    time.sleep(0.25)\n    say(json.loads(line), 'DM')\n")
+    began = time.monotonic()
+    ending, said = drive(slow, users, timeout=2.5)
+    assert (ending, len(said.answers)) == (Ending.done, 12)
+    assert time.monotonic() - began > 2.5
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("while True:\n    print('y')\n", Ending.failed),
+        ("say(json.loads(input()), 'DM')\nos.close(1)\ntime.sleep(600)\n", Ending.done),
+        ("say(json.loads(input()), 'DM')\nsubprocess.Popen(['sleep', '5'])\n", Ending.done),
+        ("os.close(0)\nsay({'screen_name': 'user0'}, 'DM')\n", Ending.done),
+    ],
+    ids=["floods", "closes its stdout and stays", "leaves a child with its stdout", "does not read"],
+)
+def test_odd_commands_are_ended_in_time(checker: Checker, body: str, expected: Ending) -> None:
+    """Each has ended, long before its timeout, and what made sense of its output is there."""
+    began = time.monotonic()
+    ending, said = drive(checker(body), [User(f"user{i}", None) for i in range(5000)])
+    assert ending is expected
+    assert len(said.answers) == (expected is Ending.done)
+    assert time.monotonic() - began < 60
+
+
+def test_an_endless_line_takes_no_memory() -> None:
+    """What is longer than a line can be is not kept; it counts as one line of garbage, and the next line is heard."""
+    said = Conversation([User("someone", 1)])
+    for _ in range(100):
+        said.hear(b"x" * LONGEST_LINE)
+        assert len(said._rest) <= LONGEST_LINE
+    said.hear(b'x\n{"screen_name": "someone", "candm": "UNKNOWN"}\n')
+    assert (said.garbage, said.answers) == (1, {"someone": "UNKNOWN"})
+
+
+def test_answers_may_come_in_any_pieces() -> None:
+    """However the output is cut, it is heard the same."""
+    said = Conversation([User("someone", 1)])
+    for byte in b'{"screen_name": "someone", "candm": null}\n{"screen_name": "someone", "candm": "DM"}':
+        said.hear(bytes([byte]))
+    said.end()
+    assert (said.answers, said.undecided, said.noise) == ({"someone": "DM"}, set(), 0)
+
+
+def test_waiting_grows_is_spread_and_honours_what_it_is_told() -> None:
+    """Delays are drawn from 0 to a ceiling that doubles up to a minute; `retry_after` is the least of them."""
+    drawn = [[one.delay() for _ in range(12)] for one in (backoff.Backoff() for _ in range(200))]
+    for nth, delays in enumerate(zip(*drawn, strict=True)):
+        ceiling = min(2**nth, backoff.LONGEST)
+        assert max(delays) <= ceiling
+        assert min(delays) < ceiling / 4
+        assert max(delays) > ceiling * 3 / 4
+    again = backoff.Backoff()
+    assert all(30 <= again.delay(retry_after=30) <= 31 + 60 for _ in range(20))
+    again.reset()
+    assert again.delay() <= backoff.FIRST
+
+
+def drive(command: list[str], users: list[User], timeout: float = 60) -> tuple[Ending, Conversation]:
+    """One COMMAND, without a database."""
+    said = Conversation(users)
+    child = Child(command, said, timeout, kill_after=0.3)
+    try:
+        return child.run(), said
+    finally:
+        child.close()
+
+
+class Way:
+    """A way to the database that can be cut and mended: what a restart of a server looks like from outside."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._to = (host, port)
+        self._entrance = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._entrance.getsockname()[1]
+        self._open = True
+        self._ends: list[socket.socket] = []
+
+    def __enter__(self) -> Way:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cut()
+        self._entrance.shutdown(socket.SHUT_RDWR)
+        self._entrance.close()
+
+    def cut(self) -> None:
+        """Every connection breaks, and every new one, too."""
+        self._open = False
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def mend(self) -> None:
+        """New connections go through again."""
+        self._open = True
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._entrance.accept()
+                if not self._open:
+                    near.close()
+                    continue
+                far = socket.create_connection(self._to)
+                self._ends += (near, far)
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=_carry, args=(one, other), daemon=True).start()
+
+
+def _carry(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while piece := source.recv(65536):
+            target.sendall(piece)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_RDWR)
+    source.close()
