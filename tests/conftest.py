@@ -26,6 +26,8 @@ from dmcheck_cli.transactions import schema
 def neo4j_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """The environment variables that lead to the test database."""
     if "NEO4J_TEST_URI" in os.environ:
+        if int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) > 1:
+            pytest.exit("Several processes cannot share the database at NEO4J_TEST_URI: leave out -n", 4)
         if os.environ.get("NEO4J_TEST_EMPTIES_IT") != "yes":
             pytest.exit("The tests empty the database at NEO4J_TEST_URI: set NEO4J_TEST_EMPTIES_IT=yes to confirm", 4)
         names = {"URI": "NEO4J_URI", "USERNAME": "NEO4J_USERNAME", "PASSWORD": "NEO4J_PASSWORD"}

@@ -147,9 +147,9 @@ class Database:
         if not self._was_stopped:
             from dmcheck_cli.embedded.server import stop
 
-            self._was_stopped = True
             self._driver = None
             stop(self.settings)
+            self._was_stopped = True
 
     def _once(self, driver: neo4j.Driver, text: str, parameters: Row, seconds: float) -> list[Row]:
         from neo4j import Query

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ParamSpec, TypedDict, TypeVar
@@ -182,7 +182,8 @@ def _end_all(home: Path) -> bool:
 
     last = state.read(home)
     if last is not None:
-        last.retire(home)
+        with suppress(OSError):  # on a full disk the stale entry stays; the operating system knows better
+            last.retire(home)
     pids = process.with_argument(home_argument(Store(home).neo4j))
     for pid in pids:
         process.end(pid)

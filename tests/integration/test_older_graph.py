@@ -13,7 +13,8 @@ def test_an_older_graph_is_taken_over(database: Database, query: Callable) -> No
     query("UNWIND range(1, 6) AS i CREATE (:User {screen_name: 'u' + i})")
     query(
         """CREATE (late:DMCheckBucket {uuid: 'late', priority: 100}), (soon:DMCheckBucket {uuid: 'soon', priority: 10}),
-                  (:DMCheckBucket {uuid: 'empty', priority: 100}), (c:DMCheckClient {id: 5, screen_name: 'five', state: 'ACTIVE'})
+                  (:DMCheckBucket {uuid: 'empty', priority: 100}),
+                  (c:DMCheckClient {id: 5, screen_name: 'five', state: 'ACTIVE'})
            WITH late, soon, c MATCH (u:User) CREATE (u)-[:INDMCHECKBUCKET]->(late)
            WITH u, soon, c WHERE u.screen_name <= 'u3' CREATE (u)-[:INDMCHECKBUCKET]->(soon)
            WITH u, c WHERE u.screen_name = 'u1' CREATE (c)-[:DM_YES]->(u)"""

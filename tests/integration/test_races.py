@@ -16,7 +16,7 @@ from dmcheck_cli.errors import OverQuota
 from dmcheck_cli.limits import BUCKETS_PER_CLIENT, DEFAULT_PRIORITY
 from dmcheck_cli.transactions import buckets, clients, users
 from dmcheck_cli.transactions.answers import Report, submit
-from dmcheck_cli.transactions.leases import Lease, User, fetch
+from dmcheck_cli.transactions.leases import Lease, User, fetch, resume
 from jobs import make_buckets, raise_starved, reclaim_leases
 
 SIZE = 5
@@ -46,7 +46,7 @@ def fetch_then_give_back(id: int, database: Database, number: int) -> Any:
     """In even rounds fetch one bucket, in odd rounds give back what is held."""
     if number % 2 == 0:
         return fetch(database, id, 1, f"{number}")[0].bucket
-    for lease in fetch(database, id, 1, f"{number - 1}"):
+    for lease in resume(database, id):
         submit(database, id, [answers(lease, only=0)])
     return None
 

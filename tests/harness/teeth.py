@@ -1,0 +1,222 @@
+"""Planted bugs: each is put into a copy of the project, and the suite must go red there.
+
+A bug is a patch under `tests/teeth`, named after what it breaks. Above the diff stand what is wrong then, and the tests
+to run first: `# tests: FILES`. The rest of the suite runs only if those stay green.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+import tomllib
+import venv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PATCHES = ROOT / "tests" / "teeth"
+PACKAGES = ("dmcheck_cli", "jobs")
+
+NEVER = "tests/harness/test_teeth.py"
+"""The one test file that is left out: in a copy with a bug no patch has to apply."""
+
+LONGEST_RUN = 600.0
+"""Seconds, which the whole suite does not take; a suite that hangs does not pass."""
+
+_HEADER = "# tests: "
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+_REASON = re.compile(r"^E   +(.+)$", re.MULTILINE)
+_NO_PROOF = ("Neo.ClientError.Statement.SyntaxError", "so nothing was shown")
+"""What a test says that failed for another reason than the bug: a statement that is no Cypher, a run of the harness in
+which nothing met."""
+
+
+class Trouble(Exception):
+    """A bug that cannot be judged: its patch does not apply, or what it makes is no program."""
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A planted bug: its name, what is wrong with it, its patch, and the tests that are expected to notice."""
+
+    name: str
+    about: str
+    patch: Path
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How the suite took a bug: the first test that failed (None: all stayed green), after how many seconds, and the
+    first line of what it said."""
+
+    red: str | None
+    seconds: float
+    reason: str = ""
+
+
+def bugs(names: Iterable[str] = ()) -> list[Bug]:
+    """The planted bugs of those names, or all of them, by name. Raises Trouble for a name that there is not."""
+    found = {path.stem: path for path in sorted(PATCHES.glob("*.patch"))}
+    strange = set(names) - set(found)
+    if strange:
+        raise Trouble(f"there is no planted bug {', '.join(sorted(strange))}")
+    return [_read(found[name]) for name in found if not names or name in names]
+
+
+def _read(patch: Path) -> Bug:
+    about, tests = "", ""
+    for line in patch.read_text("utf-8").splitlines():
+        if not line.startswith("# "):
+            break
+        if line.startswith(_HEADER):
+            tests = line.removeprefix(_HEADER)
+        else:
+            about = line.removeprefix("# ")
+    if not about or not tests:
+        raise Trouble(f"{patch.name} must begin with what is wrong and with '{_HEADER}FILES'")
+    return Bug(patch.stem, about, patch, tuple(tests.split()))
+
+
+class Copy:
+    """A copy of the project in `folder`, with a Python of its own that finds the copy and never the original."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "project"
+        self._venv = folder / "venv"
+        # A path, not PYTHONPATH: some tests give their processes another environment.
+        self._python = self._venv / "bin" / "python"
+        listed = subprocess.run(
+            ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
+        )
+        for name in filter(None, listed.stdout.decode().split("\0")):
+            source, target = ROOT / name, self.root / name
+            if source.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        subprocess.run(["git", "init", "--quiet"], cwd=self.root, check=True)
+        self._make_python()
+
+    def _make_python(self) -> None:
+        venv.create(self._venv, symlinks=True)
+        packages = Path(sysconfig.get_path("purelib", vars={"base": str(self._venv)}))
+        # The tests' packages are found by their folder alone: its own .pth files, which lead to the original if that
+        # is installed in place, are not read.
+        (packages / "teeth.pth").write_text(f"{self.root}\n{sysconfig.get_path('purelib')}\n")
+        programs = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+        for name, entry in programs.items():
+            module, _, function = entry.partition(":")
+            script = self._python.with_name(name)
+            script.write_text(f"#!{self._python}\nfrom {module} import {function}\n{function}()\n")
+            script.chmod(0o700)
+
+    def check(self, bug: Bug) -> None:
+        """See that the bug's patch applies to the project as it is. Raises Trouble."""
+        self._apply(bug, "--check")
+
+    def plant(self, bug: Bug) -> None:
+        """Put the bug in. Raises Trouble."""
+        self._apply(bug)
+
+    def remove(self, bug: Bug) -> None:
+        """Take the bug out again."""
+        self._apply(bug, "--reverse")
+
+    def _apply(self, bug: Bug, *how: str) -> None:
+        done = subprocess.run(
+            ["git", "apply", *how, str(bug.patch)], cwd=self.root, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise Trouble(f"{bug.name} no longer applies: {done.stderr.strip()}")
+
+    def imported(self, environment: Mapping[str, str]) -> list[Path]:
+        """Where a process of the copy finds the project's packages."""
+        code = f"import {', '.join(PACKAGES)}\nfor one in ({', '.join(PACKAGES)}): print(one.__file__)"
+        # From a folder that has neither: the tests start processes in folders of their own, too.
+        done = subprocess.run(
+            [self._python, "-c", code],
+            cwd=self._venv,
+            env=_inherited(environment),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return [Path(line) for line in done.stdout.splitlines()]
+
+    def run(self, tests: Sequence[str], database: Mapping[str, str], seed: int = 0) -> Verdict:
+        """Run tests of the copy until one fails, on the database that the variables NEO4J_TEST_... name.
+
+        Raises Trouble when the tests cannot be run at all, or fail for another reason than a bug.
+        """
+        command = [self._python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=short"]
+        environment = {**_inherited(database), "PYTHONHASHSEED": str(seed)}
+        started = time.monotonic()
+        with subprocess.Popen(
+            [*command, f"--hypothesis-seed={seed}", f"--ignore={NEVER}", *tests],
+            cwd=self.root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as pytest:
+            try:
+                said, _ = pytest.communicate(timeout=LONGEST_RUN)
+            except subprocess.TimeoutExpired:
+                return Verdict(f"(no end within {LONGEST_RUN:.0f} s)", LONGEST_RUN)
+            finally:
+                _end_group(pytest.pid)
+        seconds = time.monotonic() - started
+        if pytest.returncode not in (0, 1) or any(text in said for text in _NO_PROOF):
+            raise Trouble(f"the tests prove nothing (status {pytest.returncode}):\n{said[-1500:]}")
+        if pytest.returncode == 0:
+            return Verdict(None, seconds)
+        failed, reason = _FAILED.search(said), _REASON.search(said)
+        return Verdict(failed[1] if failed else "(no test is named)", seconds, reason[1] if reason else "")
+
+
+def judge(copy: Copy, bug: Bug, database: Mapping[str, str], seed: int = 0, named_only: bool = False) -> Verdict:
+    """Plant the bug and run the tests that it names, then, if none failed, all others, unless `named_only`.
+
+    The copy is without the bug again afterwards. Raises Trouble.
+    """
+    copy.plant(bug)
+    try:
+        verdict = copy.run(bug.tests, database, seed)
+        if verdict.red is None and not named_only:
+            rest = copy.run([f"--deselect={test}" for test in bug.tests], database, seed)
+            verdict = replace(rest, seconds=verdict.seconds + rest.seconds)
+    finally:
+        copy.remove(bug)
+    return verdict
+
+
+def _inherited(added: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without what would lead a Python or our programs elsewhere."""
+    astray = ("PYTHON", "NEO4J_", "DMCHECK_", "PYTEST_", "VIRTUAL_ENV")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(astray)}
+    return {**kept, **added, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _end_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # all of them have ended
+        os.killpg(leader, signal.SIGKILL)
+
+
+def is_inside(paths: Iterable[Path], folder: Path) -> bool:
+    """Whether all of `paths` are files below `folder`."""
+    return all(path.resolve().is_relative_to(folder.resolve()) for path in paths)
+
+
+def python_is_fit() -> bool:
+    """Whether a copy's Python can be made from this one."""
+    return sys.platform != "win32" and shutil.which("git") is not None

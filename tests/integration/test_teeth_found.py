@@ -1,0 +1,198 @@
+"""What only a planted bug (`scripts/teeth.py`) showed to be untested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+from driving import (
+    LONGEST_WAIT,
+    answers,
+    counters,
+    pass_time,
+    prepare,
+    refusal,
+    start,
+    transactions,
+    wait_until,
+    wait_until_blocked,
+    wait_until_gone,
+)
+from invariants import Query, broken
+
+from dmcheck_cli import cypher
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.limits import BUCKETS_PER_CLIENT, DEFAULT_CAPACITY
+from dmcheck_cli.transactions import buckets, users
+from dmcheck_cli.transactions.answers import Report, submit
+from dmcheck_cli.transactions.buckets import Made
+from dmcheck_cli.transactions.leases import Lease, User, fetch, release, resume
+
+Overtaken = Callable[..., Any]
+
+
+def test_deleting_all_users_of_a_held_bucket_leaves_the_lease_to_its_client(database: Database, query: Query) -> None:
+    """The client still holds it, with nobody in it, and its answers are no fault: they are for users who are gone."""
+    prepare(database, [1], 6, size=3)
+    [lease] = fetch(database, 1, 1, "k")
+    assert users.delete(database, [user.screen_name for user in lease.users]) == (3, [])
+    assert [(held.lease, held.users) for held in resume(database, 1)] == [(lease.lease, [])]
+    assert submit(database, 1, [answers(lease)]) == [Report(lease.bucket, "done")]
+    assert counters(query, 1)[2] == 0
+    assert broken(query) == []
+
+
+def test_buckets_do_not_come_in_the_order_in_which_they_were_made(database: Database, query: Query) -> None:
+    """Neither that order nor its reverse; by chance, one in 1,800,000 runs would say otherwise."""
+    prepare(database, [1, 2], 40, size=1)
+    rows = query("MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid ORDER BY toInteger(split(elementId(b), ':')[2])")
+    made = {row["uuid"]: number for number, row in enumerate(rows)}
+    taken = [made[fetch(database, 1, 1, f"{i}")[0].bucket] for i in range(10)]
+    assert taken not in (sorted(taken), sorted(taken, reverse=True))
+
+
+def test_a_bucket_given_back_gets_a_place_in_line_by_chance(database: Database, query: Query) -> None:
+    """Not the place that it had, nor one for all that were given back: no client can tell who will get it."""
+    prepare(database, [1], 10, size=1)
+    place = "MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid, b.ready AS place"
+    before = {row["uuid"]: row["place"] for row in query(place)}
+    submit(database, 1, [answers(lease, only=0) for lease in fetch(database, 1, 10, "k")])
+    after = {row["uuid"]: row["place"] for row in query(place)}
+    assert after.keys() == before.keys()
+    assert len({*before.values(), *after.values()}) == 20
+
+
+def test_users_who_are_offered_beyond_the_room_stay_waiting(database: Database, query: Query) -> None:
+    """Makers that looked at the same moment together make no more buckets than the clients can use: whoever places
+    last finds how many there are by then, and leaves the rest in no bucket."""
+    prepare(database, [1])
+    offered = [[f"{half}{i:02}" for i in range(15)] for half in ("one", "two")]
+    users.add(database, [User(name, None) for names in offered for name in names])
+    with Database(replace(database.settings, bucket_size=1), "tests") as sized:
+        assert [buckets.place(sized, names) for names in [*offered, offered[1]]] == [
+            Made(15, 15),
+            Made(BUCKETS_PER_CLIENT - 15, BUCKETS_PER_CLIENT - 15),
+            Made(0, 0),
+        ]
+    assert len(list(users.pending(database))) == 30 - BUCKETS_PER_CLIENT
+    assert broken(query) == []
+
+
+def test_a_document_of_two_buckets_is_stored_whole_or_not_at_all(
+    environment: dict[str, str], database: Database, query: Query
+) -> None:
+    """While a submit waits for its second bucket, nothing of the first is to be seen, nor when it is killed there."""
+    prepare(database, [1], 6, size=3)
+    pair = fetch(database, 1, 2, "k")
+    document = {"buckets": [{**asdict(lease), "users": answers_of(lease)} for lease in pair]}
+    before = refusal(query)
+    with transactions(environment) as [rival]:
+        rival.run("MATCH (b:DMCheckBucket {uuid: $uuid}) SET b.uuid = b.uuid", uuid=pair[1].bucket).consume()
+        with start(environment, "submit", "--client", 1, stdin=json.dumps(document)) as client:
+            wait_until_blocked(query, "submit")
+            assert refusal(query) == before
+            client.kill()
+    wait_until_gone(query, "submit")
+    assert query("MATCH (:DMCheckClient)-[:DM_YES]->(u) RETURN count(u) AS n")[0]["n"] in (0, 6)
+    assert broken(query) == []
+
+
+def answers_of(lease: Lease) -> list[dict[str, str]]:
+    """The users of a lease as a checker hands them on."""
+    return [{"screen_name": user.screen_name, "candm": "DM"} for user in lease.users]
+
+
+class TestOvertaken:
+    """A statement that has made its choice, and waits for a lock while another one changes what it chose, looks again
+    behind the lock."""
+
+    @pytest.fixture
+    def overtaken(self, environment: dict[str, str], database: Database, query: Query) -> Overtaken:
+        """Lets `work` begin behind an open transaction that has run the statement `rival`, which is committed as soon
+        as `work` waits for it; returns what `work` does."""
+
+        def blocked() -> bool:
+            return bool(
+                query(
+                    """SHOW TRANSACTIONS YIELD metaData, status
+                    WHERE metaData.command = 'overtaken' AND (status STARTS WITH 'Blocked' OR status = 'Closing')
+                    RETURN status"""
+                )
+            )
+
+        def run(work: Callable[[Database], Any], rival: str, **parameters: Any) -> Any:
+            with (
+                transactions(environment) as [other],
+                Database(database.settings, "overtaken") as mine,
+                ThreadPoolExecutor(1) as pool,
+            ):
+                assert other.run(cypher.text(rival), parameters).data()
+                running = pool.submit(work, mine)
+                wait_until(lambda: running.done() or blocked())
+                other.commit()
+                return running.result(LONGEST_WAIT)
+
+        return run
+
+    @pytest.fixture
+    def lease(self, database: Database) -> Lease:
+        """The only bucket, in the hands of client 1; there is a client 2."""
+        prepare(database, [1, 2], 3)
+        return fetch(database, 1, 1, "k")[0]
+
+    def test_a_lease_that_is_being_renewed_is_not_marked_dead(
+        self, overtaken: Overtaken, lease: Lease, query: Query
+    ) -> None:
+        """Its time was over when the job looked, and is not any more."""
+        pass_time(query, 7_300)
+        renewal = {"client": 1, "bucket": lease.bucket, "lease": lease.lease, "lease_seconds": 7200}
+        assert overtaken(buckets.mark_dead, "renew_lease", **renewal) == 0
+        assert counters(query, 1) == (1, 0, 0, 0)
+
+    def test_a_dead_lease_that_is_being_renewed_is_not_released(
+        self, overtaken: Overtaken, lease: Lease, database: Database, query: Query
+    ) -> None:
+        """It was dead when the job looked, and lives again."""
+        pass_time(query, 7_300)
+        assert buckets.mark_dead(database) == 1
+        pass_time(query, 1_000)
+        renewal = {"client": 1, "bucket": lease.bucket, "lease": lease.lease, "lease_seconds": 7200}
+        assert overtaken(buckets.release_dead, "renew_lease", **renewal) == 0
+        assert [held.lease for held in resume(database, 1)] == [lease.lease]
+
+    def test_users_of_a_bucket_that_is_being_leased_are_not_moved(
+        self, overtaken: Overtaken, lease: Lease, database: Database, query: Query
+    ) -> None:
+        """Their bucket waited when prioritize looked; they go with it, and are marked."""
+        submit(database, 1, [answers(lease, only=1)])
+        names = [user.screen_name for user in lease.users[1:]]
+        done = overtaken(lambda mine: users.prioritize(mine, names, 10, False), "fetch_buckets", **for_client(2))
+        assert (done.prioritized, done.under_lease) == (0, 2)
+        assert {user.screen_name for user in resume(database, 2)[0].users} == set(names)
+        assert broken(query) == []
+
+    def test_a_late_answer_is_refused_when_the_bucket_is_being_leased_anew(
+        self, overtaken: Overtaken, lease: Lease, database: Database, query: Query
+    ) -> None:
+        """The older lease was the newest when submit began; the newer one is not touched."""
+        release(database, 1, lease.bucket, lease.lease)
+        [report] = overtaken(lambda mine: submit(mine, 1, [answers(lease)]), "fetch_buckets", **for_client(2))
+        assert report.reason == "lease_lost"
+        assert len(resume(database, 2)[0].users) == 3
+        assert broken(query) == []
+
+
+def for_client(id: int) -> dict[str, Any]:
+    """The parameters of a fetch of one bucket."""
+    return {
+        "client": id,
+        "request": "overtaking",
+        "count": 1,
+        "top_up": False,
+        "lease_seconds": 7200,
+        "default_capacity": DEFAULT_CAPACITY,
+    }
