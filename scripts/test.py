@@ -14,7 +14,6 @@ import sys
 
 import environment
 
-
 SHARED = ["-n", "2", "--dist", "loadfile"]
 """Most tests wait for another process half of the time; a file's tests stay together, as they share what is costly."""
 
