@@ -15,7 +15,10 @@ from dmcheck_cli.errors import DmcheckError, SystemRefused, Usage
 from dmcheck_cli.show import Format
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Shape = Annotated[Format, typer.Option("--format", help="How to print the result.", case_sensitive=False)]
+Shape = Annotated[
+    Format,
+    typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(Format)}.", case_sensitive=False),
+]
 
 
 # Typer carries a click of its own from 0.26 on; this is whichever it uses.

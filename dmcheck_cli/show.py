@@ -125,7 +125,7 @@ def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
     from rich import box
     from rich.table import Table
 
-    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 2, 0, 0))
+    grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     grid.pad_edge = grid.show_edge = False
     for column, side in zip(columns, _aligned(cells) or ["left"] * len(columns), strict=True):
         grid.add_column(column, justify="right" if side == "right" else "left", no_wrap=True)
