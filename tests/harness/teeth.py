@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import sysconfig
 import time
 import tomllib
@@ -32,7 +31,7 @@ LONGEST_RUN = 600.0
 """Seconds, which the whole suite does not take; a suite that hangs does not pass."""
 
 _HEADER = "# tests: "
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 _REASON = re.compile(r"^E   +(.+)$", re.MULTILINE)
 _NO_PROOF = ("Neo.ClientError.Statement.SyntaxError", "so nothing was shown")
 """What a test says that failed for another reason than the bug: a statement that is no Cypher, a run of the harness in
@@ -215,8 +214,3 @@ def _end_group(leader: int) -> None:
 def is_inside(paths: Iterable[Path], folder: Path) -> bool:
     """Whether all of `paths` are files below `folder`."""
     return all(path.resolve().is_relative_to(folder.resolve()) for path in paths)
-
-
-def python_is_fit() -> bool:
-    """Whether a copy's Python can be made from this one."""
-    return sys.platform != "win32" and shutil.which("git") is not None

@@ -22,6 +22,7 @@ from driving import (
     wait_until_blocked,
     wait_until_gone,
 )
+from harness import network, proxy
 from invariants import Query, broken
 
 from dmcheck_cli import cypher
@@ -104,6 +105,19 @@ def test_a_document_of_two_buckets_is_stored_whole_or_not_at_all(
 def answers_of(lease: Lease) -> list[dict[str, str]]:
     """The users of a lease as a checker hands them on."""
     return [{"screen_name": user.screen_name, "candm": "DM"} for user in lease.users]
+
+
+def test_a_refusal_whose_answer_was_lost_is_counted_once(database: Database, query: Query) -> None:
+    """The connection is cut after the commit; our own second try is refused as well, and is no second fault."""
+    prepare(database, [1, 2], 3)
+    [lease] = fetch(database, 1, 1, "k")
+    with (
+        proxy.Proxy(network.port_of(database.settings), proxy.always(proxy.RESET_AFTER, 1)) as lying,
+        Database(replace(database.settings, neo4j_uri=lying.uri), "tests") as far,
+    ):
+        assert submit(far, 2, [answers(lease)])[0].reason == "not_owner"
+        assert lying.fired[proxy.RESET_AFTER] == 1
+    assert counters(query, 2) == (0, 0, 1, 0)
 
 
 class TestOvertaken:
