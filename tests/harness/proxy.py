@@ -78,6 +78,10 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        # Connections are closed by the loop a turn after they are told to: without that turn they would be complained
+        # of in some later test, whenever they are collected.
+        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,6 +92,7 @@ class Proxy:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 await _Conversation(self, reader, writer).run()
         finally:
+            writer.transport.abort()
             self._tasks.discard(task)
 
     def chosen(self, occasion: str) -> str:
@@ -119,8 +124,7 @@ class _Conversation:
             await self.forward()
         finally:
             back.cancel()
-            self.to_server.close()
-            self.writer.close()
+            self.to_server.transport.abort()
             with contextlib.suppress(asyncio.CancelledError, OSError):
                 await back
 
