@@ -10,43 +10,13 @@ import contextlib
 import gc
 import importlib
 import io
-import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from unittest import mock
 
-MODULES = {
-    "dmcheck": "dmcheck_cli.cli",
-    "make_buckets": "jobs.make_buckets",
-    "reclaim_leases": "jobs.reclaim_leases",
-    "raise_starved": "jobs.raise_starved",
-}
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a call ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def document(self) -> Any:
-        """The one JSON document on stdout."""
-        return json.loads(self.out)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The error on stderr, of a call with --json."""
-        whole = json.loads(self.err.splitlines()[-1])
-        assert list(whole) == ["error"]
-        assert list(whole["error"]) == ["code", "message", "retry_after"]
-        return dict(whole["error"])
+from launching import MODULES, Result
 
 
 class _Ended(BaseException):
@@ -66,7 +36,7 @@ def call(
     folder: Path,
     program: str = "dmcheck",
     stdin: str | bytes = b"",
-) -> Outcome:
+) -> Result:
     """Run `program` with these arguments, variables and stdin, in `folder`."""
     main = importlib.import_module(MODULES[program]).main
     given = io.TextIOWrapper(io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin))
@@ -87,4 +57,4 @@ def call(
         finally:
             gc.set_threshold(*threshold)
     assert status is not None, "a program ends by an exit status"
-    return Outcome(status, out.getvalue(), err.getvalue())
+    return Result(status, out.getvalue(), err.getvalue())

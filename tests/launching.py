@@ -32,7 +32,10 @@ class Result:
     @property
     def error(self) -> dict[str, Any]:
         """The error on stderr, of a command that ran with --json."""
-        return json.loads(self.err.splitlines()[-1])["error"]
+        whole = json.loads(self.err.splitlines()[-1])
+        assert list(whole) == ["error"]
+        assert list(whole["error"]) == ["code", "message", "retry_after"]
+        return dict(whole["error"])
 
 
 def launcher(program: str) -> list[str]:

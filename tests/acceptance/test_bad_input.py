@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import Outcome
 from driving import answered, picture, prepare
 from invariants import Query, broken
+from launching import Result
 
 from dmcheck_cli.database.connection import Database
 
-Call = Callable[..., Outcome]
+Call = Callable[..., Result]
 Run = Callable[..., Any]
 
 NUMBERS = (

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 import typer.main
-from calling import MODULES, Outcome
 from dateutil.parser import isoparse
 from driving import answered, prepare
 from invariants import Query
+from launching import MODULES, Result
 
 from dmcheck_cli.cli import app
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import schema
 
-Call = Callable[..., Outcome]
+Call = Callable[..., Result]
 
 NOTHING = 3
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved")

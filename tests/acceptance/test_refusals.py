@@ -8,14 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from calling import Outcome
 from driving import answered, counters, pass_time, picture, prepare, refusal
 from invariants import Query, broken
+from launching import Result
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.limits import MOST_NEW_CLIENTS_PER_HOUR
 
-Call = Callable[..., Outcome]
+Call = Callable[..., Result]
 
 AT_ONCE = {"DMCHECK_LEASE_SECONDS": "0", "DMCHECK_GRACE_SECONDS": "0"}
 REFUSED = 1
@@ -40,7 +40,7 @@ def lease_anew(direct: Call, query: Query, given: dict[str, Any]) -> None:
     assert query("MATCH (b {uuid: $b})-[:DMCHECKCLIENT]->(c) RETURN c.id AS id", b=bucket["bucket"]) == [{"id": 2}]
 
 
-def refused(result: Outcome, code: str) -> None:
+def refused(result: Result, code: str) -> None:
     """The call with --json ended with a refusal of that code."""
     assert (result.status, result.error["code"]) == (REFUSED, code), result.err
     assert "Traceback" not in result.err
