@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from dmcheck_cli import show
-from dmcheck_cli.errors import DmcheckError, SystemRefused, Usage
+from dmcheck_cli.errors import DmcheckError, OutputLost, SystemRefused, Usage
 from dmcheck_cli.show import Format
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -32,6 +32,11 @@ def run(app: typer.Typer) -> NoReturn:
     gc.set_threshold(100_000)
     as_json = _asks_for_json(sys.argv[1:])
     status = _status(app, as_json)
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError as problem:
+        status = _failed(OutputLost(what=problem.strerror), as_json)
     os._exit(status)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
@@ -36,7 +35,7 @@ def apply(
         if machine:
             show.document({"statements": schema.statements()})
         else:
-            sys.stdout.writelines(f"{statement};\n" for statement in schema.statements())
+            show.line("\n".join(f"{statement};" for statement in schema.statements()))
         return
     with Database(Settings.load(), "schema apply") as database:
         applied = schema.apply(database)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import typer.main
 from dateutil.parser import isoparse
 from driving import answered, prepare
 from invariants import Query
-from launching import MODULES, Result
+from launching import MODULES, Result, launcher
 
 from dmcheck_cli.cli import app
 from dmcheck_cli.database.connection import Database
@@ -354,3 +355,13 @@ def test_without_a_command_there_is_help(run: Callable[..., Any], arguments: tup
     assert result.status == 2
     assert "Usage" in result.out + result.err
     assert "--help" in result.out + result.err
+
+
+def test_what_is_printed_reaches_a_pipe_whole(database: Database, environment: dict[str, str], tmp_path: Path) -> None:
+    """Also where Python keeps output back until a program's end, as it does for a pipe unless told otherwise."""
+    bare = {name: value for name, value in environment.items() if name != "PYTHONUNBUFFERED"}
+    for arguments, last in ((["schema", "apply", "--print"], ";\n"), (["--help"], "\n"), (["stats"], "\n")):
+        done = subprocess.run(
+            [*launcher("dmcheck"), *arguments], env=bare, cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        assert done.stdout.endswith(last), arguments
