@@ -36,7 +36,7 @@ def run(app: typer.Typer) -> NoReturn:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError as problem:
-        status = _failed(OutputLost(what=problem.strerror), as_json)
+        status = status or _failed(OutputLost(what=problem.strerror), as_json)  # told before, if there was an error
     os._exit(status)
 
 
