@@ -8,6 +8,7 @@ shell sees; both are fixed by the contract.
 from __future__ import annotations
 
 import inspect
+import random
 
 REFUSED = 1
 MALFORMED = 2
@@ -30,6 +31,11 @@ class DmcheckError(Exception):
         super().__init__(self.message)
 
 
+def spread(seconds: float) -> float:
+    """`seconds` and up to half as many more: who was told to come back at one moment must not come at one moment."""
+    return round(seconds * random.uniform(1, 1.5), 1)
+
+
 class NotRegistered(DmcheckError):
     """Client {client} is not registered, or was unregistered: `dmcheck register --id {client} --screen-name ...`."""
 
@@ -43,13 +49,13 @@ class WrongDetails(DmcheckError):
 
 
 class OverQuota(DmcheckError):
-    """Client {client} holds {held} of the {capacity} leases that it may hold: submit some first."""
+    """Client {client} holds {held} of the {allowance} leases that it may hold ({why}): submit some first."""
 
     code = "over_quota"
 
 
 class TooFast(DmcheckError):
-    """{what}: try again in {retry_after_seconds} seconds."""
+    """{what}: try again in {seconds} seconds."""
 
     code = "too_fast"
 

@@ -40,6 +40,9 @@ class Settings:
     lease_seconds: int = _setting("DMCHECK_LEASE_SECONDS", 7200, "How long a lease lasts from fetch or renew.")
     grace_seconds: int = _setting("DMCHECK_GRACE_SECONDS", 900, "How long a dead lease is kept before it is released.")
     starved_seconds: int = _setting("DMCHECK_STARVED_SECONDS", 86_400, "A bucket that waited longer moves up.")
+    starved_prioritized_seconds: int = _setting(
+        "DMCHECK_STARVED_PRIORITIZED_SECONDS", 3600, "So does a prioritized one that waited longer than this."
+    )
     bucket_size: int = _setting("DMCHECK_BUCKET_SIZE", 180, "The most users in a bucket.", 1, 10_000)
     max_users_per_run: int = _setting("DMCHECK_MAX_USERS_PER_RUN", 18_000, "How many users one make_buckets places.")
     scan_users_per_run: int = _setting(

@@ -53,7 +53,9 @@ def find_waiting(database: Database, cursor: str, most: int) -> tuple[list[str],
     """Up to `most` names of users that wait in no bucket, and where to look on next time.
 
     Goes through the users in the order of names from `cursor` on, around the end, and looks at no more than
-    DMCHECK_SCAN_USERS_PER_RUN of them nor at any twice: every user's turn comes, at a bounded cost a run.
+    DMCHECK_SCAN_USERS_PER_RUN of them nor at any twice: every user's turn comes, at a bounded cost a run. Of a slice in
+    which more wait than are wanted some are drawn, and the next run looks at it again: what is taken in order would
+    make neighbours in the alphabet share a bucket.
     """
     names: list[str] = []
     budget, start, wrapped = database.settings.scan_users_per_run, cursor, False
@@ -61,10 +63,10 @@ def find_waiting(database: Database, cursor: str, most: int) -> tuple[list[str],
         found = users.scan(database, cursor, min(SCAN_SLICE, budget))
         budget -= found.seen
         waiting = [user.screen_name for user in found.waiting if not (wrapped and user.screen_name > start)]
-        names += waiting[: most - len(names)]
-        if len(names) == most:
-            cursor = names[-1] if names else cursor
-        elif found.last is not None and not (wrapped and found.last > start):
+        if len(names) + len(waiting) > most:
+            return names + random.SystemRandom().sample(waiting, most - len(names)), cursor
+        names += waiting
+        if found.last is not None and not (wrapped and found.last > start):
             cursor = found.last
         elif wrapped or not start:
             return names, start

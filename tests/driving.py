@@ -68,13 +68,30 @@ def counters(query: Query, id: int) -> tuple[int, int, int, int]:
     return tuple(stats[f"buckets_{name}"] for name in ("assigned", "processed", "fault", "dead"))
 
 
+def may_hold(query: Query, id: int, leases: int) -> None:
+    """As if the client had earned an allowance of so many leases."""
+    query("MATCH (:DMCheckClient {id: $id})-[:STATS]->(s) SET s.allowance = $leases", id=id, leases=leases)
+
+
 def pass_time(query: Query, seconds: int) -> None:
-    """As if `seconds` had passed: the stored times of all leases and buckets move back."""
+    """As if `seconds` had passed: every stored time by which something is decided moves back."""
     query(
-        """MATCH (b:DMCheckBucket)
-        UNWIND [k IN keys(b) WHERE k IN
-            ['assigned_datetime', 'renewed_datetime', 'dead_datetime', 'edit_datetime', 'expires']] AS key
-        CALL (b, key) { SET b[key] = b[key] - duration({seconds: $seconds}) }""",
+        """CALL () {
+            MATCH (b:DMCheckBucket)
+            SET b.assigned_datetime = b.assigned_datetime - duration({seconds: $seconds}),
+                b.renewed_datetime = b.renewed_datetime - duration({seconds: $seconds}),
+                b.dead_datetime = b.dead_datetime - duration({seconds: $seconds}),
+                b.edit_datetime = b.edit_datetime - duration({seconds: $seconds}),
+                b.expires = b.expires - duration({seconds: $seconds})
+        }
+        CALL () {
+            MATCH (l:DMCheckLease)
+            SET l.assigned_datetime = l.assigned_datetime - duration({seconds: $seconds})
+        }
+        CALL () {
+            MATCH (s:DMCheckClientStats)
+            SET s.last_access_time = s.last_access_time - duration({seconds: $seconds})
+        }""",
         seconds=seconds,
     )
 

@@ -14,7 +14,9 @@ from dmcheck_cli.transactions.stats import ClientStats, SystemStats
 from dmcheck_cli.transactions.stats import stats as read
 
 CLIENTS = ("id", "name", "held", "given", "done", "fault", "dead", "seen", "flags")
-SYSTEM = ("users", "waiting", "leased", "checked", "buckets", "ready", "leased", "dead", "oldest wait")
+ALLOWANCE = ("states", "may hold", "holds", "last changed for", "turnaround", "oldest lease", "asks since an answer")
+SYSTEM = ("users", "waiting", "leased", "checked", "buckets", "ready", "leased", "dead")
+WAITS = ("kind", "oldest wait", "overdue after")
 
 
 def stats(client: ClientId = None, as_json: Json = False, format: Shape = Format.auto) -> None:
@@ -25,8 +27,17 @@ def stats(client: ClientId = None, as_json: Json = False, format: Shape = Format
         show.document({"clients": [asdict(one) for one in clients], "system": asdict(system)})
         return
     show.table("Clients", CLIENTS, [_client(one) for one in clients], format)
+    if client is not None:
+        show.line("")
+        show.table("Allowance", ALLOWANCE, [_allowance(one) for one in clients], format)
     show.line("")
     show.table("System", SYSTEM, [_system(system)], format)
+    show.line("")
+    kinds = {"prioritized": system.prioritized, "ordinary": system.ordinary}
+    waits = [
+        (kind, show.duration(wait.oldest_seconds), show.duration(wait.overdue_seconds)) for kind, wait in kinds.items()
+    ]
+    show.table("Waiting buckets", WAITS, waits, format)
 
 
 def _client(one: ClientStats) -> tuple[object, ...]:
@@ -34,13 +45,25 @@ def _client(one: ClientStats) -> tuple[object, ...]:
     return (
         one.id,
         one.screen_name,
-        f"{one.held}/{one.capacity}",
+        f"{one.held}/{one.allowance}",
         one.buckets_assigned,
         one.buckets_processed,
         one.buckets_fault,
         one.buckets_dead,
         show.duration(one.last_access_seconds, units=1),
         inactive + one.flags,
+    )
+
+
+def _allowance(one: ClientStats) -> tuple[object, ...]:
+    return (
+        one.capacity,
+        one.allowance,
+        one.held,
+        one.judged_for,
+        show.duration(one.turnaround_seconds),
+        show.duration(one.oldest_lease_seconds),
+        one.asked,
     )
 
 
@@ -54,5 +77,4 @@ def _system(system: SystemStats) -> tuple[object, ...]:
         system.buckets_ready,
         system.buckets_leased,
         system.buckets_dead,
-        show.duration(system.oldest_wait_seconds),
     )

@@ -1,4 +1,7 @@
-    // Buckets that have waited too long and are not at the front yet.
-    MATCH (b:DMCheckBucket)
-    WHERE b.priority > $front AND b.ready IS NOT NULL
-        AND b.edit_datetime <= datetime() - duration({seconds: $starved_seconds})
+    // Waiting buckets that are overdue, and that are not as far in front as they should be: each step of lateness
+    // brings a bucket one further to the front, so none that is overdue later overtakes it.
+    MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL
+    WITH b, duration.inSeconds(b.edit_datetime, datetime()).seconds
+        - CASE WHEN coalesce(b.raised_from, b.priority) < $default_priority
+            THEN $prioritized_seconds ELSE $starved_seconds END AS late
+    WITH b, -1 - late / $step AS place WHERE late >= 0 AND place < b.priority

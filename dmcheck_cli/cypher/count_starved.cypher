@@ -1,5 +1,5 @@
 // How many buckets raise_starved would move now.
-// Parameters: starved_seconds, front.
+// Parameters: as in raise_starved, without batch.
 // Columns: raised.
 // Repeating: reads only.
 // include: _starved_buckets

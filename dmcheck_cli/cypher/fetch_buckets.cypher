@@ -1,42 +1,67 @@
 // Leases up to `count` of the most urgent waiting buckets to a client, chosen at random among equals.
 // Parameters: client, request (names this fetch), count, top_up (true: take what is missing to `count` although the
-//   request has leases already), lease_seconds, default_capacity.
-// Columns: one row a bucket: held (leases before), capacity, known (leases that this request got before), seen
-//   (waiting buckets it tried for), lost (those of them that others took first), bucket, lease, priority, expires, names, ids (users, side by side).
-//   One row with bucket null when nothing was leased. No row: the client is not active.
+//   request has leases already), lease_seconds, default_capacity, start_allowance, window (buckets that are looked
+//   at), tolerance (how often a client may ask and give no answer, beyond its allowance), longest_pause (seconds).
+// Columns: one row a bucket: held (leases before), capacity (as stated), allowance (leases that it may hold), known
+//   (leases that this request got before), wait (seconds until it may ask, 0 or less: it may), pause (seconds from this
+//   ask to the next), clients (how many there are), seen (waiting buckets it tried for), lost (those of them that others
+//   took first), bucket, lease, priority, expires, names, ids (users, side by side). One row with bucket null when
+//   nothing was leased. No row: the client is not active.
 // Repeating: leases of the same request are found by (client, request); those still held are returned and
 //   nothing new is taken, unless to top up.
-// The pick: `start` is a random point in the line of the most urgent priority (`ready` is each bucket's random
-//   place in it); buckets are taken from there on, around the end, then from the next priorities. Two clients
-//   therefore seldom meet, and who waits for a lock looks again whether the bucket is still free.
+// The pick: `start` is a random point in the line of the most urgent priority (`ready` is each bucket's random place
+//   in it). What is wanted is drawn from the next `window` buckets, around the end, and what is missing then from the
+//   next priorities. A bucket that this client had last comes after all its equals. Two clients seldom meet, and who
+//   waits for a lock looks again whether the bucket is still free.
 MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
 SET c.id = c.id
 WITH c, s WHERE c.state = 'ACTIVE'
-SET s.last_access_time = datetime()
-WITH c, s, COLLECT {
+CALL () { MATCH (any:DMCheckClient) RETURN count(any) AS clients }
+WITH *, COLLECT {
     MATCH (l:DMCheckLease {client: $client, request: $request}) RETURN l
 } AS known, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, coalesce(c.capacity, $default_capacity) AS capacity
-WITH c, s, known, held, capacity, rand() AS start, CASE
-    WHEN size(known) > 0 AND NOT $top_up OR capacity <= held THEN 0
-    WHEN capacity - held < $count - size(known) THEN capacity - held
+// include: _allowance
+WITH *, CASE WHEN earned < capacity THEN earned ELSE capacity END AS allowance
+WITH *, coalesce(s.asked, 0) - allowance - $tolerance AS vain
+WITH *, [n IN [vain, vain + 1] | CASE
+    WHEN n < 0 THEN 0 WHEN 2 ^ n < $longest_pause THEN toInteger(2 ^ n) ELSE $longest_pause END] AS pauses
+WITH *, pauses[1] AS pause, CASE pauses[0] WHEN 0 THEN 0
+    ELSE pauses[0] - coalesce(duration.inSeconds(s.last_access_time, datetime()).seconds, pauses[0]) END AS wait
+WITH *, CASE
+    WHEN size(known) > 0 AND NOT $top_up OR held >= allowance OR wait > 0 AND NOT $top_up THEN 0
+    WHEN allowance - held < $count - size(known) THEN allowance - held
     ELSE $count - size(known) END AS want
+SET s.last_access_time = CASE WHEN wait > 0 AND NOT $top_up THEN s.last_access_time ELSE datetime() END
+WITH *, rand() AS start
 CALL (start, want) {
     WITH start, want WHERE want > 0
     MATCH (head:DMCheckBucket) WHERE head.priority IS NOT NULL AND head.ready IS NOT NULL
-    WITH start, head.priority AS top ORDER BY head.priority LIMIT 1
+    WITH start, want, head.priority AS top ORDER BY head.priority LIMIT 1
     CALL (start, top) {
-        MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start
-        RETURN b, 1 AS turn ORDER BY b.priority, b.ready LIMIT $count
-        UNION ALL
-        MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready < start
-        RETURN b, 2 AS turn ORDER BY b.priority, b.ready LIMIT $count
-        UNION ALL
-        MATCH (b:DMCheckBucket) WHERE b.priority > top AND b.ready IS NOT NULL
-        RETURN b, 3 AS turn ORDER BY b.priority, b.ready LIMIT $count
+        CALL (start, top) {
+            MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start
+                AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
+            RETURN b, 1 AS turn ORDER BY b.priority, b.ready LIMIT $window
+            UNION ALL
+            MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready < start
+                AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
+            RETURN b, 2 AS turn ORDER BY b.priority, b.ready LIMIT $window
+        }
+        WITH b ORDER BY turn, b.ready LIMIT $window
+        WITH b, rand() AS draw ORDER BY draw
+        RETURN collect(b) AS equals
     }
-    WITH b ORDER BY turn, b.priority, b.ready
-    WITH collect(b) AS line
-    RETURN line[..want] AS picks
+    CALL (top, want, equals) {
+        WITH top, equals WHERE size(equals) < want
+        MATCH (b:DMCheckBucket) WHERE b.priority >= top AND b.ready IS NOT NULL AND NOT b IN equals
+        WITH b ORDER BY b.priority, b.ready LIMIT $window
+        WITH b, EXISTS { (:DMCheckLease {id: b.lease, client: $client}) } AS again, rand() AS draw
+        ORDER BY b.priority, again, draw
+        RETURN collect(b) AS others
+    }
+    WITH want, equals + others AS line
+    UNWIND line[..want] AS b
+    RETURN collect(b) AS picks
 }
 CALL (picks) {
     UNWIND picks AS pick
@@ -47,22 +72,25 @@ CALL (picks) {
     WITH b WHERE b.ready IS NOT NULL
     RETURN collect(b) AS taken
 }
-SET s.buckets_assigned = s.buckets_assigned + size(taken)
+SET s.buckets_assigned = s.buckets_assigned + size(taken),
+    s.asked = CASE WHEN taken <> [] AND known = [] THEN coalesce(s.asked, 0) + 1 ELSE s.asked END
 FOREACH (b IN taken |
     SET b.lease = randomUUID(), b.assigned_datetime = datetime(),
         b.expires = datetime() + duration({seconds: $lease_seconds})
     REMOVE b.ready
     CREATE (b)-[:DMCHECKCLIENT]->(c)
     CREATE (:DMCheckLease {
-        id: b.lease, client: $client, request: $request, bucket: b.uuid, assigned_datetime: b.assigned_datetime
+        id: b.lease, client: $client, request: $request, bucket: b.uuid, assigned_datetime: b.assigned_datetime,
+        in_hand: held + size(taken)
     })
 )
-WITH held, capacity, size(picks) AS seen, size(picks) - size(taken) AS lost, size(known) AS known, taken + COLLECT {
+WITH held, capacity, allowance, wait, pause, clients, size(known) AS known, size(picks) AS seen,
+     size(picks) - size(taken) AS lost, taken + COLLECT {
     UNWIND known AS l
     MATCH (b:DMCheckBucket {uuid: l.bucket}) WHERE b.lease = l.id AND EXISTS { (b)-[:DMCHECKCLIENT]->() }
     RETURN b
 } AS mine
 UNWIND CASE mine WHEN [] THEN [null] ELSE mine END AS b
 WITH *, COLLECT { MATCH (b)<-[:INDMCHECKBUCKET]-(u) RETURN u } AS users
-RETURN held, capacity, known, seen, lost, b.uuid AS bucket, b.lease AS lease, b.priority AS priority,
-       toString(b.expires) AS expires, [u IN users | u.screen_name] AS names, [u IN users | u.id] AS ids
+RETURN held, capacity, allowance, wait, pause, clients, known, seen, lost, b.uuid AS bucket, b.lease AS lease,
+       b.priority AS priority, toString(b.expires) AS expires, [u IN users | u.screen_name] AS names, [u IN users | u.id] AS ids

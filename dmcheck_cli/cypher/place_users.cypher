@@ -1,14 +1,11 @@
 // Puts waiting users into new buckets: as many buckets as still have room, of sizes as equal as they can be.
-// Parameters: names, size (the most users in a bucket), priority, per_client (as in plan_buckets).
+// Parameters: names, size (the most users in a bucket), default_priority, per_client (as in plan_buckets).
 // Columns: buckets, users (made and placed).
 // Repeating: under the placing lock, a user who is in a bucket or answered by now is left out.
 MERGE (lock:DMCheckJob {name: 'make_buckets'})
 SET lock.name = lock.name
 WITH lock
-CALL () { MATCH (b:DMCheckBucket) RETURN count(b) AS buckets }
-CALL () { MATCH ()-[held:DMCHECKCLIENT]->() RETURN count(held) AS held }
-CALL () { MATCH (c:DMCheckClient) WHERE c.state = 'ACTIVE' RETURN count(c) AS active }
-WITH active * $per_client - (buckets - held) AS room
+// include: _room
 CALL () {
     UNWIND $names AS name
     MATCH (u:User {screen_name: name})
@@ -19,7 +16,7 @@ WITH room, free, size(free) AS n, toInteger(ceil(toFloat(size(free)) / $size)) A
 UNWIND [i IN range(0, parts - 1) WHERE i < room] AS i
 WITH free[i * n / parts .. (i + 1) * n / parts] AS members
 CREATE (b:DMCheckBucket {
-    uuid: replace(randomUUID(), '-', ''), priority: $priority, ready: rand(), edit_datetime: datetime()
+    uuid: replace(randomUUID(), '-', ''), priority: $default_priority, ready: rand(), edit_datetime: datetime()
 })
 FOREACH (u IN members | CREATE (u)-[:INDMCHECKBUCKET]->(b))
 RETURN count(b) AS buckets, coalesce(sum(size(members)), 0) AS users

@@ -1,9 +1,9 @@
 // Moves waiting users into new buckets of a priority; users under lease are marked to go there if they come back.
-// Parameters: names (each once), priority, size (the most users in a bucket), front (the priority of raised
-//   buckets), recheck (true: checked users wait again, and their answers become history).
+// Parameters: names (each once), priority, size (the most users in a bucket), recheck
+//   (true: checked users wait again, and their answers become history).
 // Columns: prioritized, under_lease (users), already_checked, unknown (names), missed (users whose bucket changed
 //   before it was locked; run again).
-// Repeating: who is in a bucket of that priority, or at the front, stays there and is counted again.
+// Repeating: who is in a bucket of that priority, or in a raised one, stays there and is counted again.
 CALL () {
     UNWIND $names AS name
     MATCH (u:User {screen_name: name})
@@ -32,7 +32,7 @@ CALL (locked) {
         WHEN b IS NULL THEN 'move'
         WHEN NOT b IN locked THEN 'missed'
         WHEN EXISTS { (b)-[:DMCHECKCLIENT]->() } THEN 'leased'
-        WHEN b.priority IN [$priority, $front] THEN 'stay'
+        WHEN b.priority = $priority OR b.raised_from IS NOT NULL THEN 'stay'
         ELSE 'move' END AS where
     RETURN collect({name: name, u: u, m: m, where: where}) AS users
 }
@@ -49,9 +49,12 @@ CALL (moving) {
     DELETE answer
 }
 CALL (moving) {
-    WITH moving, size(moving) AS n, toInteger(ceil(toFloat(size(moving)) / $size)) AS parts
+    UNWIND moving AS u
+    WITH u, rand() AS place ORDER BY place
+    WITH collect(u) AS mixed, count(u) AS n
+    WITH mixed, n, toInteger(ceil(toFloat(n) / $size)) AS parts
     UNWIND range(0, parts - 1) AS i
-    WITH moving[i * n / parts .. (i + 1) * n / parts] AS members
+    WITH mixed[i * n / parts .. (i + 1) * n / parts] AS members
     CREATE (b:DMCheckBucket {
         uuid: replace(randomUUID(), '-', ''), priority: $priority, ready: rand(), edit_datetime: datetime()
     })

@@ -1,7 +1,8 @@
-// Moves buckets that have waited too long to the front of the line.
-// Parameters: starved_seconds, front (the priority of the front), batch (the most buckets in one run).
+// Moves buckets that have waited too long to the front of the line, the longest overdue first.
+// Parameters: starved_seconds (how long an ordinary bucket may wait), prioritized_seconds (one of a priority before
+//   `default_priority`), step (seconds of lateness for each further place), batch (the most buckets in one run).
 // Columns: raised.
-// Repeating: a raised bucket is at the front, so it is not raised again.
+// Repeating: a bucket that is where its lateness puts it is not raised again.
 CALL () {
     // include: _starved_buckets
     WITH b LIMIT $batch
@@ -14,9 +15,9 @@ CALL (uuids) {
     SET b.uuid = b.uuid
 }
 CALL (uuids) {
-    UNWIND uuids AS uuid
-    MATCH (b:DMCheckBucket {uuid: uuid}) WHERE b.priority > $front AND b.ready IS NOT NULL
-    SET b.priority = $front
+    // include: _starved_buckets
+        AND b.uuid IN uuids
+    SET b.raised_from = coalesce(b.raised_from, b.priority), b.priority = place
     RETURN count(b) AS raised
 }
 RETURN raised

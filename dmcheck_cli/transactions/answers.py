@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.limits import FLOOD, MOST_ALLOWANCE, START_ALLOWANCE
 from dmcheck_cli.transactions.clients import not_registered
 
 MOST_ANSWERS = 20_000
@@ -57,6 +58,9 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
             "submit_answers",
             client=client,
             first_try=True,
+            start_allowance=START_ALLOWANCE,
+            most_allowance=MOST_ALLOWANCE,
+            flood=FLOOD,
             buckets=[{"bucket": a.bucket, "lease": a.lease, "digest": a.digest(), "answers": a.answers} for a in part],
         )
         if not rows:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import BATCH_LEASES, BUCKETS_PER_CLIENT, DEFAULT_PRIORITY, FRONT
+from dmcheck_cli.limits import (
+    BATCH_LEASES,
+    BATCH_RAISED,
+    BUCKETS_PER_CLIENT,
+    DEFAULT_PRIORITY,
+    START_ALLOWANCE,
+    STEP_SECONDS,
+)
+from dmcheck_cli.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,7 @@ class Made:
 
 def plan(database: Database) -> Plan:
     """What make_buckets needs to know before it starts."""
-    [row] = database.run("plan_buckets", per_client=BUCKETS_PER_CLIENT)
+    [row] = database.run("plan_buckets", per_client=BUCKETS_PER_CLIENT, default_priority=DEFAULT_PRIORITY)
     return Plan(max(row["room"], 0), row["cursor"])
 
 
@@ -36,7 +45,7 @@ def place(database: Database, names: list[str]) -> Made:
         "place_users",
         names=names,
         size=database.settings.bucket_size,
-        priority=DEFAULT_PRIORITY,
+        default_priority=DEFAULT_PRIORITY,
         per_client=BUCKETS_PER_CLIENT,
     )
     return Made(row["buckets"], row["users"])
@@ -55,7 +64,12 @@ def release_dead(database: Database) -> int:
 
 def mark_dead(database: Database) -> int:
     """Mark a batch of leases dead whose time is over; returns how many."""
-    [row] = database.run("mark_dead", lease_seconds=database.settings.lease_seconds, batch=BATCH_LEASES)
+    [row] = database.run(
+        "mark_dead",
+        lease_seconds=database.settings.lease_seconds,
+        start_allowance=START_ALLOWANCE,
+        batch=BATCH_LEASES,
+    )
     return int(row["marked"])
 
 
@@ -75,14 +89,28 @@ def forget(database: Database) -> int:
 
 
 def raise_starved(database: Database) -> int:
-    """Move a batch of buckets that waited longer than DMCHECK_STARVED_SECONDS to the front; returns how many."""
-    [row] = database.run(
-        "raise_starved", starved_seconds=database.settings.starved_seconds, front=FRONT, batch=BATCH_LEASES
-    )
+    """Move a batch of buckets that waited too long to the front (see `longest_waits`); returns how many."""
+    [row] = database.run("raise_starved", **_starved(database), batch=BATCH_RAISED)
     return int(row["raised"])
 
 
 def starved(database: Database) -> int:
     """How many buckets would be raised now; changes nothing."""
-    [row] = database.run("count_starved", starved_seconds=database.settings.starved_seconds, front=FRONT)
+    [row] = database.run("count_starved", **_starved(database))
     return int(row["raised"])
+
+
+def longest_waits(settings: Settings) -> tuple[int, int]:
+    """Seconds after which a waiting bucket is overdue: a prioritized one, an ordinary one."""
+    ordinary = settings.starved_seconds
+    return min(settings.starved_prioritized_seconds, ordinary), ordinary
+
+
+def _starved(database: Database) -> dict[str, Any]:
+    prioritized, ordinary = longest_waits(database.settings)
+    return {
+        "prioritized_seconds": prioritized,
+        "starved_seconds": ordinary,
+        "default_priority": DEFAULT_PRIORITY,
+        "step": STEP_SECONDS,
+    }

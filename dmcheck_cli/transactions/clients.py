@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.errors import NotRegistered, TooFast, WrongDetails
+from dmcheck_cli.errors import NotRegistered, TooFast, WrongDetails, spread
 from dmcheck_cli.limits import DEFAULT_CAPACITY, MOST_NEW_CLIENTS_PER_HOUR
 from dmcheck_cli.transactions import schema
 
@@ -52,7 +52,8 @@ def register(
     if row["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
     if row["outcome"] == "too_many":
-        raise TooFast(what="Too many new clients are being registered", retry_after=3600, retry_after_seconds=3600)
+        wait = spread(3600)
+        raise TooFast(what="Too many new clients are being registered", seconds=wait, retry_after=wait)
     return Client(**row["client"])
 
 

@@ -8,8 +8,26 @@ from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.database.retry import delays
-from dmcheck_cli.errors import DmcheckError, LeaseLost, NothingToFetch, NotOwner, OverQuota, Temporary, UnknownBucket
-from dmcheck_cli.limits import DEFAULT_CAPACITY
+from dmcheck_cli.errors import (
+    DmcheckError,
+    LeaseLost,
+    NothingToFetch,
+    NotOwner,
+    OverQuota,
+    Temporary,
+    TooFast,
+    UnknownBucket,
+    spread,
+)
+from dmcheck_cli.limits import (
+    ASKS_PER_SECOND,
+    DEFAULT_CAPACITY,
+    LONGEST_PAUSE,
+    QUOTA_PAUSE,
+    START_ALLOWANCE,
+    TOLERANCE,
+    WINDOW,
+)
 from dmcheck_cli.transactions.clients import not_registered
 
 
@@ -33,12 +51,12 @@ class Lease:
 
 
 def fetch(database: Database, client: int, count: int, request: str) -> list[Lease]:
-    """Lease up to `count` buckets (1 to 10), but not more than the client's capacity leaves free; at least one.
+    """Lease up to `count` buckets (1 to 10), but not more than the client's allowance leaves free; at least one.
 
     The most urgent bucket comes first. `request` names this fetch: the same request again returns those of its leases
     that are still held.
 
-    Raises NotRegistered, OverQuota, NothingToFetch (no bucket waits, or the request's leases have all ended).
+    Raises NotRegistered, OverQuota, TooFast, NothingToFetch (no bucket waits, or the request's leases have all ended).
     """
     deadline = time.monotonic() + database.settings.timeout_seconds
     top_up = False
@@ -51,6 +69,10 @@ def fetch(database: Database, client: int, count: int, request: str) -> list[Lea
             top_up=top_up,
             lease_seconds=database.settings.lease_seconds,
             default_capacity=DEFAULT_CAPACITY,
+            start_allowance=START_ALLOWANCE,
+            window=WINDOW,
+            tolerance=TOLERANCE,
+            longest_pause=LONGEST_PAUSE,
         )
         if not rows:
             raise not_registered(database, client)
@@ -114,9 +136,19 @@ def _nothing(client: int, row: dict[str, Any]) -> DmcheckError:
     """Why a fetch that had no rivals got nothing."""
     if row["known"]:
         return NothingToFetch(what="The leases of this request have all ended")
-    if row["held"] >= row["capacity"]:
-        return OverQuota(client=client, held=row["held"], capacity=row["capacity"])
-    return NothingToFetch(what="No bucket is waiting; make_buckets makes new ones")
+    if row["held"] >= row["allowance"]:
+        stated = row["allowance"] == row["capacity"]
+        why = "as it stated" if stated else f"of {row['capacity']} stated, it has earned no more yet"
+        return OverQuota(
+            client=client, held=row["held"], allowance=row["allowance"], why=why, retry_after=spread(QUOTA_PAUSE)
+        )
+    if row["wait"] > 0:
+        wait = spread(row["wait"])
+        return TooFast(
+            what=f"Client {client} asks again and again, and answers nothing", seconds=wait, retry_after=wait
+        )
+    pause = spread(max(row["pause"], row["clients"] / ASKS_PER_SECOND, 1))
+    return NothingToFetch(what="No bucket is waiting; make_buckets makes new ones", retry_after=pause)
 
 
 def _refuse(outcome: str, bucket: str) -> None:

@@ -7,32 +7,54 @@ from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.limits import DEFAULT_CAPACITY
-from dmcheck_cli.transactions import schema
+from dmcheck_cli.limits import DEFAULT_CAPACITY, DEFAULT_PRIORITY, FLOOD, START_ALLOWANCE
+from dmcheck_cli.transactions import buckets, schema
 
 FEW = 3
 """Below this many dead leases or faults a client is given the benefit of the doubt: a laptop was closed once."""
 
+HOARD_SECONDS = 86_400
+"""A bucket of 180 takes a checker minutes to a few hours; who renews its lease for a day does not work on it."""
+
 
 @dataclass(frozen=True)
 class ClientStats:
-    """A client, its counters (contract, section 3), and flags (see `flags`)."""
+    """A client, its counters (contract, section 3), and flags (see `flags`).
+
+    `allowance` is how many leases it may hold: what it has earned, but not more than it stated (`capacity`).
+    `judged_for` says what changed that last, and `turnaround_seconds` how long the bucket took that it answered last.
+    `asked` counts fetches since its last answer.
+    """
 
     id: int
     screen_name: str
     state: str
     capacity: int
+    allowance: int
+    judged_for: str | None
+    turnaround_seconds: int | None
+    asked: int
     held: int
+    oldest_lease_seconds: int | None
     buckets_assigned: int
     buckets_processed: int
     buckets_fault: int
     buckets_dead: int
     users_checked: int
+    users_unknown: int
     last_access_time: str | None
     last_access_seconds: int | None
     first_registered: str | None
     last_registered: str | None
     flags: list[str]
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Since how many seconds the oldest waiting bucket of a kind waits (None: none does), and when it is overdue."""
+
+    oldest_seconds: int | None
+    overdue_seconds: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +69,8 @@ class SystemStats:
     buckets_leased: int
     buckets_dead: int
     oldest_wait_seconds: int | None
+    prioritized: Wait
+    ordinary: Wait
 
 
 def stats(database: Database, client: int | None = None) -> tuple[list[ClientStats], SystemStats]:
@@ -55,10 +79,21 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
     Raises NotRegistered when there is no client of that id; an inactive one is shown.
     """
     schema.ensure(database)
-    [row] = database.run("show_stats", client=client, default_capacity=DEFAULT_CAPACITY)
+    [row] = database.run(
+        "show_stats",
+        client=client,
+        default_capacity=DEFAULT_CAPACITY,
+        start_allowance=START_ALLOWANCE,
+        default_priority=DEFAULT_PRIORITY,
+    )
     if client is not None and not row["clients"]:
         raise NotRegistered(client=client)
     clients = [_client(found) for found in row["clients"]]
+    prioritized, ordinary = (
+        Wait(row[f"{kind}_wait_seconds"], overdue)
+        for kind, overdue in zip(("prioritized", "ordinary"), buckets.longest_waits(database.settings), strict=True)
+    )
+    waits = [wait.oldest_seconds for wait in (prioritized, ordinary) if wait.oldest_seconds is not None]
     system = SystemStats(
         users_total=row["users"],
         users_waiting=max(row["users"] - row["answers"] - row["leased_users"], 0),
@@ -67,7 +102,9 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
         buckets_ready=row["buckets"] - row["held"],
         buckets_leased=row["held"] - row["dead"],
         buckets_dead=row["dead"],
-        oldest_wait_seconds=row["oldest_wait_seconds"],
+        oldest_wait_seconds=max(waits, default=None),
+        prioritized=prioritized,
+        ordinary=ordinary,
     )
     return clients, system
 
@@ -76,12 +113,15 @@ def flags(counters: dict[str, Any]) -> list[str]:
     """What an operator should look at (design, 10.1), given a client's counters.
 
     `unresponsive`: holds a dead lease. `dying`: at least FEW leases, and more than a quarter of all, died.
-    `faulty`: at least FEW faults, and more than one for ten processed buckets.
+    `faulty`: at least FEW faults, and more than one for ten processed buckets. `blind`: more than half of its answers
+    are UNKNOWN, and so many are that it is no chance. `hoarding`: has kept a lease alive for HOARD_SECONDS.
     """
     dead, fault = counters["buckets_dead"], counters["buckets_fault"]
     signs = {
         "unresponsive": counters["dead"] > 0,
         "dying": dead >= FEW and dead * 4 > counters["buckets_assigned"],
+        "blind": counters["users_unknown"] >= FLOOD and counters["users_unknown"] * 2 > counters["users_checked"],
+        "hoarding": (counters["oldest_lease_seconds"] or 0) >= HOARD_SECONDS,
         "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
     }
     return [flag for flag, raised in signs.items() if raised]

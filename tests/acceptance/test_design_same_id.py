@@ -48,7 +48,7 @@ def test_8_4_2_two_clients_answer_the_same_bucket_differently(database: Database
     """At the same moment, 20 times: one of the two is taken whole, the other is told payload_changed; no user gets a
     bit of both."""
     prepare(database, [42], 4 * ROUNDS, size=4)
-    query("MATCH (c:DMCheckClient) SET c.capacity = 100")
+    query("MATCH (c:DMCheckClient)-[:STATS]->(s) SET c.capacity = 100, s.allowance = 100")
     held = [leases.fetch(database, 42, 1, f"round {i}")[0] for i in range(ROUNDS)]
     rivals = [partial(_submit, 42, [answers(lease, candm) for lease in held]) for candm in ("DM", "NON_DM")]
 

@@ -95,7 +95,7 @@ def test_4_4_the_server_crashes_while_giving_buckets(
     """Every lease that a client was given is still its own, and the client holds no other: one that was being given
     when the server died was given once."""
     prepare(embedded, range(1, 21), 800, size=2)
-    look("MATCH (c:DMCheckClient {id: 1}) SET c.capacity = 1000")
+    look("MATCH (c:DMCheckClient {id: 1})-[:STATS]->(s) SET c.capacity = 1000, s.allowance = 1000")
 
     with at_work(settings, fetch, tmp_path) as acknowledged:
         crash(settings, acknowledged)

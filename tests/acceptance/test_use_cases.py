@@ -129,7 +129,7 @@ def test_4_3_a_user_is_deleted_while_its_bucket_is_answered(database: Database, 
     """At the same moment, 15 times: the user is gone, everybody else is answered, and the bucket is done."""
     rounds = 15
     prepare(database, [42], 4 * rounds, size=4)
-    query("MATCH (c:DMCheckClient) SET c.capacity = 100")
+    query("MATCH (c:DMCheckClient)-[:STATS]->(s) SET c.capacity = 100, s.allowance = 100")
     held = [leases.fetch(database, 42, 1, f"{i}")[0] for i in range(rounds)]
     victims = [lease.users[i % 4].screen_name for i, lease in enumerate(held)]
 
@@ -154,7 +154,7 @@ def test_4_3_a_bucket_is_unlocked_and_answered_at_the_same_time(database: Databa
     and the bucket is done; it never comes back empty or half."""
     rounds = 15
     prepare(database, [42], 4 * rounds, size=4)
-    query("MATCH (c:DMCheckClient) SET c.capacity = 100")
+    query("MATCH (c:DMCheckClient)-[:STATS]->(s) SET c.capacity = 100, s.allowance = 100")
     held = [leases.fetch(database, 42, 1, f"{i}")[0] for i in range(rounds)]
     query(
         """MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->()-[:STATS]->(s)

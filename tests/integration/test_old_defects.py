@@ -47,7 +47,7 @@ ANSWERS = "MATCH (c:DMCheckClient)-[r:DM_YES|DM_NO|DM_UNKNOWN]->(u) RETURN c.id 
 def test_01_no_bucket_goes_to_two_clients(database: Database, query: Query) -> None:
     """Eight processes that fetch as fast as they can from 160 buckets get each of them once."""
     prepare(database, range(1, 9), 160, size=1)
-    query("MATCH (c:DMCheckClient) SET c.capacity = 1000")
+    query("MATCH (c:DMCheckClient)-[:STATS]->(s) SET c.capacity = 1000, s.allowance = 1000")
 
     [outcome] = together(database.settings, [partial(_fetch_all, id) for id in range(1, 9)])
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from driving import answers, counters, prepare, together
+from driving import answers, counters, may_hold, prepare, together
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -127,6 +127,7 @@ def in_turn(copy: int, mine: list[str], database: Database, number: int) -> int:
 def leases_of(database: Database, id: int, count: int) -> list[Lease]:
     """Leases of one client, which may hold that many."""
     clients.register(database, id, f"client{id}", capacity=100)
+    may_hold(database.run_text, id, 100)
     return [lease for i in range(count) for lease in fetch(database, id, 1, f"prepared{i}")]
 
 
@@ -157,6 +158,7 @@ def test_16_processes_and_400_buckets(database: Database, query: Query, jobs: in
     prepare(database, range(1, 21), 400 * SIZE, size=SIZE)
     for id in range(1, 17):
         clients.register(database, id, f"client{id}", capacity=25)
+        may_hold(query, id, 25)
     if jobs:
         users.add(database, [User(f"more{i}", None) for i in range(300)])
     makers = replace(database.settings, bucket_size=SIZE, max_users_per_run=50)

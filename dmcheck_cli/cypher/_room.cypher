@@ -1,0 +1,11 @@
+// How many buckets may still be made: `room`. Prioritized ones fill half of the line at most, so that a flood of them
+// never keeps ordinary users from getting a place.
+CALL () { MATCH (b:DMCheckBucket) RETURN count(b) AS buckets }
+CALL () { MATCH ()-[held:DMCHECKCLIENT]->() RETURN count(held) AS held }
+CALL () { MATCH (c:DMCheckClient) WHERE c.state = 'ACTIVE' RETURN count(c) AS active }
+CALL () {
+    MATCH (b:DMCheckBucket) WHERE b.priority < $default_priority AND b.ready IS NOT NULL
+    RETURN count(CASE WHEN coalesce(b.raised_from, b.priority) < $default_priority THEN 1 END) AS urgent
+}
+WITH *, active * $per_client AS wanted
+WITH *, wanted - (buckets - held) + CASE WHEN urgent > wanted / 2 THEN urgent - wanted / 2 ELSE 0 END AS room
