@@ -14,7 +14,7 @@ from dmcheck_cli.transactions.stats import ClientStats, SystemStats
 from dmcheck_cli.transactions.stats import stats as read
 
 CLIENTS = ("id", "name", "held", "given", "done", "fault", "dead", "seen", "flags")
-ALLOWANCE = ("states", "may hold", "holds", "last changed for", "turnaround", "oldest lease", "asks since an answer")
+ALLOWANCE = ("states", "may hold", "holds", "judged for", "ago", "turnaround", "oldest lease", "asks")
 SYSTEM = ("users", "waiting", "leased", "checked", "buckets", "ready", "leased", "dead")
 WAITS = ("kind", "oldest wait", "overdue after")
 
@@ -61,6 +61,7 @@ def _allowance(one: ClientStats) -> tuple[object, ...]:
         one.allowance,
         one.held,
         one.judged_for,
+        show.duration(one.judged_seconds, units=1),
         show.duration(one.turnaround_seconds),
         show.duration(one.oldest_lease_seconds),
         one.asked,

@@ -38,16 +38,21 @@ CALL (start, want) {
     MATCH (head:DMCheckBucket) WHERE head.priority IS NOT NULL AND head.ready IS NOT NULL
     WITH start, want, head.priority AS top ORDER BY head.priority LIMIT 1
     CALL (start, top) {
-        CALL (start, top) {
-            MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start
-                AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
-            RETURN b, 1 AS turn ORDER BY b.priority, b.ready LIMIT $window
-            UNION ALL
-            MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready < start
-                AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
-            RETURN b, 2 AS turn ORDER BY b.priority, b.ready LIMIT $window
-        }
-        WITH b ORDER BY turn, b.ready LIMIT $window
+        MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start
+            AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
+        WITH b ORDER BY b.priority, b.ready LIMIT $window
+        RETURN collect(b) AS after
+    }
+    CALL (start, top, after) {
+        WITH start, top WHERE size(after) < $window
+        MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready < start
+            AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
+        WITH b ORDER BY b.priority, b.ready LIMIT $window
+        RETURN collect(b) AS around
+    }
+    WITH top, want, (after + around)[..$window] AS near
+    CALL (near) {
+        UNWIND near AS b
         WITH b, rand() AS draw ORDER BY draw
         RETURN collect(b) AS equals
     }

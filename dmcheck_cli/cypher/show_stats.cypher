@@ -33,6 +33,8 @@ CALL () {
         buckets_assigned: coalesce(s.buckets_assigned, 0), buckets_processed: coalesce(s.buckets_processed, 0),
         buckets_fault: coalesce(s.buckets_fault, 0), buckets_dead: coalesce(s.buckets_dead, 0),
         judged_for: CASE WHEN s.buckets_fault > coalesce(s.faults_judged, 0) THEN 'refused' ELSE s.judged_for END,
+        judged_seconds: CASE WHEN s.buckets_fault > coalesce(s.faults_judged, 0) THEN null
+            ELSE duration.inSeconds(s.judged_datetime, datetime()).seconds END,
         turnaround_seconds: s.turnaround_seconds, asked: coalesce(s.asked, 0),
         users_unknown: COUNT { (c)-[:DM_UNKNOWN]->() },
         users_checked: COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() },

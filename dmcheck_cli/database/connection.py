@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from dmcheck_cli import cypher
+from dmcheck_cli.database.failures import Passing, from_driver, from_server, gave_up, needs_restart
 from dmcheck_cli.database.retry import delays
-from dmcheck_cli.errors import DatabaseRefused, NotConfigured, Temporary
+from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,16 +28,6 @@ T = TypeVar("T")
 Row = dict[str, Any]
 
 SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
-
-_REFUSED_LOG_IN = ("Neo.ClientError.Security.", "Neo.ClientError.Database.DatabaseNotFound")
-_KNOWN_RACES = (
-    # Two MERGEs of one key at the same moment: the second finds the node of the first when it runs again.
-    "Neo.ClientError.Schema.ConstraintValidationFailed",
-    # A node was deleted between being read and being linked to: the next run no longer finds it.
-    "Neo.ClientError.Statement.EntityNotFound",
-)
-_NEEDS_RESTART = ("Neo.DatabaseError.Transaction.TransactionStartFailed",)
-_POINTLESS = ("Neo.TransientError.General.MemoryPoolOutOfMemoryError",)
 
 
 class Database:
@@ -96,13 +87,13 @@ class Database:
                 return _within(left, partial(self._once, driver, text, parameters, left))
             except TimeoutError as error:
                 self._driver = None  # a hung connection must not be waited for again, not even to say goodbye
-                raise _gave_up(limit, unknown=True) from error
-            except _Passing as passing:
+                raise gave_up(limit, unknown=True) from error
+            except Passing as passing:
                 unknown = unknown or passing.unknown
                 if "first_try" in parameters and passing.unknown:
                     parameters["first_try"] = False
                 if time.monotonic() + delay >= deadline:
-                    raise _gave_up(limit, unknown, passing.__cause__) from passing
+                    raise gave_up(limit, unknown, passing.__cause__) from passing
                 time.sleep(delay)
         raise AssertionError("delays() never ends")
 
@@ -164,13 +155,13 @@ class Database:
                 columns = result.keys()
                 return [dict(zip(columns, record.values(), strict=True)) for record in result]
         except Neo4jError as error:
-            if self.embedded and error.code in _NEEDS_RESTART:
+            if self.embedded and needs_restart(error):
                 self._stop_embedded()
-            raise _from_server(error) from error
+            raise from_server(error) from error
         except (DriverError, OSError) as error:
             if self.embedded:
                 self._driver = None  # it may be back on another port
-            raise _from_driver(error) from error
+            raise from_driver(error) from error
 
 
 def _check_uri(uri: str) -> None:
@@ -183,46 +174,6 @@ def _check_uri(uri: str) -> None:
     if not usable:
         schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
         raise NotConfigured(what=f"NEO4J_URI must be one of {schemes} and a host, perhaps with :port")
-
-
-class _Passing(Exception):
-    """An error after which trying again makes sense; `unknown`: the statement may have been committed."""
-
-    def __init__(self, unknown: bool) -> None:
-        self.unknown = unknown
-
-
-def _from_server(error: neo4j.exceptions.Neo4jError) -> Exception:
-    code = error.code or ""
-    if code.startswith(_REFUSED_LOG_IN):
-        return NotConfigured(what=f"the database does not let us in: {error.message}")
-    if code in _POINTLESS:
-        return Temporary(what=f"the database is short of memory: {error.message}")
-    if error.is_retryable() or code in _KNOWN_RACES:
-        return _Passing(unknown=False)
-    if code.startswith("Neo.DatabaseError."):
-        return _Passing(unknown=True)
-    if code.startswith("Neo.ClientError.Transaction."):  # ended by its time limit, or by an operator
-        return _Passing(unknown=False)
-    return DatabaseRefused(what=error.message or code)
-
-
-def _from_driver(error: Exception) -> Exception:
-    from neo4j.exceptions import ConfigurationError, ServiceUnavailable, SessionExpired
-
-    if isinstance(error, ServiceUnavailable | SessionExpired | OSError):
-        return _Passing(unknown=True)
-    if isinstance(error, ConfigurationError):
-        return NotConfigured(what=f"NEO4J_URI cannot be used: {error}")
-    return _Passing(unknown=True)
-
-
-def _gave_up(seconds: float, unknown: bool, cause: BaseException | None = None) -> Temporary:
-    why = f" ({cause})" if cause is not None and str(cause) else ""
-    outcome = "it may have taken effect or not" if unknown else "nothing was changed"
-    return Temporary(
-        what=f"no success with the database within {seconds:g} seconds{why}; {outcome}: repeat the same command"
-    )
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:

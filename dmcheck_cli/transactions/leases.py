@@ -138,7 +138,7 @@ def _nothing(client: int, row: dict[str, Any]) -> DmcheckError:
         return NothingToFetch(what="The leases of this request have all ended")
     if row["held"] >= row["allowance"]:
         stated = row["allowance"] == row["capacity"]
-        why = "as it stated" if stated else f"of {row['capacity']} stated, it has earned no more yet"
+        why = "as it stated" if stated else f"it stated {row['capacity']}; `dmcheck stats --client {client}` tells why"
         return OverQuota(
             client=client, held=row["held"], allowance=row["allowance"], why=why, retry_after=spread(QUOTA_PAUSE)
         )

@@ -22,8 +22,9 @@ class ClientStats:
     """A client, its counters (contract, section 3), and flags (see `flags`).
 
     `allowance` is how many leases it may hold: what it has earned, but not more than it stated (`capacity`).
-    `judged_for` says what changed that last, and `turnaround_seconds` how long the bucket took that it answered last.
-    `asked` counts fetches since its last answer.
+    `judged_for` says what it was judged for last (answered, slow, unknown, died, refused), `judged_seconds` how long
+    ago (None for a refusal), `turnaround_seconds` how long the last answered bucket took. `asked` counts fetches
+    that took something since its last answer.
     """
 
     id: int
@@ -32,6 +33,7 @@ class ClientStats:
     capacity: int
     allowance: int
     judged_for: str | None
+    judged_seconds: int | None
     turnaround_seconds: int | None
     asked: int
     held: int

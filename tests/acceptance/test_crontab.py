@@ -179,5 +179,5 @@ def test_each_entry_is_fit_for_cron() -> None:
         "dmcheck": [(1, "6")],
         "dmcheck-make-buckets": [(4, "*")],
         "dmcheck-reclaim-leases": [(4, "*")],
-        "dmcheck-raise-starved": [(1, "*")],
+        "dmcheck-raise-starved": [(4, "*")],
     }
