@@ -31,7 +31,7 @@ FLOOD = 10
 """UNKNOWN answers for one bucket from which on, if they are more than half, the client is taken to have lost its own
 access. Of a bucket of 180 real accounts a few are gone; of a small one all may be."""
 
-WINDOW = 32
+WINDOW = 64
 """Buckets from which a fetch draws, from a random point of the line on. The place of each in the line is random too,
 but the gaps between places are uneven, and that evens out over so many: the chance of each is the same within what
 10,000 draws could tell (`scripts/prove.py steering`)."""

@@ -1,4 +1,5 @@
-"""Draw the pictures of README: real commands on a real, small graph, as a terminal shows them.
+"""Draw the pictures of README: real commands on a real, small graph, as a terminal shows them, and a day of
+clients that earn and lose their allowance.
 
     python scripts/pictures.py
 
@@ -14,6 +15,7 @@ import pty
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,12 +23,32 @@ from demo_checker import made_up_answer
 from rich.console import Console
 from rich.text import Text
 
+from dmcheck_cli.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from harness import allowance
+
 SCRIPTS = Path(__file__).resolve().parent
 FOLDER = SCRIPTS / "pictures"
 COLUMNS = 120
 """Of the terminal; a picture is as wide as what is in it."""
 
 MODULES = {"dmcheck": "dmcheck_cli.cli", "make_buckets": "jobs.make_buckets", "reclaim_leases": "jobs.reclaim_leases"}
+
+HOURS = 24
+MOST_SHOWN = 40
+"""Leases at the top of the plot: what each client states."""
+
+COLOURS = {"honest": "#2e9e5b", "slow": "#3b82d6", "dying": "#d9822b", "greedy": "#c2439c"}
+"""Of the lines; each stands out from a light and from a dark page."""
+
+PLOT_STYLE = (
+    "text{font:13px sans-serif;fill:#3c4043}.paper{fill:#fff}.grid{stroke:#9aa0a6;stroke-opacity:.4;fill:none}"
+    ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
+    + "".join(f".{kind}{{stroke:{colour}}}" for kind, colour in COLOURS.items())
+    + "@media (prefers-color-scheme:dark){text{fill:#d0d4d9}.paper{fill:#1f2428}}"
+)
 
 
 class Commands:
@@ -84,6 +106,8 @@ def main() -> int:
             fill(commands)
             for name, arguments in {"stats": ["stats"], "fetch": ["fetch", "--client", "42", "--count", "3"]}.items():
                 (FOLDER / f"{name}.svg").write_text(drawn(commands, *arguments), encoding="utf-8")
+            lines = a_day(Settings(home=home))
+            (FOLDER / "allowance.svg").write_text(plotted(lines), encoding="utf-8")
         finally:
             commands.run("server", "stop")
     return 0
@@ -120,6 +144,60 @@ def drawn(commands: Commands, *arguments: str) -> str:
     picture = console.export_svg(title=line, unique_id="dmcheck")
     picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     return re.sub(r"\s*<!--.*?-->", "", picture, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
+
+
+def a_day(settings: Settings) -> dict[str, list[int]]:
+    """What clients of some kinds may hold in the course of a day, tick by tick: the harness's simulation."""
+    return {
+        player.kind: [seen.allowance for seen in player.seen]
+        for player in allowance.day(settings, HOURS)
+        if player.kind in COLOURS
+    }
+
+
+def plotted(lines: dict[str, list[int]]) -> str:
+    """The allowances as a plot: steps, for an allowance is a whole number that changes at a moment."""
+    left, top, wide, high = 56, 24, 720, 300
+
+    def x(hour: float) -> float:
+        return round(left + wide * hour / HOURS, 1)
+
+    def y(leases: float) -> float:
+        return round(top + high * (1 - leases / MOST_SHOWN), 1)
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 120} {top + high + 56}" role="img">',
+        "<title>What an honest, a slow, a dying and a greedy client may hold over a day</title>",
+        f"<style>{PLOT_STYLE}</style>",
+        '<rect class="paper" width="100%" height="100%" rx="8"/>',
+    ]
+    for leases in range(0, MOST_SHOWN + 1, 10):
+        parts += [
+            f'<path class="grid" d="M{left} {y(leases)}h{wide}"/>',
+            f'<text x="{left - 8}" y="{y(leases) + 4}" text-anchor="end">{leases}</text>',
+        ]
+    for hour in range(0, HOURS + 1, 3):
+        parts += [
+            f'<path class="grid" d="M{x(hour)} {top + high}v5"/>',
+            f'<text x="{x(hour)}" y="{top + high + 20}" text-anchor="middle">{hour}</text>',
+        ]
+    parts += [
+        f'<text x="{left + wide / 2}" y="{top + high + 42}" text-anchor="middle">hours since registering</text>',
+        f'<text transform="translate(18 {top + high / 2}) rotate(-90)" text-anchor="middle">leases it may hold</text>',
+    ]
+    for number, (kind, values) in enumerate(lines.items()):
+        step = HOURS / len(values)
+        path = f"M{x(0)} {y(values[0])}"
+        for index, (before, now) in enumerate(pairwise(values), 1):
+            if now != before:
+                path += f"H{x(index * step)}V{y(now)}"
+        at = top + 14 + 24 * number
+        parts += [
+            f'<path class="line {kind}" d="{path}H{x(HOURS)}"/>',
+            f'<path class="line {kind}" d="M{left + wide + 16} {at}h24"/>',
+            f'<text x="{left + wide + 48}" y="{at + 4}">{kind}</text>',
+        ]
+    return "\n".join([*parts, "</svg>", ""])
 
 
 if __name__ == "__main__":

@@ -34,6 +34,11 @@ PROOFS = {
     "network": "harness.network",
     "clocks": "harness.clocks",
     "resources": "harness.resources",
+    "allowance": "harness.allowance",
+    "fairness": "harness.fairness",
+    "waits": "harness.waits",
+    "drain": "harness.drain",
+    "steering": "harness.steering",
 }
 """Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, whole numbers
 whose defaults are the long form, become the options of the sub-command."""

@@ -40,6 +40,12 @@ def source(name: str) -> str:
     return (_FOLDER / f"{name}.cypher").read_text("utf-8")
 
 
+def load() -> None:
+    """Read all statements now. A program that runs for days would else read some of them from a newer installation."""
+    for name in names():
+        text(name)
+
+
 def names() -> list[str]:
     """The names of all statements, in alphabetical order, without the fragments."""
     return sorted(path.stem for path in _FOLDER.glob("*.cypher") if not path.stem.startswith("_"))

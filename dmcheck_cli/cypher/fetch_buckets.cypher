@@ -1,7 +1,8 @@
 // Leases up to `count` of the most urgent waiting buckets to a client, chosen at random among equals.
 // Parameters: client, request (names this fetch), count, top_up (true: take what is missing to `count` although the
 //   request has leases already), lease_seconds, default_capacity, start_allowance, window (buckets that are looked
-//   at), tolerance (how often a client may ask and give no answer, beyond its allowance), longest_pause (seconds).
+//   at), tolerance (how often a client may ask and give no answer, beyond its allowance), longest_pause (seconds),
+//   beyond (a priority that is less urgent than any).
 // Columns: one row a bucket: held (leases before), capacity (as stated), allowance (leases that it may hold), known
 //   (leases that this request got before), wait (seconds until it may ask, 0 or less: it may), pause (seconds from this
 //   ask to the next), clients (how many there are), seen (waiting buckets it tried for), lost (those of them that others
@@ -57,11 +58,23 @@ CALL (start, want) {
         RETURN collect(b) AS equals
     }
     CALL (top, want, equals) {
-        WITH top, equals WHERE size(equals) < want
-        MATCH (b:DMCheckBucket) WHERE b.priority >= top AND b.ready IS NOT NULL AND NOT b IN equals
-        WITH b ORDER BY b.priority, b.ready LIMIT $window
-        WITH b, EXISTS { (:DMCheckLease {id: b.lease, client: $client}) } AS again, rand() AS draw
-        ORDER BY b.priority, again, draw
+        WITH top, want - size(equals) AS lacking WHERE lacking > 0
+        CALL (top) {
+            MATCH (b:DMCheckBucket) WHERE b.priority > top AND b.ready IS NOT NULL
+                AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
+            WITH b ORDER BY b.priority, b.ready LIMIT $window
+            RETURN collect(b) AS next
+        }
+        WITH top, next, coalesce(next[lacking - 1].priority, $beyond) AS enough
+        CALL (top, next, enough) {
+            UNWIND next AS b
+            RETURN b, false AS again
+            UNION ALL
+            MATCH (b:DMCheckBucket) WHERE b.priority >= top AND b.priority < enough AND b.ready IS NOT NULL
+                AND EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
+            RETURN b, true AS again ORDER BY b.priority, b.ready LIMIT $window
+        }
+        WITH b, again, rand() AS draw ORDER BY b.priority, again, draw
         RETURN collect(b) AS others
     }
     WITH want, equals + others AS line
@@ -86,7 +99,7 @@ FOREACH (b IN taken |
     CREATE (b)-[:DMCHECKCLIENT]->(c)
     CREATE (:DMCheckLease {
         id: b.lease, client: $client, request: $request, bucket: b.uuid, assigned_datetime: b.assigned_datetime,
-        in_hand: held + size(taken)
+        processed: s.buckets_processed
     })
 )
 WITH held, capacity, allowance, wait, pause, clients, size(known) AS known, size(picks) AS seen,
@@ -98,4 +111,5 @@ WITH held, capacity, allowance, wait, pause, clients, size(known) AS known, size
 UNWIND CASE mine WHEN [] THEN [null] ELSE mine END AS b
 WITH *, COLLECT { MATCH (b)<-[:INDMCHECKBUCKET]-(u) RETURN u } AS users
 RETURN held, capacity, allowance, wait, pause, clients, known, seen, lost, b.uuid AS bucket, b.lease AS lease,
-       b.priority AS priority, toString(b.expires) AS expires, [u IN users | u.screen_name] AS names, [u IN users | u.id] AS ids
+       b.priority AS priority, toString(b.expires) AS expires, [u IN users | u.screen_name] AS names,
+       [u IN users | u.id] AS ids

@@ -1,6 +1,6 @@
 // Moves waiting users into new buckets of a priority; users under lease are marked to go there if they come back.
-// Parameters: names (each once), priority, size (the most users in a bucket), recheck
-//   (true: checked users wait again, and their answers become history).
+// Parameters: names (each once), priority, default_priority (of ordinary buckets), size (the most users in a bucket),
+//   recheck (true: checked users wait again, and their answers become history).
 // Columns: prioritized, under_lease (users), already_checked, unknown (names), missed (users whose bucket changed
 //   before it was locked; run again).
 // Repeating: who is in a bucket of that priority, or in a raised one, stays there and is counted again.
@@ -25,7 +25,7 @@ CALL (locked) {
     UNWIND $names AS name
     OPTIONAL MATCH (u:User {screen_name: name})
     OPTIONAL MATCH (u)-[m:INDMCHECKBUCKET]->(b:DMCheckBucket)
-    WITH name, u, m, CASE
+    WITH name, u, m, b, CASE
         WHEN u IS NULL THEN 'unknown'
         WHEN b IS NULL AND EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
             THEN CASE WHEN $recheck THEN 'move' ELSE 'checked' END
@@ -34,13 +34,19 @@ CALL (locked) {
         WHEN EXISTS { (b)-[:DMCHECKCLIENT]->() } THEN 'leased'
         WHEN b.priority = $priority OR b.raised_from IS NOT NULL THEN 'stay'
         ELSE 'move' END AS where
-    RETURN collect({name: name, u: u, m: m, where: where}) AS users
+    RETURN collect({
+        name: name, u: u, m: m, where: where, raised: b.raised_from IS NOT NULL,
+        since: CASE WHEN b.priority < $default_priority THEN b.edit_datetime END
+    }) AS users
 }
-FOREACH (user IN [x IN users WHERE x.where = 'leased'] |
+FOREACH (user IN [x IN users WHERE x.where = 'leased' AND NOT x.raised] |
     FOREACH (m IN [user.m] | SET m.priority = $priority))
-WITH locked, users, [x IN users WHERE x.where = 'move' | x.u] AS moving, [x IN users WHERE x.where = 'move' | x.m] AS old
+// Who was prioritized before goes on waiting since then: whoever prioritizes again and again must not put the end off.
+WITH locked, users, [x IN users WHERE x.where = 'move'] AS leaving
+WITH locked, users, [x IN leaving | x.u] AS moving, [x IN leaving | x.m] AS old,
+     reduce(first = datetime(), x IN leaving | CASE WHEN x.since < first THEN x.since ELSE first END) AS since
 FOREACH (m IN old | DELETE m)
-WITH locked, users, moving
+WITH locked, users, moving, since
 CALL (moving) {
     UNWIND moving AS u
     MATCH (c:DMCheckClient)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
@@ -48,15 +54,15 @@ CALL (moving) {
         WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END, datetime: datetime()}]->(u)
     DELETE answer
 }
-CALL (moving) {
+CALL (moving, since) {
     UNWIND moving AS u
-    WITH u, rand() AS place ORDER BY place
-    WITH collect(u) AS mixed, count(u) AS n
-    WITH mixed, n, toInteger(ceil(toFloat(n) / $size)) AS parts
+    WITH since, u, rand() AS place ORDER BY place
+    WITH since, collect(u) AS mixed, count(u) AS n
+    WITH since, mixed, n, toInteger(ceil(toFloat(n) / $size)) AS parts
     UNWIND range(0, parts - 1) AS i
-    WITH mixed[i * n / parts .. (i + 1) * n / parts] AS members
+    WITH since, mixed[i * n / parts .. (i + 1) * n / parts] AS members
     CREATE (b:DMCheckBucket {
-        uuid: replace(randomUUID(), '-', ''), priority: $priority, ready: rand(), edit_datetime: datetime()
+        uuid: replace(randomUUID(), '-', ''), priority: $priority, ready: rand(), edit_datetime: since
     })
     FOREACH (u IN members | CREATE (u)-[:INDMCHECKBUCKET]->(b))
 }

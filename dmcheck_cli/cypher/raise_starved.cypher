@@ -1,6 +1,7 @@
 // Moves buckets that have waited too long to the front of the line, the longest overdue first.
-// Parameters: starved_seconds (how long an ordinary bucket may wait), prioritized_seconds (one of a priority before
-//   `default_priority`), step (seconds of lateness for each further place), batch (the most buckets in one run).
+// Parameters: starved_seconds (how long an ordinary bucket may wait), prioritized_seconds (how long a prioritized one),
+//   default_priority (of ordinary ones), step (seconds of lateness for each further place), batch (the most buckets in
+//   one run).
 // Columns: raised.
 // Repeating: a bucket that is where its lateness puts it is not raised again.
 CALL () {

@@ -1,7 +1,8 @@
 // Takes a client's answers for buckets that it leased, and ends those leases.
-// Parameters: client, start_allowance, most_allowance, flood (that many UNKNOWN answers, if they are more than half of a
-//   bucket's, say that the client cannot see any more), first_try (false: an earlier try may have been committed, so
-//   refusals are not counted again), buckets: a list of {bucket, lease, digest, answers: {screen_name: 'DM' | 'NON_DM' | 'UNKNOWN'}}.
+// Parameters: client, start_allowance, most_allowance, flood (that many UNKNOWN answers, if they are more than half of
+//   a bucket's, say that the client cannot see any more), first_try (false: an earlier try may have been committed, so
+//   refusals are not counted again), buckets: a list of {bucket, lease, digest, answers: {screen_name: 'DM' |
+//   'NON_DM' | 'UNKNOWN'}}.
 // Columns: one row a bucket: bucket, outcome ('accepted', or the reason of a refusal: 'unknown_bucket',
 //   'not_owner', 'lease_lost', 'payload_changed'), accepted, returned (users), refused (names). No row: the client
 //   is not active.
@@ -47,16 +48,15 @@ CALL (c, items) {
                count(u) AS members
     }
     WITH *, size(yes) + size(no) + size(gone) AS accepted,
-         duration.inSeconds(l.assigned_datetime, datetime()).seconds AS took,
-         duration.inSeconds(coalesce(b.renewed_datetime, b.assigned_datetime), b.expires).seconds AS granted
-    // What this bucket says of what the client may hold: with `in_hand` leases it took so long, so in the time of a
-    // lease it finishes in proportion (Little's law). 0: it cannot see; null: too little was answered to tell.
+         duration.inSeconds(coalesce(b.assigned_datetime, l.assigned_datetime), datetime()).seconds AS took,
+         duration.inSeconds(coalesce(b.renewed_datetime, l.assigned_datetime), b.expires).seconds AS granted
+    // What this bucket says of the client. 0: it cannot see; null: too little was answered, or too late, to tell; else
+    // how often the time that the bucket took goes into its lease.
     WITH *, CASE
-        WHEN size(gone) >= $flood AND size(gone) * 2 > accepted THEN 0
-        WHEN accepted = 0 OR accepted * 2 < members THEN null
-        WHEN coalesce(took * granted, 0) <= 0 THEN $most_allowance
-        WHEN coalesce(l.in_hand, 1) * granted < took THEN 1
-        ELSE coalesce(l.in_hand, 1) * granted / took END AS finishes
+        WHEN size(gone) >= $flood AND size(gone) * 2 > accepted THEN 0.0
+        WHEN accepted = 0 OR accepted * 2 < members OR granted IS NULL THEN null
+        WHEN took * granted <= 0 THEN toFloat($most_allowance)
+        ELSE toFloat(granted) / took END AS pace
     CALL (b, named, accepted) {
         WITH b, named WHERE accepted < size(named)
         UNWIND named AS name
@@ -69,7 +69,7 @@ CALL (c, items) {
     FOREACH (u IN gone | CREATE (c)-[:DM_UNKNOWN]->(u))
     SET l.digest = given.digest, l.accepted = accepted, l.returned = members - accepted, l.refused = refused
     FOREACH (x IN CASE WHEN accepted = members THEN [b] ELSE [] END | DETACH DELETE x)
-    WITH given, b, members, accepted, named, refused, finishes, took
+    WITH given, b, members, accepted, named, refused, pace, took, l.processed AS before
     CALL (given, b, members, accepted) {
         WITH given, b WHERE accepted < members
         CALL (given, b) {
@@ -80,16 +80,22 @@ CALL (c, items) {
     }
     RETURN sum(CASE WHEN size(named) > size(refused) THEN 1 ELSE 0 END) AS processed,
            sum(CASE WHEN size(refused) > 0 THEN 1 ELSE 0 END) AS strange,
-           collect(finishes) AS told, max(CASE WHEN finishes IS NOT NULL THEN took END) AS turnaround
+           collect(CASE WHEN pace IS NOT NULL THEN {pace: pace, before: before} END) AS told,
+           max(CASE WHEN pace IS NOT NULL THEN took END) AS turnaround
 }
 // include: _allowance
-WITH *, CASE WHEN coalesce(c.capacity, 0) > $start_allowance THEN c.capacity ELSE $start_allowance END AS most
-WITH *, reduce(a = earned, finishes IN told | CASE
-    WHEN finishes = 0 THEN a / 2 WHEN finishes <= a THEN finishes WHEN a < most THEN a + 1 ELSE a END) AS allowance
-FOREACH (x IN CASE told WHEN [] THEN [] ELSE [s] END |
+// What the client answered since it took a bucket, times the pace of that bucket, is what it finishes in the time of a
+// lease (Little's law). More than a newcomer's is for who answers three of four leases.
+WITH *, s.buckets_processed + processed AS total
+WITH *, CASE WHEN c.capacity > $start_allowance AND total * 4 >= s.buckets_assigned * 3
+    THEN c.capacity ELSE $start_allowance END AS most
+WITH *, [x IN told | x.pace * (total - coalesce(x.before, total - 1))] AS finishes
+WITH *, reduce(a = earned, n IN finishes | CASE
+    WHEN n = 0 THEN a / 2 WHEN n < a THEN toInteger(n) WHEN n >= a + 1 AND a < most THEN a + 1 ELSE a END) AS allowance
+FOREACH (x IN CASE finishes WHEN [] THEN [] ELSE [s] END |
     SET x.allowance = allowance, x.faults_judged = x.buckets_fault, x.turnaround_seconds = turnaround,
-        x.asked = CASE WHEN any(finishes IN told WHERE finishes > 0) THEN 0 ELSE x.asked END,
-        x.judged_for = CASE WHEN 0 IN told THEN 'unknown' WHEN allowance < earned THEN 'slow' ELSE 'answered' END,
+        x.asked = CASE WHEN any(n IN finishes WHERE n > 0) THEN 0 ELSE x.asked END,
+        x.judged_for = CASE WHEN 0 IN finishes THEN 'unknown' WHEN allowance < earned THEN 'slow' ELSE 'answered' END,
         x.judged_datetime = datetime()
 )
 WITH s, items, processed, strange, CASE WHEN $first_try

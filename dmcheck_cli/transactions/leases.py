@@ -23,6 +23,7 @@ from dmcheck_cli.limits import (
     ASKS_PER_SECOND,
     DEFAULT_CAPACITY,
     LONGEST_PAUSE,
+    MOST_PRIORITY,
     QUOTA_PAUSE,
     START_ALLOWANCE,
     TOLERANCE,
@@ -73,6 +74,7 @@ def fetch(database: Database, client: int, count: int, request: str) -> list[Lea
             window=WINDOW,
             tolerance=TOLERANCE,
             longest_pause=LONGEST_PAUSE,
+            beyond=MOST_PRIORITY + 1,
         )
         if not rows:
             raise not_registered(database, client)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import Temporary, UnknownUser
-from dmcheck_cli.limits import SCAN_SLICE
+from dmcheck_cli.limits import DEFAULT_PRIORITY, SCAN_SLICE
 from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.leases import User
 
@@ -84,6 +84,7 @@ def prioritize(database: Database, names: list[str], priority: int, recheck: boo
             priority=priority,
             recheck=recheck,
             size=database.settings.bucket_size,
+            default_priority=DEFAULT_PRIORITY,
         )
         if len(row["unknown"]) == len(names):
             raise UnknownUser(names=_some(row["unknown"]))

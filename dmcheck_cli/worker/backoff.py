@@ -13,10 +13,10 @@ the database about 33 times a second."""
 
 
 class Backoff:
-    """Exponential, with full jitter, up to LONGEST."""
+    """Exponential, with full jitter, from `first` up to LONGEST seconds."""
 
-    def __init__(self) -> None:
-        self._ceiling = FIRST
+    def __init__(self, first: float = FIRST) -> None:
+        self._first = self._ceiling = min(max(first, FIRST), LONGEST)
 
     def delay(self, retry_after: float | None = None) -> float:
         """Seconds to wait now; never less than `retry_after`, on top of which the jitter spreads the clients."""
@@ -26,4 +26,4 @@ class Backoff:
 
     def reset(self) -> None:
         """All is well again: the next delay is a short one."""
-        self._ceiling = FIRST
+        self._ceiling = self._first

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dmcheck_cli import show
+from dmcheck_cli.worker.crew import Held
+from dmcheck_cli.worker.tally import Tally
 
 UPDATES_PER_SECOND = 2
+
+
+def line(client: int, tally: Tally, running: Sequence[Held], waiting: int) -> str:
+    """This moment: what is done, what COMMANDs work on, how many buckets wait for one, and what went wrong so far."""
+    heard = sum(held.conversation.heard for held in running)
+    asked = sum(len(held.lease.users) for held in running)
+    parts = [
+        f"client {client}",
+        f"{tally.buckets:,} buckets and {tally.users:,} users done",
+        f"{len(running)} in work ({heard:,} of {asked:,} users)",
+        f"{waiting} waiting",
+    ]
+    trouble = tally.trouble()
+    return "; ".join(parts if trouble == "-" else [*parts, trouble])
 
 
 @contextmanager
@@ -24,11 +40,11 @@ def telling(state: Callable[[], str]) -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
 
-    def line() -> Text:
+    def live() -> Text:
         return Text(state(), no_wrap=True, overflow="ellipsis")
 
     with Live(
-        get_renderable=line,
+        get_renderable=live,
         console=console,
         refresh_per_second=UPDATES_PER_SECOND,
         transient=True,

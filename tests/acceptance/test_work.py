@@ -11,24 +11,26 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from driving import LONGEST_WAIT, counters, prepare, start, wait_until
+from driving import LONGEST_WAIT, counters, may_hold, prepare, start, wait_until
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
 from dmcheck_cli.embedded.progress import Progress
+from dmcheck_cli.errors import TooFast
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema
 from dmcheck_cli.transactions.leases import User
 from dmcheck_cli.worker import backoff
+from dmcheck_cli.worker.asking import Asking
 from dmcheck_cli.worker.child import Child, Ending
 from dmcheck_cli.worker.protocol import LONGEST_LINE, Conversation
 
@@ -114,6 +116,16 @@ def answered_users(query: Query) -> int:
 def held(query: Query) -> int:
     """How many leases are held."""
     return len(query("MATCH (b)-[:DMCHECKCLIENT]->() RETURN b.uuid AS b"))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Programs started meanwhile obey Ctrl-C, also where the tests themselves were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def gone(pid: int) -> bool:
@@ -218,7 +230,7 @@ time.sleep(600)
 """
     )
     arguments = ("work", "--json", "--client", CLIENT, "--kill-after", 0.2, "--", *deaf)
-    with start(environment, *arguments) as process:
+    with interruptible(), start(environment, *arguments) as process:
         wait_until(lambda: len(noted(tmp_path, "deaf")) == 2)
         process.send_signal(signal.SIGINT)
         status, summary, _ = ended(process)
@@ -591,6 +603,55 @@ def test_waiting_grows_is_spread_and_honours_what_it_is_told() -> None:
     assert all(30 <= again.delay(retry_after=30) <= 31 + 60 for _ in range(20))
     again.reset()
     assert again.delay() <= backoff.FIRST
+
+
+def test_who_was_too_fast_waits_as_told_and_goes_on(database: Database, query: Query) -> None:
+    """Also with --once: a pause is not the end of the buckets. It is told once, and ends with the time it named."""
+    prepare(database, [CLIENT], 8, size=4)
+    told: list[str] = []
+    asking = Asking(CLIENT, True, told.append)
+    slow_down = "MATCH (s:DMCheckClientStats) SET s.asked = 1000, s.last_access_time = datetime() - duration($ago)"
+    query(slow_down, ago="PT0S")
+    began = time.monotonic()
+    for _ in range(2):
+        assert asking.fetch(database, 2) == []
+        assert isinstance(asking.refusal, TooFast)
+        assert asking.refusal.retry_after is not None
+        assert not asking.exhausted
+        assert asking.at >= began + asking.refusal.retry_after
+    assert ["asks again and again" in line for line in told] == [True]
+    query(slow_down, ago="PT1H")
+    assert len(asking.fetch(database, 2)) == 2
+
+
+def test_a_small_allowance_is_told_once(database: Database, query: Query) -> None:
+    """Who wants two buckets and may hold one is refused after each bucket, and hears of it when that begins; once one
+    ends, it may ask at once."""
+    prepare(database, [CLIENT], 12, size=4)
+    may_hold(query, CLIENT, 1)
+    told: list[str] = []
+    asking = Asking(CLIENT, False, told.append)
+    for _ in range(3):
+        [lease] = asking.fetch(database, 2)
+        assert asking.fetch(database, 1) == []
+        assert asking.at > time.monotonic() + 30
+        leases.release(database, CLIENT, lease.bucket, lease.lease)
+        asking.freed(0)
+        assert asking.at <= time.monotonic()
+    assert ["1 of the 1 leases" in line for line in told] == [True]
+
+
+def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(database: Database) -> None:
+    """The outcome of a fetch was unknown for so long that what it leased was released: other buckets still wait."""
+    prepare(database, [CLIENT], 8, size=4)
+    [lease] = leases.fetch(database, CLIENT, 1, "unknown outcome")
+    leases.release(database, CLIENT, lease.bucket, lease.lease)
+    asking = Asking(CLIENT, True, print)
+    asking._request = "unknown outcome"
+    assert asking.fetch(database, 2) == []
+    assert not asking.exhausted
+    assert asking.at <= time.monotonic()
+    assert len(asking.fetch(database, 2)) == 2
 
 
 def drive(command: list[str], users: list[User], timeout: float = 60) -> tuple[Ending, Conversation]:

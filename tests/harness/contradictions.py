@@ -166,6 +166,9 @@ class _Judge:
         for operation in self.by_kind["unregister"]:
             if operation.client == lease.client and operation.effective:
                 yield operation
+        for operation in self.by_kind["release"]:
+            if operation.arguments["lease"] == lease.id and operation.effective:
+                yield operation
         for operation in self.by_kind["reclaim_leases"]:
             if operation.unknown or (operation.ok and operation.result["released"]):
                 yield operation

@@ -150,7 +150,7 @@ _SHAPE = """
     CALL () { MATCH (a)-[r]->(b)
         RETURN collect([type(r), properties(r), labels(a), properties(a), labels(b), properties(b)]) AS links }
     RETURN nodes, links"""
-_CHANCE = re.compile(r"uuid|bucket|lease|ready|cursor|expires|.*_datetime|.*_time|digest")
+_CHANCE = re.compile(r"uuid|bucket|lease|ready|cursor|expires|.*_datetime|.*_time|turnaround_seconds|digest")
 
 
 def shape(database: Database) -> list[str]:
@@ -250,9 +250,9 @@ def _document(lease: leases.Lease) -> dict[str, Any]:
     }
 
 
-def _renew(database: Database) -> tuple[list[str], str]:
+def _of_one_lease(command: str, database: Database) -> tuple[list[str], str]:
     lease = arrange(database)[0]
-    return ["renew", "--client", "1", "--bucket", lease.bucket, "--lease", lease.lease], ""
+    return [command, "--client", "1", "--bucket", lease.bucket, "--lease", lease.lease], ""
 
 
 def _reclaim(database: Database) -> tuple[list[str], str]:
@@ -286,7 +286,8 @@ SCENARIOS = [
     Scenario("make_buckets", _plain(), "make_buckets", {"DMCHECK_BUCKET_SIZE": "2"}, batches=make_buckets.run),
     Scenario("register", _plain("register", "--id", "9", "--screen-name", "client9", "--capacity", "4")),
     Scenario("unregister", _plain("unregister", "--id", "1", "--screen-name", "client1")),
-    Scenario("renew", _renew),
+    Scenario("renew", partial(_of_one_lease, "renew")),
+    Scenario("release", partial(_of_one_lease, "release")),
     Scenario("prioritize", _plain("prioritize", *WAITING[:3])),
     Scenario("users add", _plain("users", "add", stdin="".join(f"{name}\n" for name in ["new1", "new2", *WAITING]))),
     Scenario("users delete", _plain("users", "delete", *WAITING[:3])),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import hypothesis
+from driving import pass_time
 from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -19,24 +22,27 @@ from invariants import INVARIANTS, broken
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import buckets
+from dmcheck_cli.transactions import answers, buckets, leases, stats
 from dmcheck_cli.transactions.answers import ANSWERS, Answered
 from harness.actor import Actor
 from harness.contradictions import contradictions
 from harness.history import Recorder, read
-from harness.model import Model, Refusal
+from harness.model import Limits, Model, Refusal
 from harness.outcome import Outcome
 
 USERS = [f"user{i:02}" for i in range(12)]
 CLIENTS = (1, 2, 3)
 SIZE = 3
-PER_CLIENT = 2
-"""Buckets that may wait for each active client: few, so that the limit is met."""
+PER_CLIENT, START, TOLERANCE, SIGHTLESS = 2, 3, 0, 2
+"""Buckets that may wait for each active client, the allowance that a client begins with, fetches beyond it without an
+answer, and UNKNOWN answers that are a flood: few, so that every limit is met."""
 
-STEP = 600
-"""Seconds by which time passes. No limit below is a multiple of it, nor near one: the seconds that the test itself
-takes decide nothing."""
-LEASE, GRACE, STARVED, KEEP = 1500, 900, 3300, 8700
+TICK, STEP = 20, 600
+"""Seconds by which time passes, a little and much. The pauses of who asks too fast lie between a tick and the next."""
+
+LEASE, GRACE, KEEP = 1500, 910, 8710
+STARVED_PRIORITIZED, STARVED = 1510, 3310
+"""Seconds; a lease lasts whole ticks."""
 
 ALL_AT_ONCE = " UNION ALL ".join(INVARIANTS.values())
 
@@ -44,30 +50,39 @@ SEE = """
 CALL () { MATCH (u:User) RETURN collect([u.screen_name,
     COLLECT { MATCH (u)-[m:INDMCHECKBUCKET]->(b) RETURN [b.uuid, m.priority] },
     COLLECT { MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->(u) RETURN [c.id, type(r), r.candm] }]) AS users }
-CALL () { MATCH (b:DMCheckBucket) RETURN collect([b.uuid, b.priority, b.lease, b.dead_datetime IS NOT NULL,
-    COLLECT { MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id }]) AS buckets }
+CALL () { MATCH (b:DMCheckBucket) RETURN collect([b.uuid, b.priority, b.raised_from, b.lease,
+    b.dead_datetime IS NOT NULL, COLLECT { MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id }]) AS buckets }
 CALL () { MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN collect([c.id, c.screen_name, c.state = 'ACTIVE', c.capacity,
-    s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead]) AS clients }
-CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, coalesce(l.died, false),
-    l.digest IS NOT NULL]) AS leases }
+    s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, s.allowance, s.faults_judged,
+    s.judged_for, s.turnaround_seconds, coalesce(s.asked, 0)]) AS clients }
+CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, l.in_hand,
+    coalesce(l.died, false), l.digest IS NOT NULL]) AS leases }
 RETURN users, buckets, clients, leases"""
 
-PASS = """
+HOLD = """
 CALL () {
     MATCH (b:DMCheckBucket)
-    SET b.assigned_datetime = b.assigned_datetime - duration({seconds: $seconds}),
-        b.renewed_datetime = b.renewed_datetime - duration({seconds: $seconds}),
-        b.dead_datetime = b.dead_datetime - duration({seconds: $seconds}),
-        b.edit_datetime = b.edit_datetime - duration({seconds: $seconds}),
-        b.expires = b.expires - duration({seconds: $seconds})
+    UNWIND ['assigned_datetime', 'renewed_datetime', 'dead_datetime', 'edit_datetime', 'expires'] AS time
+    RETURN b AS node, time
+    UNION ALL
+    MATCH (l:DMCheckLease) RETURN l AS node, 'assigned_datetime' AS time
+    UNION ALL
+    MATCH (s:DMCheckClientStats) RETURN s AS node, 'last_access_time' AS time
 }
-MATCH (l:DMCheckLease) SET l.assigned_datetime = l.assigned_datetime - duration({seconds: $seconds})"""
+WITH node, time WHERE node[time] IS NOT NULL
+SET node[time] = datetime() - duration({
+    seconds: toInteger(floor(toFloat(duration.inSeconds(node[time], datetime()).seconds) / $tick)) * $tick})"""
+"""Takes the time that the test itself has needed out again: every stored time is whole ticks away from now."""
+
+LET_GO = 0.2
+"""Seconds that may pass before that: whole seconds are what is decided by."""
 
 KINDS = {"DM_YES": "DM", "DM_NO": "NON_DM", "DM_UNKNOWN": "UNKNOWN"}
 
 pick = st.integers(0, 11)
-some_users = st.lists(st.sampled_from(USERS), min_size=1, max_size=5, unique=True)
-any_client = st.sampled_from(CLIENTS)
+some_users = st.lists(st.sampled_from(USERS), min_size=1, max_size=8, unique=True)
+any_client = st.sampled_from([1, 2, 1, 2, 3])
+any_answer = st.sampled_from(["DM", "NON_DM", "DM", "UNKNOWN"])
 right = st.sampled_from([True, True, True, False])
 
 
@@ -82,18 +97,20 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.query = self.database.run_text
         self.query("MATCH (n) DETACH DELETE n")
-        self.model = Model(SIZE, PER_CLIENT)
+        self.model = Model(Limits(SIZE, PER_CLIENT, START, TOLERANCE, SIGHTLESS, STARVED_PRIORITIZED, STARVED))
         self.own = Path(tempfile.mkdtemp(dir=self.folder))
         self.recorder = Recorder(self.own)
         self.settings = replace(
             self.database.settings,
-            bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, starved_seconds=STARVED, keep_seconds=KEEP,
+            bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, keep_seconds=KEEP,
+            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED,
         )  # fmt: skip
         self.database.settings = self.settings
         self.actor = Actor(self.database, self.recorder)
         self.submitted: list[tuple[int, list[Answered]]] = []
         self.requests: list[tuple[int, str]] = []
         self.forgot = False
+        self.held = time.monotonic()
 
     def teardown(self) -> None:
         """The end of one example: the history of it, too, must agree with the graph."""
@@ -114,19 +131,20 @@ class Machine(RuleBasedStateMachine):
         """Two clients and most users are there."""
         self.register(1, True, None)
         self.register(2, True, 2)
-        self.add(USERS[:9])
+        self.add(USERS[:11])
         if made:
             self.make(18_000)
             self.fetch(1, 1, LEASE)
 
     # What matters less, or undoes what others build up, comes up less often: it shares a rule.
 
-    @rule(act=st.sampled_from(["resume", "raise", "schema", "guess"]), id=any_client, which=pick)
+    @rule(act=st.sampled_from(["resume", "raise", "raise", "stats", "schema", "guess"]), id=any_client, which=pick)
     def look(self, act: str, id: int, which: int) -> None:
         """What changes little."""
         {
             "resume": lambda: self.resume(id),
-            "raise": self.raise_starved,
+            "raise": lambda: (self.pass_time(which * STEP), self.raise_starved()),
+            "stats": self.stats,
             "schema": self.apply_schema,
             "guess": lambda: self.submit_guess(id, which % 2 == 0, which),
         }[act]()
@@ -152,13 +170,39 @@ class Machine(RuleBasedStateMachine):
         else:
             self.delete(names[:2])
 
-    @rule(next_client=any_client)
-    def all_leases_end(self, next_client: int) -> None:
-        """Time passes until every lease is dead and released; somebody else comes first then."""
-        for steps in (3, 2):
-            self.pass_time(steps)
-            self.reclaim(LEASE, GRACE)
+    @rule(next_client=any_client, dead=st.sampled_from([True, False, False]))
+    def all_leases_end(self, next_client: int, dead: bool) -> None:
+        """All buckets come back, because time passes until every lease is dead and released, or because the clients
+        give them back; somebody else comes first then."""
+        if dead:
+            for steps in (3, 2):
+                self.pass_time(steps * STEP)
+                self.reclaim(LEASE, GRACE)
+        else:
+            for id in CLIENTS:
+                self.give_all_back(id)
         self.fetch(next_client, 2, LEASE)
+
+    @rule(id=any_client, count=st.integers(1, 4), seconds=st.sampled_from([0, TICK, STEP, 2 * STEP]), candm=any_answer)
+    def work(self, id: int, count: int, seconds: int, candm: str) -> None:
+        """A client does what it should: it takes some, needs its time, and answers what it holds."""
+        self.fetch(id, count, LEASE)
+        self.pass_time(seconds)
+        held = [(uuid, self.model.buckets[uuid].lease or "") for uuid in self.model.held(id)]
+        if held:
+            self.submit_as(
+                id, [Answered(uuid, lease, dict.fromkeys(self.model.members(uuid), candm)) for uuid, lease in held]
+            )
+
+    @rule(id=any_client, count=st.integers(1, 4))
+    def change_mind(self, id: int, count: int) -> None:
+        """A client gives back what it holds, and asks for something else."""
+        self.give_all_back(id)
+        self.fetch(id, count, LEASE)
+
+    def give_all_back(self, id: int) -> None:
+        for uuid in self.model.held(id):
+            self.release_as(id, uuid, self.model.buckets[uuid].lease or "")
 
     # Clients
 
@@ -196,10 +240,10 @@ class Machine(RuleBasedStateMachine):
         self.fetch_as(id or owner, count, request, LEASE)
 
     def fetch_as(self, id: int, count: int, request: str, lease_seconds: int) -> None:
-        def expect() -> list[int]:
+        def expect() -> list[tuple[int, bool]]:
             return self.model.before_fetch(id, request, count)
 
-        def fetch() -> list[int]:
+        def fetch() -> list[tuple[int, bool]]:
             given = self.actor.fetch(id, count, request)
             for lease in given:
                 assert sorted(user.screen_name for user in lease.users) == self.model.members(lease.bucket)
@@ -208,8 +252,10 @@ class Machine(RuleBasedStateMachine):
             if again:
                 assert {lease.lease for lease in given} == again
                 return []
+            what = [(lease.priority, self.model.own(id, lease.bucket)) for lease in given]
+            assert [priority for priority, _ in what] == sorted(priority for priority, _ in what)
             self.model.fetched(id, request, given, lease_seconds)
-            return [lease.priority for lease in given]
+            return sorted(what)
 
         self.database.settings = replace(self.settings, lease_seconds=lease_seconds)
         try:
@@ -242,6 +288,18 @@ class Machine(RuleBasedStateMachine):
             self.actor.renew(*arguments)
 
         self.same(renew, lambda: self.model.renew(*arguments, LEASE))
+
+    @precondition(lambda self: self.model.every_lease)
+    @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]))
+    def release(self, which: int, id: int | None) -> None:
+        """A lease is given back, held or not, newest or not; now and then by a stranger."""
+        lease, (owner, bucket, _) = choose(list(reversed(self.model.every_lease.items())), which)
+        self.release_as(id or owner, bucket, lease)
+
+    def release_as(self, id: int, bucket: str, lease: str) -> None:
+        self.same(
+            lambda: self.actor.release(id, bucket, lease)["returned"], lambda: self.model.release(id, bucket, lease)
+        )
 
     # Answers
 
@@ -307,13 +365,17 @@ class Machine(RuleBasedStateMachine):
 
         self.same(delete, lambda: self.model.delete(names))
 
-    @rule(names=some_users, priority=st.sampled_from([0, 10, 10, 200]), recheck=st.booleans())
-    def prioritize(self, names: list[str], priority: int, recheck: bool) -> None:
+    @rule(names=some_users, priority=st.sampled_from([0, 10, 10, 200]), recheck=st.booleans(), makes=st.booleans())
+    def prioritize(self, names: list[str], priority: int, recheck: bool, makes: bool) -> None:
+        """Followed by make_buckets as often as not: how many it may make depends on these."""
+
         def prioritize() -> dict[str, Any]:
             found = self.actor.prioritize(names, priority, recheck)
             return {name: sorted(value) if isinstance(value, list) else value for name, value in found.items()}
 
         self.same(prioritize, lambda: self.model.prioritize(names, priority, recheck))
+        if makes:
+            self.make(18_000)
 
     # Jobs and time
 
@@ -325,7 +387,7 @@ class Machine(RuleBasedStateMachine):
         finally:
             self.database.settings = self.settings
 
-    @rule(lease_seconds=st.sampled_from([LEASE, LEASE, 0]), grace_seconds=st.sampled_from([GRACE, GRACE, 0]))
+    @rule(lease_seconds=st.sampled_from([*[LEASE] * 5, 0]), grace_seconds=st.sampled_from([GRACE, GRACE, 0]))
     def reclaim(self, lease_seconds: int, grace_seconds: int) -> None:
         self.database.settings = replace(self.settings, lease_seconds=lease_seconds, grace_seconds=grace_seconds)
         before = len(self.model.leases)
@@ -339,22 +401,41 @@ class Machine(RuleBasedStateMachine):
         self.forgot = self.forgot or len(self.model.leases) < before
 
     def raise_starved(self) -> None:
-        self.same(lambda: self.actor.raise_starved()["raised"], lambda: self.model.raise_starved(STARVED))
+        self.same(lambda: self.actor.raise_starved()["raised"], self.model.raise_starved)
 
     def apply_schema(self) -> None:
         """Finds nothing to create and nothing to take over."""
         self.same(lambda: self.actor.schema()["applied"], list)
 
-    @rule(steps=st.sampled_from([1, 2, 3, 6]))
-    def pass_time(self, steps: int) -> None:
-        self.query(PASS, seconds=steps * STEP)
-        self.model.pass_time(steps * STEP)
+    def stats(self) -> None:
+        """What operators are shown."""
+
+        def read() -> tuple[dict[int, dict[str, Any]], dict[str, int | None]]:
+            clients, system = stats.stats(self.database)
+            names = (
+                "allowance", "judged_for", "held", "users_unknown", "users_checked", "oldest_lease_seconds"
+            )  # fmt: skip
+            return (
+                {client.id: {name: getattr(client, name) for name in names} for client in clients},
+                {"prioritized": system.prioritized.oldest_seconds, "ordinary": system.ordinary.oldest_seconds},
+            )
+
+        self.same(read, self.model.stats)
+
+    @rule(seconds=st.sampled_from([TICK, 2 * TICK, STEP, 2 * STEP, 3 * STEP, 6 * STEP]))
+    def pass_time(self, seconds: int) -> None:
+        """Every stored time moves back; two ticks are beyond any pause but the longest, three beyond that."""
+        pass_time(self.query, seconds)
+        self.model.pass_time(seconds)
         self.compare()
 
     # Both
 
     def same(self, act: Callable[[], Any], expect: Callable[[], Any]) -> None:
         """Both do it, with the same result or the same refusal, and are in the same state then."""
+        if time.monotonic() - self.held > LET_GO:
+            self.query(HOLD, tick=TICK)
+            self.held = time.monotonic()
         expected, got = _outcome(expect), _outcome(act)
         assert got == expected, f"gave {got}, not {expected}"
         self.compare()
@@ -407,15 +488,29 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
             for name, user in model.users.items()
         },
         "buckets": {
-            uuid: (x.priority, x.lease, x.dead_for is not None, [] if x.holder is None else [x.holder])
+            uuid: (x.priority, x.raised_from, x.lease, x.dead_for is not None, [] if x.holder is None else [x.holder])
             for uuid, x in model.buckets.items()
         },
         "clients": {
-            id: (f"client{id}", x.active, x.capacity, x.assigned, x.processed, x.fault, x.dead)
+            id: (
+                f"client{id}",
+                x.active,
+                x.capacity,
+                x.assigned,
+                x.processed,
+                x.fault,
+                x.dead,
+                x.allowance,
+                x.judged,
+                x.judged_for,
+                x.turnaround,
+                x.asked,
+            )
             for id, x in model.clients.items()
         },
         "leases": {
-            id: (x.client, x.bucket, x.request, x.died, x.answers is not None) for id, x in model.leases.items()
+            id: (x.client, x.bucket, x.request, x.in_hand, x.died, x.answers is not None)
+            for id, x in model.leases.items()
         },
     }
 
@@ -443,7 +538,16 @@ def explore(settings: Settings, folder: Path, *, examples: int, steps: int, dera
         "Hypothesis chooses commands, refusals, repeats and moved stored times",
         f"python scripts/prove.py model --examples {examples} --steps {steps}",
     )
-    with Database(settings, "model") as database, patch.object(buckets, "BUCKETS_PER_CLIENT", PER_CLIENT):
+    small = {
+        buckets: {"BUCKETS_PER_CLIENT": PER_CLIENT, "START_ALLOWANCE": START},
+        leases: {"START_ALLOWANCE": START, "TOLERANCE": TOLERANCE},
+        answers: {"START_ALLOWANCE": START, "FLOOD": SIGHTLESS},
+        stats: {"START_ALLOWANCE": START},
+    }
+    with Database(settings, "model") as database, ExitStack() as stack:
+        for module, limits in small.items():
+            for name, limit in limits.items():
+                stack.enter_context(patch.object(module, name, limit))
         machine = type("Sequence", (Machine,), {"database": database, "folder": folder, "seen": outcome})
         run_state_machine_as_test(
             machine,

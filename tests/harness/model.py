@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from dmcheck_cli.limits import DEFAULT_CAPACITY, DEFAULT_PRIORITY, FRONT
+from dmcheck_cli.limits import DEFAULT_CAPACITY, DEFAULT_PRIORITY, LONGEST_PAUSE, MOST_ALLOWANCE, STEP_SECONDS
 from dmcheck_cli.transactions.leases import Lease as Given
 
 Answer = tuple[int, str]
@@ -34,20 +34,29 @@ class User:
 
 @dataclass
 class Bucket:
-    """A bucket; `lease` is the newest that it was given under, ages are in seconds."""
+    """A bucket; `lease` is the newest that it was given under, ages are in seconds. `raised_from` is the priority that
+    it had before it was overdue, `granted` how long its lease was to last when it was given or renewed."""
 
     priority: int
+    raised_from: int | None = None
     holder: int | None = None
     lease: str | None = None
     left: float = 0.0
+    granted: int | None = None
     since: float = 0.0
     dead_for: float | None = None
-    age: float = 0.0
+    age: int = 0
+
+    @property
+    def urgent(self) -> bool:
+        """Whether somebody prioritized its users."""
+        return (self.priority if self.raised_from is None else self.raised_from) < DEFAULT_PRIORITY
 
 
 @dataclass
 class Client:
-    """A client and its counters."""
+    """A client, its counters, and what it has earned: `allowance` when it was last judged, `judged` of its faults
+    among what was judged then, `asked` fetches since its last answer, `seen` seconds since it last came."""
 
     active: bool
     capacity: int
@@ -55,6 +64,12 @@ class Client:
     processed: int = 0
     fault: int = 0
     dead: int = 0
+    allowance: int | None = None
+    judged: int | None = None
+    judged_for: str | None = None
+    turnaround: int | None = None
+    asked: int = 0
+    seen: int | None = None
 
 
 @dataclass
@@ -64,10 +79,11 @@ class Lease:
     client: int
     bucket: str
     request: str
+    in_hand: int
     died: bool = False
     answers: dict[str, str] | None = None
     report: dict[str, Any] | None = None
-    age: float = 0.0
+    age: int = 0
 
 
 @dataclass
@@ -79,11 +95,27 @@ class Group:
     sizes: list[int]
 
 
+@dataclass(frozen=True)
+class Limits:
+    """The numbers that a model is small by: users in a bucket, buckets that wait for each client, the allowance that a
+    client begins with, fetches beyond it that are served at once, UNKNOWN answers that are a flood; and seconds after
+    which buckets of the two kinds are overdue."""
+
+    size: int
+    per_client: int
+    start: int
+    tolerance: int
+    flood: int
+    prioritized_seconds: int
+    starved_seconds: int
+
+
 class Model:
     """What must be. Each method does what the command of its name must do, or raises the Refusal that it must get."""
 
-    def __init__(self, size: int, per_client: int) -> None:
-        self.size, self.per_client = size, per_client
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.size, self.per_client = limits.size, limits.per_client
         self.users: dict[str, User] = {}
         self.buckets: dict[str, Bucket] = {}
         self.clients: dict[int, Client] = {}
@@ -116,6 +148,45 @@ class Model:
             raise Refusal("not_registered")
         return found
 
+    def own(self, client: int, uuid: str) -> bool:
+        """Whether the bucket was last this client's."""
+        lease = self.buckets[uuid].lease
+        return lease is not None and self.leases[lease].client == client
+
+    # What a client may hold
+
+    def earned(self, client: Client) -> int:
+        """What it has earned: halved for each fault since it was judged, and never nothing."""
+        allowance = self.limits.start if client.allowance is None else client.allowance
+        return max(int(allowance / 2 ** (client.fault - (client.judged or 0))), 1)
+
+    def may_hold(self, client: Client) -> int:
+        """What it may hold: what it has earned, and not more than it stated."""
+        return min(self.earned(client), client.capacity)
+
+    def wait(self, client: Client) -> int:
+        """Seconds until it may ask again; 0 or less: it may."""
+        vain = client.asked - self.may_hold(client) - self.limits.tolerance
+        if vain < 0 or client.seen is None:
+            return 0
+        return min(2**vain, LONGEST_PAUSE) - client.seen
+
+    def judge(self, client: Client, allowance: int, judged_for: str) -> None:
+        """Its allowance is settled, for everything up to now."""
+        client.allowance, client.judged, client.judged_for = allowance, client.fault, judged_for
+
+    def finishes(self, uuid: str, lease: str, answers: list[str], members: int) -> int | None:
+        """How many leases its client could finish in time, to judge by this bucket; 0: it does not see, None: too few
+        answers to tell."""
+        bucket, known = self.buckets[uuid], self.leases[lease]
+        if answers.count("UNKNOWN") >= self.limits.flood and answers.count("UNKNOWN") * 2 > len(answers):
+            return 0
+        if not answers or len(answers) * 2 < members:
+            return None
+        if not bucket.granted or not known.age:
+            return MOST_ALLOWANCE
+        return max(known.in_hand * bucket.granted // known.age, 1)
+
     # Clients
 
     def register(self, id: int, right_name: bool, capacity: int | None) -> None:
@@ -140,17 +211,23 @@ class Model:
 
     # Leases
 
-    def before_fetch(self, id: int, request: str, count: int) -> list[int]:
-        """The priorities that a fetch must give, when it takes new buckets; [] when it repeats."""
+    def before_fetch(self, id: int, request: str, count: int) -> list[tuple[int, bool]]:
+        """The priorities that a fetch must give, and whether of buckets that were this client's last, when it takes
+        new ones; [] when it repeats."""
         client = self.active(id)
+        wait = self.wait(client)
+        if wait <= 0:
+            client.seen = 0
         if any((x.client, x.request) == (id, request) for x in self.leases.values()):
             if not self.repeated(id, request):
                 raise Refusal("nothing_to_fetch")
             return []
-        room = client.capacity - len(self.held(id))
+        room = self.may_hold(client) - len(self.held(id))
         if room <= 0:
             raise Refusal("over_quota")
-        line = sorted(self.buckets[uuid].priority for uuid in self.waiting())
+        if wait > 0:
+            raise Refusal("too_fast")
+        line = sorted((self.buckets[uuid].priority, self.own(id, uuid)) for uuid in self.waiting())
         if not line:
             raise Refusal("nothing_to_fetch")
         return line[: min(count, room)]
@@ -165,34 +242,60 @@ class Model:
 
     def fetched(self, id: int, request: str, given: list[Given], lease_seconds: int) -> None:
         """Take in what a fetch gave."""
+        client = self.clients[id]
+        in_hand = len(self.held(id)) + len(given)
+        client.asked += bool(given)
         for one in given:
             bucket = self.buckets[one.bucket]
             assert bucket.holder is None, f"bucket {one.bucket} is held by {bucket.holder}, and was given to {id}"
             assert one.lease not in self.every_lease, f"lease {one.lease} was given before"
             bucket.holder, bucket.lease, bucket.dead_for = id, one.lease, None
-            bucket.left, bucket.since = lease_seconds, 0
-            self.leases[one.lease] = Lease(id, one.bucket, request)
+            bucket.left, bucket.granted, bucket.since = lease_seconds, lease_seconds, 0
+            self.leases[one.lease] = Lease(id, one.bucket, request, in_hand)
             self.every_lease[one.lease] = (id, one.bucket, frozenset(user.screen_name for user in one.users))
-            self.clients[id].assigned += 1
+            client.assigned += 1
 
     def renew(self, id: int, uuid: str, lease: str, lease_seconds: int) -> None:
-        self.active(id)
+        bucket = self._one_lease(id, uuid, lease)
+        if bucket is None or bucket.lease != lease or bucket.holder != id:
+            raise Refusal("lease_lost")
+        bucket.left, bucket.granted, bucket.since, bucket.dead_for = lease_seconds, lease_seconds, 0, None
+
+    def release(self, id: int, uuid: str, lease: str) -> int:
+        """Returns how many users wait again; giving back again what was given back is a success."""
+        bucket = self._one_lease(id, uuid, lease)
+        if bucket is None or bucket.lease != lease:
+            raise Refusal("lease_lost")
+        members = len(self.members(uuid))
+        if bucket.holder == id:
+            self.give_back(uuid)
+        return members
+
+    def _one_lease(self, id: int, uuid: str, lease: str) -> Bucket | None:
+        self.active(id).seen = 0
         bucket, known = self.buckets.get(uuid), self.leases.get(lease)
         if bucket is None and not any(x.bucket == uuid for x in self.leases.values()):
             raise Refusal("unknown_bucket")
         if known is not None and known.client != id:
             raise Refusal("not_owner")
-        if bucket is None or bucket.lease != lease or bucket.holder != id:
-            raise Refusal("lease_lost")
-        bucket.left, bucket.since, bucket.dead_for = lease_seconds, 0, None
+        return bucket
 
     def submit(self, id: int, answered: list[tuple[str, str, dict[str, str]]]) -> list[dict[str, Any]]:
         """Bucket, lease and answers of each; returns the reports."""
         client = self.active(id)
+        if answered:
+            client.seen = 0
         outcomes = [self._outcome(id, *one) for one in answered]
+        earned, faults = self.earned(client), client.fault
         reports = []
+        told: list[tuple[str, int, int]] = []
         for (uuid, lease, answers), outcome in zip(answered, outcomes, strict=True):
             if outcome == "accepted":
+                members = self.members(uuid)
+                taken = [candm for name, candm in answers.items() if name in members]
+                finishes = self.finishes(uuid, lease, taken, len(members))
+                if finishes is not None:
+                    told.append((uuid, finishes, self.leases[lease].age))
                 report = self._accept(client, id, uuid, lease, answers)
             elif outcome == "repeated":
                 report = self.leases[lease].report or {}
@@ -202,7 +305,26 @@ class Model:
                     "bucket": uuid, "status": "refused", "accepted": 0, "returned": 0, "refused": [], "reason": outcome
                 }  # fmt: skip
             reports.append(report)
+        if told:
+            self._learn(client, earned, faults, [finishes for _, finishes, _ in sorted(told)])
+            client.turnaround = max(took for _, _, took in told)
         return reports
+
+    def _learn(self, client: Client, earned: int, faults: int, told: list[int]) -> None:
+        """Step by step up, as far as it finishes in time; down to that at once, or by half if it does not see."""
+        most = max(client.capacity, self.limits.start)
+        allowance = earned
+        for finishes in told:
+            if finishes == 0:
+                allowance //= 2
+            elif finishes <= allowance:
+                allowance = finishes
+            elif allowance < most:
+                allowance += 1
+        if any(told):
+            client.asked = 0
+        self.judge(client, allowance, "unknown" if 0 in told else "slow" if allowance < earned else "answered")
+        client.judged = faults  # those of the same document are judged when they count
 
     def _outcome(self, id: int, uuid: str, lease: str, answers: dict[str, str]) -> str:
         bucket = self.buckets.get(uuid)
@@ -243,7 +365,7 @@ class Model:
     def give_back(self, uuid: str) -> None:
         """A bucket waits again; who was promised another priority leaves it, and nobody waits in an empty one."""
         bucket = self.buckets[uuid]
-        bucket.holder = bucket.dead_for = None
+        bucket.holder = bucket.dead_for = bucket.granted = None
         promised: dict[int, set[str]] = {}
         for name in self.members(uuid):
             priority = self.users[name].promised
@@ -254,6 +376,29 @@ class Model:
             self.groups.append(Group(priority, names, [len(names)]))
         if not self.members(uuid):
             del self.buckets[uuid]
+
+    # What operators see
+
+    def stats(self) -> tuple[dict[int, dict[str, Any]], dict[str, int | None]]:
+        """Of each client what depends on other things than its own counters, and the oldest wait of each kind."""
+        clients = {
+            id: {
+                "allowance": self.may_hold(client),
+                "judged_for": "refused" if client.fault > (client.judged or 0) else client.judged_for,
+                "held": len(self.held(id)),
+                "users_unknown": sum(user.answer == (id, "UNKNOWN") for user in self.users.values()),
+                "users_checked": sum(user.answer is not None and user.answer[0] == id for user in self.users.values()),
+                "oldest_lease_seconds": max(
+                    (self.leases[self.buckets[uuid].lease or ""].age for uuid in self.held(id)), default=None
+                ),
+            }
+            for id, client in self.clients.items()
+        }
+        waiting = [self.buckets[uuid] for uuid in self.waiting()]
+        return clients, {
+            "prioritized": max((bucket.age for bucket in waiting if bucket.urgent), default=None),
+            "ordinary": max((bucket.age for bucket in waiting if not bucket.urgent), default=None),
+        }
 
     # Users
 
@@ -296,7 +441,7 @@ class Model:
             elif bucket is not None and bucket.holder is not None:
                 user.promised = priority
                 under_lease += 1
-            elif bucket is not None and bucket.priority in (priority, FRONT):
+            elif bucket is not None and (bucket.priority == priority or bucket.raised_from is not None):
                 stay += 1
             else:
                 moving.add(name)
@@ -320,8 +465,10 @@ class Model:
 
     def make(self, most: int) -> tuple[int, int]:
         """Returns buckets and users."""
-        active = sum(client.active for client in self.clients.values())
-        room = max(active * self.per_client - len(self.waiting()), 0)
+        wanted = sum(client.active for client in self.clients.values()) * self.per_client
+        waiting = [self.buckets[uuid] for uuid in self.waiting()]
+        # Prioritized ones count for half of the line at most.
+        room = max(wanted - len(waiting) + max(sum(bucket.urgent for bucket in waiting) - wanted // 2, 0), 0)
         free = self.free()
         sizes = _sizes(min(len(free), room * self.size, most), self.size)
         if sizes:
@@ -340,22 +487,36 @@ class Model:
             and bucket.dead_for is None
             and (bucket.left <= 0 or bucket.since >= lease_seconds)
         ]
+        deaths: Counter[int] = Counter()
         for bucket in over:
             assert bucket.holder is not None
             assert bucket.lease is not None
             bucket.dead_for = 0
-            self.clients[bucket.holder].dead += not self.leases[bucket.lease].died
+            deaths[bucket.holder] += not self.leases[bucket.lease].died
             self.leases[bucket.lease].died = True
+        for id, died in deaths.items():
+            if died:
+                client = self.clients[id]
+                client.dead += died
+                self.judge(client, int(self.earned(client) / 2**died), "died")
         newest = {bucket.lease for bucket in self.buckets.values()}
         self.leases = {id: x for id, x in self.leases.items() if id in newest or x.age <= keep_seconds}
         return len(over), len(released)
 
-    def raise_starved(self, starved_seconds: int) -> int:
-        starved = [self.buckets[uuid] for uuid in self.waiting() if self.buckets[uuid].age >= starved_seconds]
-        raised = [bucket for bucket in starved if bucket.priority > FRONT]
-        for bucket in raised:
-            bucket.priority = FRONT
-        return len(raised)
+    def raise_starved(self) -> int:
+        """Each further step of lateness is one further to the front."""
+        raised = 0
+        for bucket in map(self.buckets.get, self.waiting()):
+            assert bucket is not None
+            limits = self.limits
+            late = bucket.age - (limits.prioritized_seconds if bucket.urgent else limits.starved_seconds)
+            place = -1 - late // STEP_SECONDS
+            if late >= 0 and place < bucket.priority:
+                if bucket.raised_from is None:
+                    bucket.raised_from = bucket.priority
+                bucket.priority = place
+                raised += 1
+        return raised
 
     def pass_time(self, seconds: int) -> None:
         for bucket in self.buckets.values():
@@ -366,6 +527,9 @@ class Model:
                 bucket.dead_for += seconds
         for lease in self.leases.values():
             lease.age += seconds
+        for client in self.clients.values():
+            if client.seen is not None:
+                client.seen += seconds
 
     # Against the graph
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
+from driving import may_hold
+
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.settings import Settings
@@ -258,6 +260,7 @@ COMMANDS: dict[str, Callable[[_Scene], Task]] = {
     "unregister": lambda scene: (Actor.unregister, (random.choice([1, 2]),)),
     "fetch": lambda scene: (Actor.fetch, (random.choice([1, 2]), 3)),
     "renew": lambda scene: (Actor.renew, random.choice([_renewal(1, scene.over), _renewal(2, scene.dead)])),
+    "release": lambda scene: (Actor.release, random.choice([_renewal(1, scene.over), _renewal(2, scene.dead)])),
     "submit": lambda scene: random.choice(
         [
             (Actor.submit, (1, [_whole(scene.over), _part(scene.fresh)])),
@@ -358,6 +361,7 @@ def run_leases(crew: Crew, database: Database, leases: int) -> Outcome:
         ids = [range(i * per_process + 1, (i + 1) * per_process + 1) for i in range(LARGEST)]
         for id in range(1, LARGEST * per_process + 1):
             actor.register(id, 1000)
+            may_hold(actor.database.run_text, id, 1000)
         return [(drain, (list(some),)) for some in ids]
 
     def extra(raced: list[Operation]) -> list[str]:

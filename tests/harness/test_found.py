@@ -25,7 +25,7 @@ def test_deleting_a_user_who_is_just_being_put_into_a_bucket_leaves_no_empty_buc
         Database(database.settings, "deleting") as other,
         ThreadPoolExecutor(1) as pool,
     ):
-        making.run(cypher.text("place_users"), names=["alone"], size=180, priority=100, per_client=20).consume()
+        making.run(cypher.text("place_users"), names=["alone"], size=180, default_priority=100, per_client=20).consume()
         deleting = pool.submit(users.delete, other, ["alone"])
         wait_until_blocked(query, "deleting")
         making.commit()

@@ -91,7 +91,7 @@ class _Life:
     def step(self) -> None:
         """One act, chosen at random."""
         acts = [self.fetch] * 4 + [self.submit] * 6 + [self.repeat_submit, self.repeat_fetch, self.renew, self.resume]
-        acts += [self.strange, self.foreign] + ([self.job] * 2 if self.jobs else [])
+        acts += [self.give_back, self.strange, self.foreign] + ([self.job] * 2 if self.jobs else [])
         self.chance.choice(acts)()
 
     def fetch(self) -> None:
@@ -130,6 +130,11 @@ class _Life:
         if self.held:
             lease = self.chance.choice(self.held)
             self.actor.renew(self.client, lease.bucket, lease.lease)
+
+    def give_back(self) -> None:
+        if self.held:
+            lease = self.held.pop()
+            self.actor.release(self.client, lease.bucket, lease.lease)
 
     def resume(self) -> None:
         self.keep(self.actor.resume(self.client))

@@ -19,6 +19,7 @@ from dmcheck_cli.transactions.leases import fetch
 PARAMETERS: dict[str, Any] = {
     "after": "user00100",
     "batch": 100,
+    "beyond": 1_000_001,
     "bucket": "b",
     "buckets": [{"bucket": "b", "lease": "l", "digest": "d", "answers": {"user00001": "DM"}}],
     "capacity": 10,
@@ -31,16 +32,19 @@ PARAMETERS: dict[str, Any] = {
     "dm_from_id": 5,
     "dm_from_screen_name": "from",
     "first_try": True,
-    "front": -1,
+    "flood": 10,
     "grace_seconds": 900,
     "id": 1,
     "keep_seconds": 2_592_000,
     "lease": "l",
     "lease_seconds": 7200,
+    "longest_pause": 60,
+    "most_allowance": 1000,
     "most_new_per_hour": 10_000,
     "name": "make_buckets",
     "names": ["user00001", "user00002"],
     "per_client": 20,
+    "prioritized_seconds": 3600,
     "priority": 10,
     "recheck": False,
     "request": "k",
@@ -48,8 +52,12 @@ PARAMETERS: dict[str, Any] = {
     "seconds": 60,
     "size": 180,
     "slice": 20_000,
+    "start_allowance": 10,
     "starved_seconds": 86_400,
+    "step": 900,
+    "tolerance": 20,
     "users": [{"screen_name": "user00001", "id": 1}],
+    "window": 32,
 }
 
 NAMES = cypher.names()
@@ -130,7 +138,7 @@ def test_what_clients_wait_for_begins_at_indexes(plans: dict[str, Any], name: st
 def test_fetch_reads_the_line_in_the_order_of_its_index(plans: dict[str, Any]) -> None:
     """Finding the most urgent buckets sorts nothing but what it picked: the cost does not grow with the line."""
     found = list(operators(plans["fetch_buckets"]))
-    assert sum("DMCheckBucket(priority, ready)" in details for _, details in found) == 4
+    assert sum("DMCheckBucket(priority, ready)" in details for _, details in found) == 5
     assert not [details for operator, details in found if operator in {"Top", "PartialTop"}]
 
 

@@ -16,7 +16,18 @@ from invariants import Query, broken
 from dmcheck_cli import cypher, parse
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import LeaseLost, NothingToFetch, NotRegistered, OverQuota
-from dmcheck_cli.limits import BUCKETS_PER_CLIENT, DEFAULT_CAPACITY, DEFAULT_PRIORITY, FRONT
+from dmcheck_cli.limits import (
+    BUCKETS_PER_CLIENT,
+    DEFAULT_CAPACITY,
+    DEFAULT_PRIORITY,
+    FLOOD,
+    LONGEST_PAUSE,
+    MOST_ALLOWANCE,
+    MOST_PRIORITY,
+    START_ALLOWANCE,
+    TOLERANCE,
+    WINDOW,
+)
 from dmcheck_cli.transactions import buckets, clients, leases, users
 from dmcheck_cli.transactions.answers import Answered, Report, submit
 from dmcheck_cli.transactions.leases import Lease, fetch, renew, resume
@@ -52,6 +63,10 @@ def _given(lease: Lease, **answered: str) -> dict[str, Any]:
     return {"bucket": one.bucket, "lease": one.lease, "digest": one.digest(), "answers": one.answers}
 
 
+JUDGED_BY = {"start_allowance": START_ALLOWANCE, "most_allowance": MOST_ALLOWANCE, "flood": FLOOD}
+
+STARVED = {"starved_seconds": 86_400, "prioritized_seconds": 3600, "default_priority": DEFAULT_PRIORITY, "step": 900}
+
 CASES: dict[str, Case] = {
     "add_users": Case(
         lambda w: {"users": [{"screen_name": "bare1", "id": 5}, {"screen_name": "new", "id": None}]}, same_answer=False
@@ -61,7 +76,7 @@ CASES: dict[str, Case] = {
     "check_buckets": Case(writes=False),
     "check_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
-    "count_starved": Case(lambda w: {"starved_seconds": 86_400, "front": FRONT}, writes=False),
+    "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
     "fetch_buckets": Case(
@@ -72,6 +87,11 @@ CASES: dict[str, Case] = {
             "top_up": False,
             "lease_seconds": 7200,
             "default_capacity": DEFAULT_CAPACITY,
+            "start_allowance": START_ALLOWANCE,
+            "window": WINDOW,
+            "tolerance": TOLERANCE,
+            "longest_pause": LONGEST_PAUSE,
+            "beyond": MOST_PRIORITY + 1,
         },
         may_move=CLOCKS,
         same_answer=False,  # held, known and seen tell of the first run; TestFetch compares the leases
@@ -79,27 +99,31 @@ CASES: dict[str, Case] = {
     "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "m"}, may_move=("last_success_time",)),
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400, "batch": 100}, same_answer=False),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
-    "mark_dead": Case(lambda w: {"lease_seconds": 7200, "batch": 100}, same_answer=False),
+    "mark_dead": Case(
+        lambda w: {"lease_seconds": 7200, "start_allowance": START_ALLOWANCE, "batch": 100}, same_answer=False
+    ),
     "place_users": Case(
         lambda w: {
             "names": ["bare1", "bare2", w.checked, w.waiting],
             "size": 5,
-            "priority": DEFAULT_PRIORITY,
+            "default_priority": DEFAULT_PRIORITY,
             "per_client": BUCKETS_PER_CLIENT,
         },
         same_answer=False,
     ),
-    "plan_buckets": Case(lambda w: {"per_client": BUCKETS_PER_CLIENT}, writes=False),
+    "plan_buckets": Case(
+        lambda w: {"per_client": BUCKETS_PER_CLIENT, "default_priority": DEFAULT_PRIORITY}, writes=False
+    ),
     "prioritize_users": Case(
         lambda w: {
             "names": ["bare1", "nobody", w.checked, w.waiting, w.held.users[0].screen_name],
             "priority": 10,
             "recheck": True,
             "size": 2,
-            "front": FRONT,
+            "default_priority": DEFAULT_PRIORITY,
         }
     ),
-    "raise_starved": Case(lambda w: {"starved_seconds": 86_400, "front": FRONT, "batch": 100}, same_answer=False),
+    "raise_starved": Case(lambda w: {**STARVED, "batch": 100}, same_answer=False),
     "register_client": Case(
         lambda w: {
             "id": 9,
@@ -126,7 +150,12 @@ CASES: dict[str, Case] = {
     "show_health": Case(writes=False, same_answer=False),  # it tells how many seconds ago something was
     "show_schema": Case(writes=False),
     "show_stats": Case(
-        lambda w: {"client": None, "default_capacity": DEFAULT_CAPACITY},
+        lambda w: {
+            "client": None,
+            "default_capacity": DEFAULT_CAPACITY,
+            "start_allowance": START_ALLOWANCE,
+            "default_priority": DEFAULT_PRIORITY,
+        },
         writes=False,
         same_answer=False,  # as show_health
     ),
@@ -134,6 +163,7 @@ CASES: dict[str, Case] = {
         lambda w: {
             "client": 1,
             "first_try": True,
+            **JUDGED_BY,
             "buckets": [
                 _given(w.dead, **{user.screen_name: "DM" for user in w.dead.users}),
                 _given(w.expired, **{w.expired.users[0].screen_name: "UNKNOWN", w.waiting: "DM"}),
@@ -379,7 +409,7 @@ class TestSubmit:
         assert counters(query, 2) == (0, 0, 2, 0)
         given = answers(lease)
         row = {"bucket": given.bucket, "lease": given.lease, "digest": given.digest(), "answers": given.answers}
-        database.run("submit_answers", client=2, first_try=False, buckets=[row])
+        database.run("submit_answers", client=2, first_try=False, buckets=[row], **JUDGED_BY)
         assert counters(query, 2) == (0, 0, 2, 0)
 
     def test_strangers_are_counted_once(self, database: Database, query: Query) -> None:

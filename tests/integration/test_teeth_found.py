@@ -27,8 +27,16 @@ from invariants import Query, broken
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import BUCKETS_PER_CLIENT, DEFAULT_CAPACITY
-from dmcheck_cli.transactions import buckets, users
+from dmcheck_cli.limits import (
+    BUCKETS_PER_CLIENT,
+    DEFAULT_CAPACITY,
+    LONGEST_PAUSE,
+    MOST_PRIORITY,
+    START_ALLOWANCE,
+    TOLERANCE,
+    WINDOW,
+)
+from dmcheck_cli.transactions import buckets, clients, users
 from dmcheck_cli.transactions.answers import Report, submit
 from dmcheck_cli.transactions.buckets import Made
 from dmcheck_cli.transactions.leases import Lease, User, fetch, release, resume
@@ -100,6 +108,16 @@ def test_a_document_of_two_buckets_is_stored_whole_or_not_at_all(
     wait_until_gone(query, "submit")
     assert query("MATCH (:DMCheckClient)-[:DM_YES]->(u) RETURN count(u) AS n")[0]["n"] in (0, 6)
     assert broken(query) == []
+
+
+@pytest.mark.parametrize(("stated", "earned"), [(3, 10), (12, 12)])
+def test_no_more_is_earned_than_can_be_held(database: Database, query: Query, stated: int, earned: int) -> None:
+    """Nor than ten: who has answered well for long comes down as fast as anybody else when its leases die."""
+    prepare(database, [1], 15, size=1)
+    clients.register(database, 1, "client1", capacity=stated)
+    for number in range(15):
+        submit(database, 1, [answers(lease) for lease in fetch(database, 1, 1, f"{number}")])
+    assert query("MATCH (s:DMCheckClientStats) RETURN s.allowance AS allowance") == [{"allowance": earned}]
 
 
 def answers_of(lease: Lease) -> list[dict[str, str]]:
@@ -209,4 +227,9 @@ def for_client(id: int) -> dict[str, Any]:
         "top_up": False,
         "lease_seconds": 7200,
         "default_capacity": DEFAULT_CAPACITY,
+        "start_allowance": START_ALLOWANCE,
+        "window": WINDOW,
+        "tolerance": TOLERANCE,
+        "longest_pause": LONGEST_PAUSE,
+        "beyond": MOST_PRIORITY + 1,
     }

@@ -71,5 +71,5 @@ def test_the_docstring_is_the_message(kind: type[DmcheckError]) -> None:
 
 def test_retry_after_is_kept() -> None:
     """When to come back is part of the error, and None unless said."""
-    assert errors.TooFast(what="x", retry_after=5, retry_after_seconds=5).retry_after == 5
-    assert errors.OverQuota(client=1, held=1, capacity=1).retry_after is None
+    assert errors.TooFast(what="x", seconds=5, retry_after=5).retry_after == 5
+    assert errors.OverQuota(client=1, held=1, allowance=1, why="as it stated").retry_after is None

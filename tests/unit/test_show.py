@@ -128,7 +128,7 @@ def test_a_streamed_document_is_one_document(count: int, capsys: pytest.CaptureF
 
 def test_errors_go_to_stderr_in_both_shapes(capsys: pytest.CaptureFixture[str]) -> None:
     """A person reads the message, a script the code, the message and when to come back; stdout stays empty."""
-    problem = errors.TooFast(what="Slow down", retry_after=5, retry_after_seconds=5)
+    problem = errors.TooFast(what="Slow down", seconds=5, retry_after=5)
     show.error(problem, as_json=False)
     show.error(problem, as_json=True)
     captured = capsys.readouterr()

@@ -1,0 +1,124 @@
+"""The leases in our hands: renewed while they are needed, handed in or given back when they are not."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import LeaseLost, NotOwner, UnknownBucket
+from dmcheck_cli.transactions import answers, leases
+from dmcheck_cli.transactions.answers import Answered
+from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.worker.crew import Crew, Held
+from dmcheck_cli.worker.tally import Tally
+
+SHORTEST_RENEWAL = 1.0
+"""Seconds between two renewals, however short leases are."""
+
+GONE = (LeaseLost, UnknownBucket, NotOwner)
+
+
+class Holding:
+    """Every lease that is held, by what is to be done with it. For one thread.
+
+    `freed` is called when leases have ended, with the number of those whose answers were taken. Each method that is
+    given a database may raise Temporary: it may then be called again, and goes on where it was.
+    """
+
+    def __init__(
+        self, client: int, crew: Crew, tally: Tally, say: Callable[[str], None], freed: Callable[[int], None]
+    ) -> None:
+        self.busy: dict[str, Held] = {}  # by lease: given to the crew, not back yet
+        self.answered: list[Held] = []  # to be submitted
+        self.unanswered: list[Held] = []  # to be released
+        self._parked: dict[str, Held] = {}  # by lease: held, but not to be worked on in this run
+        self._client = client
+        self._crew = crew
+        self._tally = tally
+        self._say = say
+        self._freed = freed
+
+    @property
+    def waits(self) -> bool:
+        """Whether the database has to be told of a lease's end."""
+        return bool(self.answered or self.unanswered)
+
+    def begin(self, lease: Lease, renew_at: float) -> None:
+        """Have the crew work on it."""
+        held = self.busy[lease.lease] = Held(lease, renew_at)
+        self._crew.put(held)
+
+    def park(self, lease: Lease, renew_at: float) -> None:
+        """Keep it from coming back at once; it is given back in the end."""
+        self._parked[lease.lease] = Held(lease, renew_at)
+
+    def give_back(self, found: Iterable[Lease]) -> None:
+        """Have these released."""
+        self.unanswered += [Held(lease, math.inf) for lease in found]
+
+    def give_back_all(self) -> None:
+        """Have everything released that has no answer: the crew has ended."""
+        # What was leased at the very moment of the stop has not reached the crew any more.
+        self.unanswered += [held for held in self.busy.values() if not held.dropped]
+        self.unanswered += self._parked.values()
+        self.busy, self._parked = {}, {}
+
+    def due(self) -> float:
+        """When the next renewal is."""
+        return min((held.renew_at for held in self._kept()), default=math.inf)
+
+    def renew(self, database: Database) -> None:
+        """Renew what is due; end the COMMAND of what is no longer ours."""
+        for held in self._kept():
+            if held.renew_at > time.monotonic():
+                continue
+            renew_at = next_renewal(database)
+            try:
+                leases.renew(database, self._client, held.lease.bucket, held.lease.lease)
+                held.renew_at = renew_at
+            except GONE as gone:
+                self._parked.pop(held.lease.lease, None)
+                self._crew.drop(held)
+                self._lost(held, gone.code)
+
+    def hand_in(self, database: Database) -> None:
+        """Submit what is answered, release what is not."""
+        if self.answered:
+            handed = [Answered(x.lease.bucket, x.lease.lease, x.conversation.answers) for x in self.answered]
+            reports = answers.submit(database, self._client, handed)
+            accepted = 0
+            for held, report in zip(self.answered, reports, strict=True):
+                if report.status == "refused":
+                    self._lost(held, str(report.reason))
+                    continue
+                accepted += 1
+                self._tally.buckets += 1
+                self._tally.users += report.accepted
+                self._say(f"bucket {held.lease.bucket}: {report.accepted} of {len(held.lease.users)} users answered")
+            self.answered = []
+            self._freed(accepted)
+        while self.unanswered:
+            self._release(database, self.unanswered[0])
+            del self.unanswered[0]
+            self._freed(0)
+
+    def _kept(self) -> list[Held]:
+        """All that has to be renewed. What COMMAND does is bounded by its timeout, so this is, too."""
+        return [held for held in (*self.busy.values(), *self._parked.values()) if not held.dropped]
+
+    def _release(self, database: Database, held: Held) -> None:
+        try:
+            leases.release(database, self._client, held.lease.bucket, held.lease.lease)
+        except GONE as gone:
+            self._lost(held, gone.code)
+
+    def _lost(self, held: Held, reason: str) -> None:
+        self._tally.failed("lease_lost")
+        self._say(f"bucket {held.lease.bucket} is no longer ours ({reason})")
+
+
+def next_renewal(database: Database) -> float:
+    """When a lease that is taken or renewed now has to be renewed: twice more before its time is over."""
+    return time.monotonic() + max(database.settings.lease_seconds / 3, SHORTEST_RENEWAL)

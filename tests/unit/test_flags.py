@@ -1,0 +1,47 @@
+"""What an operator is told to look at, by a client's counters alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dmcheck_cli.limits import FLOOD
+from dmcheck_cli.transactions.stats import FEW, HOARD_SECONDS, flags
+
+SOUND: dict[str, Any] = {
+    "dead": 0, "buckets_assigned": 100, "buckets_processed": 100, "buckets_fault": 0, "buckets_dead": 0,
+    "users_checked": 1000, "users_unknown": 20, "oldest_lease_seconds": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("counters", "raised"),
+    [
+        ({}, []),
+        ({"dead": 1}, ["unresponsive"]),
+        ({"buckets_dead": FEW, "buckets_assigned": FEW * 4}, []),
+        ({"buckets_dead": FEW, "buckets_assigned": FEW * 4 - 1}, ["dying"]),
+        ({"buckets_dead": FEW - 1, "buckets_assigned": FEW - 1}, []),
+        ({"buckets_fault": FEW, "buckets_processed": FEW * 10}, []),
+        ({"buckets_fault": FEW, "buckets_processed": FEW * 10 - 1}, ["faulty"]),
+        ({"buckets_fault": FEW - 1, "buckets_processed": 0}, []),
+        ({"users_checked": FLOOD * 2, "users_unknown": FLOOD}, []),
+        ({"users_checked": FLOOD * 2 - 1, "users_unknown": FLOOD}, ["blind"]),
+        ({"users_checked": FLOOD - 1, "users_unknown": FLOOD - 1}, []),
+        ({"oldest_lease_seconds": 0}, []),
+        ({"oldest_lease_seconds": HOARD_SECONDS - 1}, []),
+        ({"oldest_lease_seconds": HOARD_SECONDS}, ["hoarding"]),
+    ],
+)
+def test_a_flag_is_raised_from_its_bound_on(counters: dict[str, Any], raised: list[str]) -> None:
+    """Not before it, and no other flag with it."""
+    assert flags(SOUND | counters) == raised
+
+
+def test_all_that_is_wrong_is_said() -> None:
+    """One flag does not hide another."""
+    everything = {"dead": 1, "buckets_dead": 90, "buckets_fault": 90, "users_unknown": 900}
+    assert set(flags(SOUND | everything | {"oldest_lease_seconds": HOARD_SECONDS})) == {
+        "unresponsive", "dying", "faulty", "blind", "hoarding"
+    }  # fmt: skip
