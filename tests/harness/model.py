@@ -74,12 +74,13 @@ class Client:
 
 @dataclass
 class Lease:
-    """A hand-out; `answers` and `report` are those of the submit that ended it."""
+    """A hand-out; `processed` is what its client had answered before it, `answers` and `report` are those of the submit
+    that ended it."""
 
     client: int
     bucket: str
     request: str
-    in_hand: int
+    processed: int
     died: bool = False
     answers: dict[str, str] | None = None
     report: dict[str, Any] | None = None
@@ -88,11 +89,13 @@ class Lease:
 
 @dataclass
 class Group:
-    """Users who are now in new buckets of these sizes; which bucket whom took, and its id, the database chooses."""
+    """Users who are now in new buckets of these sizes, and have waited for `age` seconds; which bucket whom took, and
+    its id, the database chooses."""
 
     priority: int
     candidates: set[str]
     sizes: list[int]
+    age: int = 0
 
 
 @dataclass(frozen=True)
@@ -175,17 +178,15 @@ class Model:
         """Its allowance is settled, for everything up to now."""
         client.allowance, client.judged, client.judged_for = allowance, client.fault, judged_for
 
-    def finishes(self, uuid: str, lease: str, answers: list[str], members: int) -> int | None:
-        """How many leases its client could finish in time, to judge by this bucket; 0: it does not see, None: too few
-        answers to tell."""
+    def pace(self, uuid: str, lease: str, answers: list[str], members: int) -> float | None:
+        """How often the time that this bucket took goes into its lease; 0: its client does not see, None: too few
+        answers, or too late, to tell."""
         bucket, known = self.buckets[uuid], self.leases[lease]
         if answers.count("UNKNOWN") >= self.limits.flood and answers.count("UNKNOWN") * 2 > len(answers):
             return 0
-        if not answers or len(answers) * 2 < members:
+        if not answers or len(answers) * 2 < members or bucket.granted is None:
             return None
-        if not bucket.granted or not known.age:
-            return MOST_ALLOWANCE
-        return max(known.in_hand * bucket.granted // known.age, 1)
+        return bucket.granted / known.age if known.age else MOST_ALLOWANCE
 
     # Clients
 
@@ -243,7 +244,6 @@ class Model:
     def fetched(self, id: int, request: str, given: list[Given], lease_seconds: int) -> None:
         """Take in what a fetch gave."""
         client = self.clients[id]
-        in_hand = len(self.held(id)) + len(given)
         client.asked += bool(given)
         for one in given:
             bucket = self.buckets[one.bucket]
@@ -251,7 +251,7 @@ class Model:
             assert one.lease not in self.every_lease, f"lease {one.lease} was given before"
             bucket.holder, bucket.lease, bucket.dead_for = id, one.lease, None
             bucket.left, bucket.granted, bucket.since = lease_seconds, lease_seconds, 0
-            self.leases[one.lease] = Lease(id, one.bucket, request, in_hand)
+            self.leases[one.lease] = Lease(id, one.bucket, request, client.processed)
             self.every_lease[one.lease] = (id, one.bucket, frozenset(user.screen_name for user in one.users))
             client.assigned += 1
 
@@ -288,14 +288,14 @@ class Model:
         outcomes = [self._outcome(id, *one) for one in answered]
         earned, faults = self.earned(client), client.fault
         reports = []
-        told: list[tuple[str, int, int]] = []
+        told: list[tuple[str, float, Lease]] = []
         for (uuid, lease, answers), outcome in zip(answered, outcomes, strict=True):
             if outcome == "accepted":
                 members = self.members(uuid)
                 taken = [candm for name, candm in answers.items() if name in members]
-                finishes = self.finishes(uuid, lease, taken, len(members))
-                if finishes is not None:
-                    told.append((uuid, finishes, self.leases[lease].age))
+                pace = self.pace(uuid, lease, taken, len(members))
+                if pace is not None:
+                    told.append((uuid, pace, self.leases[lease]))
                 report = self._accept(client, id, uuid, lease, answers)
             elif outcome == "repeated":
                 report = self.leases[lease].report or {}
@@ -306,24 +306,28 @@ class Model:
                 }  # fmt: skip
             reports.append(report)
         if told:
-            self._learn(client, earned, faults, [finishes for _, finishes, _ in sorted(told)])
-            client.turnaround = max(took for _, _, took in told)
+            told.sort(key=lambda one: one[0])
+            finishes = [pace * (client.processed - known.processed) for _, pace, known in told]
+            self._learn(client, earned, faults, finishes)
+            client.turnaround = max(known.age for _, _, known in told)
         return reports
 
-    def _learn(self, client: Client, earned: int, faults: int, told: list[int]) -> None:
-        """Step by step up, as far as it finishes in time; down to that at once, or by half if it does not see."""
-        most = max(client.capacity, self.limits.start)
+    def _learn(self, client: Client, earned: int, faults: int, finishes: list[float]) -> None:
+        """Step by step up, as far as it finishes in time, and beyond a newcomer's only if it answers three of four
+        leases; down to what it finishes at once, or by half if it does not see."""
+        answers = client.processed * 4 >= client.assigned * 3
+        most = max(client.capacity, self.limits.start) if answers else self.limits.start
         allowance = earned
-        for finishes in told:
-            if finishes == 0:
+        for number in finishes:
+            if number == 0:
                 allowance //= 2
-            elif finishes <= allowance:
-                allowance = finishes
-            elif allowance < most:
+            elif number < allowance:
+                allowance = int(number)
+            elif number >= allowance + 1 and allowance < most:
                 allowance += 1
-        if any(told):
+        if any(finishes):
             client.asked = 0
-        self.judge(client, allowance, "unknown" if 0 in told else "slow" if allowance < earned else "answered")
+        self.judge(client, allowance, "unknown" if 0 in finishes else "slow" if allowance < earned else "answered")
         client.judged = faults  # those of the same document are judged when they count
 
     def _outcome(self, id: int, uuid: str, lease: str, answers: dict[str, str]) -> str:
@@ -430,7 +434,7 @@ class Model:
         if len(unknown) == len(names):
             raise Refusal("unknown_user")
         moving: set[str] = set()
-        stay, under_lease, checked = 0, 0, []
+        stay, under_lease, checked, age = 0, 0, [], 0
         for name in names:
             user = self.users.get(name)
             bucket = self.buckets[user.bucket] if user is not None and user.bucket is not None else None
@@ -439,12 +443,15 @@ class Model:
             if user.answer is not None and not recheck:
                 checked.append(name)
             elif bucket is not None and bucket.holder is not None:
-                user.promised = priority
+                if bucket.raised_from is None:
+                    user.promised = priority
                 under_lease += 1
             elif bucket is not None and (bucket.priority == priority or bucket.raised_from is not None):
                 stay += 1
             else:
                 moving.add(name)
+                if bucket is not None and bucket.urgent:  # who was prioritized before takes the wait along
+                    age = max(age, bucket.age)
         for name in moving:
             user = self.users[name]
             if user.answer is not None:
@@ -453,7 +460,7 @@ class Model:
         self.leave(moving)
         self.drop_hollow()
         if moving:
-            self.groups.append(Group(priority, moving, _sizes(len(moving), self.size)))
+            self.groups.append(Group(priority, moving, _sizes(len(moving), self.size), age))
         return {
             "prioritized": stay + len(moving),
             "under_lease": under_lease,
@@ -541,7 +548,7 @@ class Model:
             sizes = sorted(len(new[uuid]) for uuid in mine)
             assert sizes == group.sizes, f"new buckets of the sizes {sizes} where {group} must be"
             for uuid in sorted(mine, key=lambda uuid: sorted(new[uuid])):  # an order that the next run has, too
-                self.buckets[uuid] = Bucket(group.priority)
+                self.buckets[uuid] = Bucket(group.priority, age=group.age)
                 for name in new.pop(uuid):
                     self.users[name].bucket = uuid
         self.groups = []

@@ -40,6 +40,8 @@ from dmcheck_cli.transactions import buckets, clients, users
 from dmcheck_cli.transactions.answers import Report, submit
 from dmcheck_cli.transactions.buckets import Made
 from dmcheck_cli.transactions.leases import Lease, User, fetch, release, resume
+from dmcheck_cli.transactions.stats import stats
+from jobs import raise_starved
 
 Overtaken = Callable[..., Any]
 
@@ -136,6 +138,51 @@ def test_a_refusal_whose_answer_was_lost_is_counted_once(database: Database, que
         assert submit(far, 2, [answers(lease)])[0].reason == "not_owner"
         assert lying.fired[proxy.RESET_AFTER] == 1
     assert counters(query, 2) == (0, 0, 1, 0)
+
+
+def test_who_is_prioritized_again_goes_on_waiting(database: Database, query: Query) -> None:
+    """At 99, half an hour later at 98: overdue an hour after the first. Of two waits that come together, the longer
+    one counts."""
+    names = prepare(database, [1], 6, size=3)
+    users.prioritize(database, names[:2], 99, False)
+    pass_time(query, 1_000)
+    users.prioritize(database, names[2:4], 99, False)
+    pass_time(query, 800)
+    users.prioritize(database, names[:4], 98, False)
+    assert 1_800 <= (stats(database)[1].prioritized.oldest_seconds or 0) <= 1_860
+    pass_time(query, 1_700)
+    assert raise_starved.run(database) == 0
+    pass_time(query, 100)
+    assert raise_starved.run(database) == 1
+    [lease] = fetch(database, 1, 1, "k")
+    assert sorted(user.screen_name for user in lease.users) == names[:4]
+    assert broken(query) == []
+
+
+def test_an_ordinary_wait_does_not_count_for_a_prioritized_one(database: Database, query: Query) -> None:
+    """Nearly a day in an ordinary bucket, then prioritized: overdue an hour later, not at once."""
+    names = prepare(database, [1], 3)
+    pass_time(query, 80_000)
+    users.prioritize(database, names, 10, False)
+    pass_time(query, 3_500)
+    assert raise_starved.run(database) == 0
+    pass_time(query, 100)
+    assert raise_starved.run(database) == 1
+
+
+def test_who_is_prioritized_under_lease_in_a_raised_bucket_stays_in_it(database: Database, query: Query) -> None:
+    """It comes before any priority that can be asked for: given back, its users wait there, together, as before."""
+    names = prepare(database, [1], 3)
+    pass_time(query, 86_500)
+    assert raise_starved.run(database) == 1
+    [lease] = fetch(database, 1, 1, "k")
+    done = users.prioritize(database, names[:1], 0, False)
+    assert (done.prioritized, done.under_lease) == (0, 1)
+    assert release(database, 1, lease.bucket, lease.lease) == 3
+    [again] = fetch(database, 1, 2, "k2")
+    assert (again.bucket, again.priority, len(again.users)) == (lease.bucket, lease.priority, 3)
+    assert again.priority < 0
+    assert broken(query) == []
 
 
 class TestOvertaken:
