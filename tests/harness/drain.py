@@ -16,7 +16,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +32,7 @@ from dmcheck_cli.errors import Temporary
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, schema, users
 from dmcheck_cli.transactions.leases import User
+from harness.fairness import jain
 from harness.kills import KILLED, PATIENCE
 from harness.outcome import Outcome
 from jobs import make_buckets, reclaim_leases
@@ -401,11 +401,6 @@ def _report(query: Query, fleet: Fleet, loops: int, lowest: dict[int, int], seco
         failures.update((run.summary() or {}).get("failures", {}))
     told = ", ".join(f"{kind} {times}" for kind, times in sorted(failures.items()))
     return f"{tabulate(rows, headers=head, tablefmt='github')}\n\n{seconds:.0f} seconds; the loops tell of {told}"
-
-
-def jain(values: Sequence[float]) -> float:
-    """Jain's index of fairness: 1 when all have the same, 1/n when one has everything."""
-    return sum(values) ** 2 / (len(values) * sum(value * value for value in values) or 1)
 
 
 def _environment(settings: Settings) -> dict[str, str]:

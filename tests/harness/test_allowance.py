@@ -17,3 +17,9 @@ def test_equal_clients_get_equal_shares(database: Database) -> None:
     """Fifty with enough for all, and fifty of whom only forty can be served a round: Jain's index >= 0.99."""
     for outcome in fairness.run(database.settings, each=10, rounds=40):
         outcome.check()
+
+
+def test_the_index_of_fairness() -> None:
+    """1 when all have the same, 1/n when one has everything."""
+    assert fairness.jain([3, 3, 3]) == 1
+    assert fairness.jain([5, 0, 0, 0]) == 0.25

@@ -14,9 +14,3 @@ def test_loops_answer_every_user_once_through_kills_and_a_restart(tmp_path: Path
     """Five loops, two kills, one orderly restart of the embedded database: each user has one answer, which the
     checker of that very client gave; counters, leases and what the loops tell agree; nothing is held; all end well."""
     drain.of_the_loops(tmp_path, loops=5, users_to_check=300, kills=2, restarts=1, lease_seconds=4).check()
-
-
-def test_the_index_of_fairness() -> None:
-    """1 when all have the same, 1/n when one has everything."""
-    assert drain.jain([3, 3, 3]) == 1
-    assert drain.jain([5, 0, 0, 0]) == 0.25
