@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import launching
 import pytest
 from driving import prepare, start
 from invariants import Query
@@ -130,13 +131,8 @@ def api() -> Iterator[Server]:
     server.server_close()
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(launching.Result):
     """How a run ended."""
-
-    status: int
-    out: str
-    err: str
 
     @property
     def users(self) -> dict[str, str | None]:

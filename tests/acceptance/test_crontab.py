@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launching import MODULES
 
 from dmcheck_cli.database.connection import Database
 
 CRONTAB = Path(__file__).parents[2] / "crontab.example"
 PROGRAMS = {
-    "dmcheck": "dmcheck_cli.cli",
-    "dmcheck-make-buckets": "jobs.make_buckets",
-    "dmcheck-reclaim-leases": "jobs.reclaim_leases",
-    "dmcheck-raise-starved": "jobs.raise_starved",
+    name if name == "dmcheck" else f"dmcheck-{name.replace('_', '-')}": module for name, module in MODULES.items()
 }
+"""What is installed, and where its `main` is."""
 
 
 @dataclass(frozen=True)
