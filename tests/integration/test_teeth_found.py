@@ -264,6 +264,17 @@ class TestOvertaken:
         assert len(resume(database, 2)[0].users) == 3
         assert broken(query) == []
 
+    def test_a_fetch_that_loses_the_best_bucket_picks_the_next(
+        self, overtaken: Overtaken, database: Database, query: Query
+    ) -> None:
+        """It chose the prioritized one, which another client took first: it gets the one that is left."""
+        names = prepare(database, [1, 2], 6, size=3)
+        users.prioritize(database, names[:3], 10, False)
+        [lease] = overtaken(lambda mine: fetch(mine, 1, 1, "k"), "fetch_buckets", **for_client(2))
+        assert lease.priority == 100
+        assert (counters(query, 1), counters(query, 2)) == ((1, 0, 0, 0), (1, 0, 0, 0))
+        assert broken(query) == []
+
 
 def for_client(id: int) -> dict[str, Any]:
     """The parameters of a fetch of one bucket."""
