@@ -26,13 +26,13 @@ WITH *, CASE WHEN earned < capacity THEN earned ELSE capacity END AS allowance
 WITH *, coalesce(s.asked, 0) - allowance - $tolerance AS vain
 WITH *, [n IN [vain, vain + 1] | CASE
     WHEN n < 0 THEN 0 WHEN 2 ^ n < $longest_pause THEN toInteger(2 ^ n) ELSE $longest_pause END] AS pauses
-WITH *, pauses[1] AS pause, CASE pauses[0] WHEN 0 THEN 0
+WITH *, pauses[1] AS pause, CASE WHEN $top_up OR pauses[0] = 0 THEN 0
     ELSE pauses[0] - coalesce(duration.inSeconds(s.last_access_time, datetime()).seconds, pauses[0]) END AS wait
 WITH *, CASE
-    WHEN size(known) > 0 AND NOT $top_up OR held >= allowance OR wait > 0 AND NOT $top_up THEN 0
+    WHEN size(known) > 0 AND NOT $top_up OR held >= allowance OR wait > 0 THEN 0
     WHEN allowance - held < $count - size(known) THEN allowance - held
     ELSE $count - size(known) END AS want
-SET s.last_access_time = CASE WHEN wait > 0 AND NOT $top_up THEN s.last_access_time ELSE datetime() END
+SET s.last_access_time = CASE WHEN wait > 0 THEN s.last_access_time ELSE datetime() END
 WITH *, rand() AS start
 CALL (start, want) {
     WITH start, want WHERE want > 0

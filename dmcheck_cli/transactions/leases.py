@@ -31,6 +31,16 @@ from dmcheck_cli.limits import (
 )
 from dmcheck_cli.transactions.clients import not_registered
 
+RULES = {
+    "default_capacity": DEFAULT_CAPACITY,
+    "start_allowance": START_ALLOWANCE,
+    "window": WINDOW,
+    "tolerance": TOLERANCE,
+    "longest_pause": LONGEST_PAUSE,
+    "beyond": MOST_PRIORITY + 1,
+}
+"""The parameters of `fetch_buckets` that are the same for every fetch."""
+
 
 @dataclass(frozen=True)
 class User:
@@ -69,12 +79,7 @@ def fetch(database: Database, client: int, count: int, request: str) -> list[Lea
             count=count,
             top_up=top_up,
             lease_seconds=database.settings.lease_seconds,
-            default_capacity=DEFAULT_CAPACITY,
-            start_allowance=START_ALLOWANCE,
-            window=WINDOW,
-            tolerance=TOLERANCE,
-            longest_pause=LONGEST_PAUSE,
-            beyond=MOST_PRIORITY + 1,
+            **RULES,
         )
         if not rows:
             raise not_registered(database, client)

@@ -6,6 +6,7 @@ All state that they can hold 40 leases. What they earn follows from what they do
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from statistics import mean
 
@@ -68,7 +69,7 @@ class Held:
     number: int
 
 
-class Player:
+class Player(ABC):
     """A client, what it does at each tick (`act`, by kind), and what the graph said of it after each tick."""
 
     def __init__(self, database: Database, id: int) -> None:
@@ -84,9 +85,9 @@ class Player:
         """Its name in tables."""
         return type(self).__name__.lower()
 
+    @abstractmethod
     def act(self) -> None:
         """What it does at a tick."""
-        raise NotImplementedError
 
     def take(self) -> None:
         """Ask for all that it may hold."""

@@ -21,16 +21,12 @@ from dmcheck_cli.limits import (
     DEFAULT_CAPACITY,
     DEFAULT_PRIORITY,
     FLOOD,
-    LONGEST_PAUSE,
     MOST_ALLOWANCE,
-    MOST_PRIORITY,
     START_ALLOWANCE,
-    TOLERANCE,
-    WINDOW,
 )
 from dmcheck_cli.transactions import buckets, clients, leases, users
 from dmcheck_cli.transactions.answers import Answered, Report, submit
-from dmcheck_cli.transactions.leases import Lease, fetch, renew, resume
+from dmcheck_cli.transactions.leases import RULES, Lease, fetch, renew, resume
 
 CLOCKS = ("last_access_time",)
 
@@ -86,12 +82,7 @@ CASES: dict[str, Case] = {
             "count": 2,
             "top_up": False,
             "lease_seconds": 7200,
-            "default_capacity": DEFAULT_CAPACITY,
-            "start_allowance": START_ALLOWANCE,
-            "window": WINDOW,
-            "tolerance": TOLERANCE,
-            "longest_pause": LONGEST_PAUSE,
-            "beyond": MOST_PRIORITY + 1,
+            **RULES,
         },
         may_move=CLOCKS,
         same_answer=False,  # held, known and seen tell of the first run; TestFetch compares the leases

@@ -29,17 +29,11 @@ from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.limits import (
     BUCKETS_PER_CLIENT,
-    DEFAULT_CAPACITY,
-    LONGEST_PAUSE,
-    MOST_PRIORITY,
-    START_ALLOWANCE,
-    TOLERANCE,
-    WINDOW,
 )
 from dmcheck_cli.transactions import buckets, clients, users
 from dmcheck_cli.transactions.answers import Report, submit
 from dmcheck_cli.transactions.buckets import Made
-from dmcheck_cli.transactions.leases import Lease, User, fetch, release, resume
+from dmcheck_cli.transactions.leases import RULES, Lease, User, fetch, release, resume
 from dmcheck_cli.transactions.stats import stats
 from jobs import raise_starved
 
@@ -284,10 +278,5 @@ def for_client(id: int) -> dict[str, Any]:
         "count": 1,
         "top_up": False,
         "lease_seconds": 7200,
-        "default_capacity": DEFAULT_CAPACITY,
-        "start_allowance": START_ALLOWANCE,
-        "window": WINDOW,
-        "tolerance": TOLERANCE,
-        "longest_pause": LONGEST_PAUSE,
-        "beyond": MOST_PRIORITY + 1,
+        **RULES,
     }
