@@ -31,8 +31,9 @@ AT_ONCE = 5
 
 
 def jain(shares: Sequence[float]) -> float:
-    """Jain's index of fairness."""
-    return sum(shares) ** 2 / (len(shares) * sum(share * share for share in shares))
+    """Jain's index of fairness; who all got nothing were treated alike."""
+    squares = len(shares) * sum(share * share for share in shares)
+    return sum(shares) ** 2 / squares if squares else 1.0
 
 
 def one_bucket(database: Database, client: int, name: str) -> bool:

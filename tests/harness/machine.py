@@ -556,11 +556,11 @@ def explore(settings: Settings, folder: Path, *, examples: int, steps: int, dera
     )
     small = {
         buckets: {"BUCKETS_PER_CLIENT": PER_CLIENT, "START_ALLOWANCE": START},
-        leases: {"START_ALLOWANCE": START, "TOLERANCE": TOLERANCE},
         answers: {"START_ALLOWANCE": START, "FLOOD": SIGHTLESS},
         stats: {"START_ALLOWANCE": START},
     }
-    with Database(settings, "model") as database, ExitStack() as stack:
+    rules = {"start_allowance": START, "tolerance": TOLERANCE}
+    with Database(settings, "model") as database, ExitStack() as stack, patch.dict(leases.RULES, rules):
         for module, limits in small.items():
             for name, limit in limits.items():
                 stack.enter_context(patch.object(module, name, limit))

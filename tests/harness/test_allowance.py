@@ -23,3 +23,4 @@ def test_the_index_of_fairness() -> None:
     """1 when all have the same, 1/n when one has everything."""
     assert fairness.jain([3, 3, 3]) == 1
     assert fairness.jain([5, 0, 0, 0]) == 0.25
+    assert fairness.jain([0, 0]) == 1
