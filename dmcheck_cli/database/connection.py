@@ -41,7 +41,8 @@ class Database:
         self.settings = settings
         self.command = command
         self._driver: neo4j.Driver | None = None
-        self._was_stopped = False
+        self._pid = 0
+        self._was_ended = False
 
     def __enter__(self) -> Database:
         return self
@@ -131,16 +132,17 @@ class Database:
         from dmcheck_cli.embedded.server import ensure_running
 
         server = ensure_running(self.settings)
+        self._pid = server.pid
         return server.uri, server.username, server.password
 
-    def _stop_embedded(self) -> None:
+    def _end_embedded(self) -> None:
         """After a full disk Neo4j refuses everything until it is started anew, which the next try does: once."""
-        if not self._was_stopped:
-            from dmcheck_cli.embedded.server import stop
+        if not self._was_ended:
+            from dmcheck_cli.embedded.server import kill
 
             self._driver = None
-            stop(self.settings)
-            self._was_stopped = True
+            kill(self.settings, self._pid)
+            self._was_ended = True
 
     def _once(self, driver: neo4j.Driver, text: str, parameters: Row, seconds: float) -> list[Row]:
         from neo4j import Query
@@ -156,7 +158,7 @@ class Database:
                 return [dict(zip(columns, record.values(), strict=True)) for record in result]
         except Neo4jError as error:
             if self.embedded and needs_restart(error):
-                self._stop_embedded()
+                self._end_embedded()
             raise from_server(error) from error
         except (DriverError, OSError) as error:
             if self.embedded:

@@ -10,8 +10,8 @@ from pathlib import Path
 from dmcheck_cli.errors import NotConfigured
 
 HEAP = "512m"
-"""Transactions of 100,000 nodes pass with 384m, with 256m they do not; one recovery after a full disk ran out of 384m.
-About 650 MB were resident under heavy writing."""
+"""Transactions of 100,000 nodes pass with 384m, with 256m they do not; the rest is reserve. About 650 MB were resident
+under heavy writing."""
 
 OPENED = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
 """What Neo4j's own start-up script opens to it. Without, it cannot reserve room for its transaction log ahead: a disk

@@ -60,8 +60,19 @@ def end(pid: int) -> None:
         try:
             process.wait(SECONDS_TO_END)
         except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(SECONDS_TO_END)
+            kill(pid)
+    except psutil.NoSuchProcess:
+        return
+
+
+def kill(pid: int) -> None:
+    """End a process at once, without a chance to write anything; returns when it is gone."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        process.kill()
+        process.wait(SECONDS_TO_END)
     except psutil.NoSuchProcess:
         return
 

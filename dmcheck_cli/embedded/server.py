@@ -129,6 +129,21 @@ def stop(settings: Settings) -> bool:
 
 
 @explained
+def kill(settings: Settings, pid: int) -> None:
+    """End this home's server at once, if it is still the process `pid`: for one that refuses everything.
+
+    A write that a full disk cut is still in its buffer, and an orderly stop writes it a second time behind the first.
+    Neo4j 5.26.30 then read that log from the wrong byte on, took any number for a length, ran out of memory and
+    never started again; the cut end alone it drops (`neo4j_conf`). What was acknowledged is on the disk either way.
+    """
+    home = home_folder(settings)
+    with _lock(home):
+        last = state.read(home)
+        if last is not None and last.pid == pid and last.runs():
+            process.kill(pid)
+
+
+@explained
 def status(settings: Settings) -> Status:
     """Whether this home's server runs, and where."""
     from dmcheck_cli.embedded.store import Store

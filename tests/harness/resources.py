@@ -30,6 +30,8 @@ COMMAND = "python scripts/prove.py resources"
 DMCHECK = [sys.executable, "-c", "from dmcheck_cli.cli import main; main()"]
 DISK = 160
 """MB of the small disk: an empty graph with its logs takes about 60."""
+IMPATIENCE, PATIENCE = 5, 60
+"""Seconds in which a command should succeed while the disk is full, which it cannot, and when there is room again."""
 BATCH = 5000
 MOST_BATCHES = 80
 IN_TROUBLE = (0, 4, 75)
@@ -75,7 +77,7 @@ def full_disk(folder: Path) -> Outcome:
         settings = Settings(home=str(disk / "home"), bucket_size=5)
         ours = ("NEO4J_", "DMCHECK_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        environment |= {"DMCHECK_HOME": str(disk / "home"), "DMCHECK_TIMEOUT_SECONDS": "5"}
+        environment |= {"DMCHECK_HOME": str(disk / "home"), "DMCHECK_TIMEOUT_SECONDS": str(IMPATIENCE)}
         try:
             with Database(settings, "tests") as database:
                 supply(Actor(database, recorder), (1,), 0, 500)
@@ -92,6 +94,7 @@ def full_disk(folder: Path) -> Outcome:
                 if _command(environment, recorder, outcome, kind, [f"more{i}" for i in range(BATCH)]) != 0:
                     outcome.faults += 1
             ballast.unlink()
+            environment["DMCHECK_TIMEOUT_SECONDS"] = str(PATIENCE)  # the first fetch of a new server has to be planned
             for kind, names in (("users add", refused or []), ("fetch", [])):
                 if _command(environment, recorder, outcome, kind, names) != 0:
                     outcome.violations.append(f"{kind} does not succeed although there is room again")
@@ -102,11 +105,22 @@ def full_disk(folder: Path) -> Outcome:
                 operations = read(folder / "history")
                 outcome.violations += broken(database.run_text)
                 outcome.violations += contradictions(operations, database.run_text, calm=False)
+            outcome.violations += _closed_in_vain(disk / "home" / "neo4j" / "logs" / "neo4j.log")
             outcome.count(operations)
         finally:
             recorder.close()
             server.stop(settings)
     return outcome
+
+
+def _closed_in_vain(log: Path) -> list[str]:
+    """A server that refused everything must not have closed its files: it would write what was cut once more."""
+    refused = False
+    for line in log.read_text("utf-8").splitlines():
+        if "shutdown initiated" in line and refused:
+            return ["the server closed its files after it had refused everything"]
+        refused = "needs to be restarted" in line or (refused and "Starting..." not in line)
+    return []
 
 
 def _fill(path: Path) -> None:
