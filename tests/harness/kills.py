@@ -472,7 +472,9 @@ def of_the_server(home: Path, folder: Path, kills: int, clients_: Sequence[int] 
     try:
         with Database(settings, "tests") as database:
             supply(Actor(database, recorder), clients_, 0, 2000)
-            with crowd(volunteers(settings, folder, clients_, seed=seed, seconds=3600)) as processes:
+            with crowd(
+                volunteers(settings, folder, clients_, seed=seed, seconds=kills * SECONDS_TO_READY)
+            ) as processes:
                 for number in range(kills):
                     _work_goes_on(folder)
                     time.sleep(chance.uniform(0, 0.5))
@@ -509,7 +511,7 @@ def _work_goes_on(folder: Path) -> None:
     known, deadline = _answers(folder), time.monotonic() + SECONDS_TO_READY
     while _answers(folder) <= known + 20:
         assert time.monotonic() < deadline, "nothing is acknowledged any more"
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def _answers(folder: Path) -> int:
