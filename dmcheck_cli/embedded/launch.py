@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +22,11 @@ USUAL_PORT = 7687
 SECONDS_TO_READY = 180
 """A start takes 4 to 5 s; recovery after a crash took up to 26 s, and a busy machine may be several times slower."""
 
+LITTLE_ROOM = 32 * 2**20
+SECONDS_WITH_LITTLE_ROOM = 15
+"""Without room for what it writes at its start (16 MB of log are reserved at once), Neo4j neither gets ready nor ends:
+with fewer bytes free than this, it is given no longer."""
+
 LOG_LINES_SHOWN = 12
 
 
@@ -27,14 +34,15 @@ def launch(store: Store, version: str, jars: list[Path], last_port: int | None) 
     """Start the server and wait until it answers: (pid, port).
 
     The port is the home's last one, so that clients that stayed connected find it again, else the usual one, else
-    any that is free. Raises Temporary or NotConfigured, with the end of its log, for a server that ends instead.
+    any that is free. Raises Temporary or NotConfigured, with the end of its log, for a server that ends instead, and
+    OSError when the disk is full.
     """
     while True:
         port = process.free_port(*(one for one in (last_port, USUAL_PORT) if one is not None))
         write_private_file(store.neo4j / "conf" / "neo4j.conf", neo4j_conf(port))
         server = _spawn(store, server_command(jars, version, store.neo4j))
         try:
-            status = _wait(server, port)
+            status = _wait(store, server, port)
         except BaseException:  # Ctrl-C too: nothing is left behind
             server.kill()
             server.wait()
@@ -63,16 +71,18 @@ def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait(server: subprocess.Popen[bytes], port: int) -> int | None:
-    """None as soon as the server is ready, its exit status if it ends before; Temporary if it does neither."""
-    deadline = time.monotonic() + SECONDS_TO_READY
-    while time.monotonic() < deadline:
+def _wait(store: Store, server: subprocess.Popen[bytes], port: int) -> int | None:
+    """None as soon as the server is ready, its exit status if it ends before; else Temporary or OSError."""
+    began = time.monotonic()
+    while (waited := time.monotonic() - began) < SECONDS_TO_READY:
         status = server.poll()
         if status is not None:
             return status
         # What answers may be another program: ask whose port it is, last, as that takes longer.
         if process.speaks_bolt(port) and process.listens(server.pid, port):
             return None
+        if waited > SECONDS_WITH_LITTLE_ROOM and shutil.disk_usage(store.home).free < LITTLE_ROOM:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         time.sleep(0.05)
     raise Temporary(what=f"The embedded database was not ready within {SECONDS_TO_READY} seconds.")
 
