@@ -57,7 +57,7 @@ CALL () { MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN collect([c.id, c.screen_n
     s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, s.allowance, s.faults_judged,
     s.judged_for, s.turnaround_seconds, coalesce(s.asked, 0)]) AS clients }
 CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, l.processed,
-    coalesce(l.died, false), l.digest IS NOT NULL]) AS leases }
+    coalesce(l.died, false), l.digest IS NOT NULL, l.given_back]) AS leases }
 RETURN users, buckets, clients, leases"""
 
 HOLD = """
@@ -525,7 +525,7 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
             for id, x in model.clients.items()
         },
         "leases": {
-            id: (x.client, x.bucket, x.request, x.processed, x.died, x.answers is not None)
+            id: (x.client, x.bucket, x.request, x.processed, x.died, x.answers is not None, x.given_back)
             for id, x in model.leases.items()
         },
     }

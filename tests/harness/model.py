@@ -75,7 +75,7 @@ class Client:
 @dataclass
 class Lease:
     """A hand-out; `processed` is what its client had answered before it, `answers` and `report` are those of the submit
-    that ended it."""
+    that ended it, `given_back` the users that waited again when its client gave it back."""
 
     client: int
     bucket: str
@@ -84,6 +84,7 @@ class Lease:
     died: bool = False
     answers: dict[str, str] | None = None
     report: dict[str, Any] | None = None
+    given_back: int | None = None
     age: int = 0
 
 
@@ -263,11 +264,14 @@ class Model:
 
     def release(self, id: int, uuid: str, lease: str) -> int:
         """Returns how many users wait again; giving back again what was given back is a success."""
-        bucket = self._one_lease(id, uuid, lease)
-        if bucket is None or bucket.lease != lease:
+        bucket, known = self._one_lease(id, uuid, lease), self.leases.get(lease)
+        if known is not None and known.given_back is not None:
+            return known.given_back
+        if known is None or bucket is None or bucket.lease != lease:
             raise Refusal("lease_lost")
         members = len(self.members(uuid))
         if bucket.holder == id:
+            known.given_back = members
             self.give_back(uuid)
         return members
 

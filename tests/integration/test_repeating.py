@@ -26,7 +26,7 @@ from dmcheck_cli.limits import (
 )
 from dmcheck_cli.transactions import buckets, clients, leases, users
 from dmcheck_cli.transactions.answers import Answered, Report, submit
-from dmcheck_cli.transactions.leases import RULES, Lease, fetch, renew, resume
+from dmcheck_cli.transactions.leases import RULES, Lease, fetch, release, renew, resume
 
 CLOCKS = ("last_access_time",)
 
@@ -414,6 +414,24 @@ class TestSubmit:
         assert submit(database, 1, [given]) == first
         assert counters(query, 1) == (2, 1, 1, 0)
         assert held_by(query, 1) == 1
+
+
+class TestRelease:
+    """A bucket that is given back, and given back again because the answer was lost."""
+
+    @pytest.mark.parametrize("done", [False, True])
+    def test_after_another_has_the_bucket(self, database: Database, query: Query, done: bool) -> None:
+        """The same success as the first time, and the other client keeps what it has, or has finished."""
+        prepare(database, [1, 2], 5, size=5)
+        [lease] = fetch(database, 1, 1, "k")
+        assert release(database, 1, lease.bucket, lease.lease) == 5
+        [other] = fetch(database, 2, 1, "k")
+        if done:
+            submit(database, 2, [answers(other)])
+        assert release(database, 1, lease.bucket, lease.lease) == 5
+        assert held_by(query, 2) == (0 if done else 1)
+        assert (counters(query, 1), counters(query, 2)) == ((1, 0, 0, 0), (1, int(done), 0, 0))
+        assert broken(query) == []
 
 
 class TestLateWork:
