@@ -1,20 +1,37 @@
 """What can be set from outside: the environment, then a `.env` file in the current folder, then defaults.
 
 `Settings.load()` reads and checks all of it at once, so a setting that cannot be read stops a command before
-it has done anything.
+it has done anything. What is there is read or is an error: a setting that were passed over could lead to another
+database than the one that was meant.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, fields
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from dmcheck_cli import textfile
 from dmcheck_cli.errors import NotConfigured
 
 LONGEST_SECONDS = 1_000_000_000
 """About 31 years: past it, the database's date arithmetic could overflow."""
+
+
+PASSWORDS = frozenset({"NEO4J_PASSWORD", "NEO4J_PASSWORD_FILE"})
+"""Two ways to say one thing: a source that has either has the say over both."""
+
+PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER"})
+"""What may hold any bytes that a file's name may hold."""
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""What Python makes of bytes that are no UTF-8."""
+
+_BLANK_LINES = re.compile(r"(?:[^\S\r\n]*(?:\r\n|\n|\r))+")
+"""The parser of `.env` counts those before a line to it."""
 
 
 def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = LONGEST_SECONDS) -> Any:
@@ -54,18 +71,20 @@ class Settings:
     def load(cls) -> Settings:
         """Read every setting.
 
-        Raises NotConfigured, naming the variable, for a value that cannot be read.
+        Raises NotConfigured, naming the variable or the file and its line, for what cannot be read.
         """
-        # An empty variable is one that is not set.
-        outside = {**_dotenv(), **{name: value for name, value in os.environ.items() if value}}
+        given = _merged(_dotenv(), os.environ)
         values: dict[str, Any] = {}
         for setting in fields(cls):
-            raw = outside.get(setting.metadata["name"])
-            if not raw:
+            raw = given.get(setting.metadata["name"])
+            if raw is None:
                 continue
             whole = isinstance(setting.default, int)
-            values[setting.name] = _whole_number(raw, setting.metadata) if whole else raw
-        return cls(**values)
+            values[setting.name] = (_whole_number if whole else _text)(raw, setting.metadata)
+        settings = cls(**values)
+        if settings.neo4j_password_file is not None and textfile.is_pipe(settings.neo4j_password_file):
+            return replace(settings, neo4j_password=settings.password())  # it cannot be read a second time
+        return settings
 
     def password(self) -> str | None:
         """The password of NEO4J_URI's account, or None when none is given.
@@ -74,10 +93,47 @@ class Settings:
         """
         if self.neo4j_password is not None or self.neo4j_password_file is None:
             return self.neo4j_password
-        try:
-            return Path(self.neo4j_password_file).expanduser().read_text("utf-8").split("\n")[0].rstrip("\r")
-        except (OSError, UnicodeDecodeError) as error:
-            raise NotConfigured(what=f"NEO4J_PASSWORD_FILE cannot be read: {error}") from error
+        path = expanded("NEO4J_PASSWORD_FILE", self.neo4j_password_file)
+        password = textfile.read("NEO4J_PASSWORD_FILE", path).split("\n")[0].rstrip("\r")
+        if not password:
+            raise NotConfigured(what="NEO4J_PASSWORD_FILE cannot be used: its first line is empty")
+        return password
+
+
+def expanded(variable: str, path: str) -> Path:
+    """`path` with a leading `~` replaced by the user's home folder, which the variable HOME or the system names.
+
+    Raises NotConfigured, naming `variable`, when there is no such folder.
+    """
+    if not path.startswith("~"):
+        return Path(path)
+    first, slash, rest = path.partition("/")
+    # An empty variable is one that is not set, which Python sees differently.
+    home = os.environ.get("HOME") or _home_by_account() if first == "~" else os.path.expanduser(first)
+    if not os.path.isabs(home) or not os.path.isdir(home):
+        whose = "HOME is not set, or" if first == "~" else f"there is no account {first[1:]!a}, or its home"
+        raise NotConfigured(what=f"{variable} lies in a home folder ({first}), but {whose} is no folder: write it out")
+    return Path(home + slash + rest)
+
+
+def _home_by_account() -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except (ImportError, KeyError):
+        return ""
+
+
+def _merged(*sources: Mapping[str, str]) -> dict[str, str]:
+    """What the sources say, the weakest first. An empty variable is one that is not set."""
+    merged: dict[str, str] = {}
+    for source in sources:
+        found = {name: value for name, value in source.items() if value}
+        if not PASSWORDS.isdisjoint(found):
+            merged = {name: value for name, value in merged.items() if name not in PASSWORDS}
+        merged |= found
+    return merged
 
 
 def _whole_number(raw: str, metadata: Any) -> int:
@@ -86,16 +142,40 @@ def _whole_number(raw: str, metadata: Any) -> int:
     # len() first: int() refuses very long texts with an error of its own.
     if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
-    raise NotConfigured(what=f"{metadata['name']} must be a whole number from {least} to {most}, not {raw[:40]!r}")
+    raise NotConfigured(what=f"{metadata['name']} must be a whole number from {least} to {most}, not {raw[:40]!a}")
+
+
+def _text(raw: str, metadata: Any) -> str:
+    name = metadata["name"]
+    if name == "NEO4J_PASSWORD":
+        usable = not _SURROGATES.search(raw)
+    else:
+        usable = raw.isprintable() or (name in PATHS and "\0" not in raw)
+    if not usable:
+        raise NotConfigured(what=f"{name} has characters that it cannot have: control characters, or no UTF-8")
+    return raw
 
 
 def _dotenv() -> dict[str, str]:
-    path = Path(".env")
-    if not path.is_file():
-        return {}
-    from dotenv import dotenv_values  # only who has a .env pays for it
-
     try:
-        return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value is not None}
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotConfigured(what=f".env cannot be read: {error}") from error
+        os.lstat(".env")
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return {}  # in a folder that may not be searched there is none
+    except OSError as error:
+        raise NotConfigured(what=f".env cannot be read: {error.strerror}") from error
+    import io
+
+    from dotenv.parser import parse_stream  # only who has a .env pays for it
+
+    ours = {setting.metadata["name"] for setting in fields(Settings)}
+    found: dict[str, str] = {}
+    for one in parse_stream(io.StringIO(textfile.read(".env", ".env"))):
+        blank = _BLANK_LINES.match(one.original.string)
+        line = one.original.line + (len(blank[0].splitlines()) if blank else 0)
+        if one.error:
+            raise NotConfigured(what=f".env cannot be read: line {line} is not NAME=value")
+        if one.key in ours and one.value is None:
+            raise NotConfigured(what=f".env cannot be read: in line {line}, {one.key} has no value")
+        if one.key is not None and one.value is not None:
+            found[one.key] = one.value
+    return found

@@ -19,7 +19,8 @@ MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
 # From the bottom up: a part imports from lower layers and from itself only.
 LAYERS = (
     ("errors", "limits"),
-    ("settings", "cypher"),
+    ("textfile", "cypher"),
+    ("settings",),
     ("embedded",),
     ("database",),
     ("transactions",),

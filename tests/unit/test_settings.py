@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dmcheck_cli import textfile
 from dmcheck_cli.errors import NotConfigured
-from dmcheck_cli.settings import Settings
+from dmcheck_cli.settings import PATHS, Settings, expanded
 
 ALL = {setting.metadata["name"]: setting for setting in fields(Settings)}
 NUMBERS = {name: setting for name, setting in ALL.items() if isinstance(setting.default, int)}
@@ -88,16 +94,179 @@ def test_dotenv_fills_in_what_the_environment_does_not_set(monkeypatch: pytest.M
     assert (settings.bucket_size, settings.grace_seconds, settings.neo4j_password) == (7, 9, "a$b{c}")
 
 
-def test_a_dotenv_that_cannot_be_read_is_an_error() -> None:
-    """A .env that is no text is not passed over in silence."""
-    Path(".env").write_bytes(b"NEO4J_URI=\xff\xfe\n")
-    with pytest.raises(NotConfigured, match=r"\.env"):
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"A=1\nNEO4J_URI=\xff\xfe\n", "line 2"),
+        (b"# two blank lines\n\n  \nNEO4J_URI: bolt://somewhere\n", "line 4"),
+        (b"A=1\r\n\r\nNEO4J_URI='bolt://somewhere\r\n", "line 3"),
+        (b"NEO4J_URI bolt://somewhere\n", "line 1"),
+        (b"A\nB=2\n\nNEO4J_URI\n", "line 4"),
+        (b"A=1\nNEO4J_URI=bolt://some\0where\n", "line 2"),
+        ("NEO4J_URI=bolt://somewhere\n".encode("utf-16-le"), "line 1"),
+        (b"A=1\n" * 300_000, "more than"),
+    ],
+    ids=["encoding", "yaml", "quote", "blank", "no value", "null", "utf-16 without a mark", "endless"],
+)
+def test_a_dotenv_that_cannot_be_read_is_an_error(content: bytes, line: str) -> None:
+    """A line that cannot be parsed, and what is no text, is named with its file and line, never passed over."""
+    Path(".env").write_bytes(content)
+    with pytest.raises(NotConfigured, match=rf"\.env cannot be read:.* {line}"):
         Settings.load()
+
+
+def _folder() -> None:
+    Path(".env").mkdir()
+
+
+def _dead_link() -> None:
+    Path(".env").symlink_to("/not/mounted/secrets.env")
+
+
+def _loop() -> None:
+    Path(".env").symlink_to(".env")
+
+
+def _device() -> None:
+    Path(".env").symlink_to("/dev/zero")
+
+
+def _silent_pipe() -> None:
+    os.mkfifo(".env")
+
+
+@pytest.mark.parametrize("make", [_folder, _dead_link, _loop, _device, _silent_pipe])
+def test_whatever_is_called_dotenv_is_read_or_is_an_error(
+    make: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder, a dead link, a loop of links, a device without an end, a pipe that nobody writes to: exit 4."""
+    monkeypatch.setattr(textfile, "MAX_SECONDS", 0.5)
+    make()
+    with pytest.raises(NotConfigured, match=r"\.env cannot be read"):
+        Settings.load()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_dotenv_is_read_with_or_without_a_byte_order_mark(encoding: str) -> None:
+    """The mark, which editors of Windows write, is no part of the first variable's name."""
+    Path(".env").write_text("NEO4J_URI=bolt://höst\r\nexport DMCHECK_BUCKET_SIZE=7 # so many\r\n", encoding)
+    assert (Settings.load().neo4j_uri, Settings.load().bucket_size) == ("bolt://höst", 7)
+
+
+def test_a_named_pipe_is_read_whole() -> None:
+    """As password managers mount a .env: written anew for each reader, in pieces, after a while."""
+    os.mkfifo(".env")
+
+    def write() -> None:
+        with open(".env", "w") as pipe:
+            pipe.write("NEO4J_URI=bolt://some")
+            pipe.flush()
+            time.sleep(0.3)
+            pipe.write("where\nNEO4J_PASSWORD=secret\n")
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    settings = Settings.load()
+    writer.join()
+    assert (settings.neo4j_uri, settings.password()) == ("bolt://somewhere", "secret")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may search every folder; tests/acceptance/test_surroundings.py")
+def test_a_folder_that_may_not_be_searched_has_no_dotenv(tmp_path: Path) -> None:
+    """Nothing can be seen there, so there is nothing that was passed over."""
+    tmp_path.chmod(0)
+    try:
+        assert Settings.load() == Settings()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_folder_that_is_gone_has_no_dotenv(tmp_path: Path) -> None:
+    """The current folder may have been deleted."""
+    tmp_path.rmdir()
+    assert Settings.load() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("outside", "dotenv", "password"),
+    [
+        ({"NEO4J_PASSWORD_FILE": "secret"}, "NEO4J_PASSWORD=weaker\n", "from the file"),
+        ({"NEO4J_PASSWORD": "stronger"}, "NEO4J_PASSWORD_FILE=secret\n", "stronger"),
+        ({"NEO4J_PASSWORD": ""}, "NEO4J_PASSWORD_FILE=secret\n", "from the file"),
+        ({}, "NEO4J_PASSWORD_FILE=secret\nNEO4J_PASSWORD=itself\n", "itself"),
+    ],
+)
+def test_the_stronger_source_has_the_say_over_the_password(
+    outside: dict[str, str], dotenv: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two variables for one thing, whichever the environment has wins over both of .env."""
+    Path("secret").write_text("from the file\n")
+    Path(".env").write_text(dotenv)
+    for name, value in outside.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().password() == password
+
+
+TEXTS = [name for name in ALL if name not in NUMBERS and name not in PATHS and name != "NEO4J_PASSWORD"]
+
+
+@pytest.mark.parametrize("bad", ["bolt://\u009bhost", "a\u202eb", "a\nb", "a\x1b[2Jb", "a\udc9bb"], ids=ascii)
+@pytest.mark.parametrize("name", TEXTS)
+def test_no_control_characters_in_a_setting(name: str, bad: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text with them, or with bytes that are no UTF-8, is refused by name, and not repeated."""
+    monkeypatch.setenv(name, bad)
+    with pytest.raises(NotConfigured, match=f"^{name} has characters that it cannot have") as found:
+        Settings.load()
+    assert found.value.message.isprintable()
+
+
+def test_a_password_may_be_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Control characters too; but what is no UTF-8 could not be sent."""
+    monkeypatch.setenv("NEO4J_PASSWORD", "a\u009b\n\tb")
+    assert Settings.load().password() == "a\u009b\n\tb"
+    monkeypatch.setenv("NEO4J_PASSWORD", "secret\udcff")
+    with pytest.raises(NotConfigured, match="^NEO4J_PASSWORD has characters that it cannot have") as found:
+        Settings.load()
+    assert "secret" not in found.value.message
+
+
+@pytest.mark.parametrize("home", [None, "", "relative/home", "/not/there", "file"])
+def test_a_home_folder_that_is_missing_or_mistyped_is_named(home: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`~` never becomes a folder of that name, nor one in the current folder."""
+    Path("file").touch()
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])  # an account without an entry, as containers have
+    if home is None:
+        monkeypatch.delenv("HOME", raising=False)
+    else:
+        monkeypatch.setenv("HOME", home)
+    with pytest.raises(NotConfigured, match="^DMCHECK_HOME lies in a home folder"):
+        expanded("DMCHECK_HOME", "~/x")
+    with pytest.raises(NotConfigured, match="NEO4J_PASSWORD_FILE"):
+        Settings(neo4j_password_file="~/secret").password()
+
+
+def test_a_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """HOME, else the account's; another account's must exist; what has no `~` is left alone."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert expanded("X", "~/a/b") == tmp_path / "a" / "b"
+    assert expanded("X", "~") == tmp_path
+    assert expanded("X", "a/~b") == Path("a/~b")
+    with pytest.raises(NotConfigured, match="no account 'nobody-of-that-name'"):
+        expanded("X", "~nobody-of-that-name/a")
+    monkeypatch.setenv("HOME", "")
+    assert expanded("X", "~") == Path(pwd.getpwuid(os.getuid()).pw_dir)
 
 
 @pytest.mark.parametrize(
     ("content", "password"),
-    [(b"secret\n", "secret"), (b"secret\r\nmore\n", "secret"), (b" sp ace ", " sp ace "), ("gehäm".encode(), "gehäm")],
+    [
+        (b"secret\n", "secret"),
+        (b"secret\r\nmore\n", "secret"),
+        (b" sp ace ", " sp ace "),
+        ("gehäm".encode(), "gehäm"),
+        ("gehäm\r\n".encode("utf-8-sig"), "gehäm"),
+        ("gehäm\r\n".encode("utf-16"), "gehäm"),
+    ],
 )
 def test_the_password_file_holds_it_in_its_first_line(content: bytes, password: str) -> None:
     """Line ends are not part of the password; spaces are."""
@@ -110,9 +279,20 @@ def test_the_password_itself_wins_over_the_file() -> None:
     assert Settings(neo4j_password="one", neo4j_password_file="/does/not/exist").password() == "one"
 
 
-@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_password_that_comes_by_a_pipe_is_read_once() -> None:
+    """As from `<(command)` in a shell: every later log-in of the same command has it too."""
+    os.mkfifo("secret")
+    writer = threading.Thread(target=Path("secret").write_text, args=("once\n",))
+    writer.start()
+    Path(".env").write_text("NEO4J_PASSWORD_FILE=secret\n")
+    settings = Settings.load()
+    writer.join()
+    assert [settings.password(), settings.password()] == ["once", "once"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\xff", b"\xff", b"", b"\nsecret\n"])
 def test_a_password_file_that_cannot_be_read_is_named(content: bytes | None) -> None:
-    """A missing file and one that is no text: exit 4, and the message names the variable."""
+    """A missing file, one that is no text, an empty first line: exit 4, and the message names the variable."""
     if content is not None:
         Path("secret").write_bytes(content)
     with pytest.raises(NotConfigured, match="NEO4J_PASSWORD_FILE"):

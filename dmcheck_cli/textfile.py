@@ -1,0 +1,69 @@
+"""Small text files that settings come from: read whole, whatever kind of file it is and however it is encoded."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import stat
+import threading
+from pathlib import Path
+
+from dmcheck_cli.errors import NotConfigured
+
+MAX_BYTES = 1024 * 1024
+"""A file of settings has some lines. More than this is another file, or one without an end, such as a device."""
+
+MAX_SECONDS = 30
+"""For all of it: who opens a named pipe waits for its writer, which may have to ask a person first, as a password
+manager does."""
+
+
+def read(name: str, path: str | Path) -> str:
+    """The text of the file at `path`, without a byte order mark: UTF-8, or UTF-16 that begins with such a mark.
+
+    Raises NotConfigured, which calls the file `name` and names the line of what is no text.
+    """
+    raw = _read(name, path)
+    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = raw[: error.start].count(b"\n") + 1
+        raise NotConfigured(what=f"{name} cannot be read: line {number} is not {error.encoding.upper()}") from error
+    if "\0" in text:
+        number = text[: text.index("\0")].count("\n") + 1
+        raise NotConfigured(what=f"{name} cannot be read: line {number} has a null character, so it is no text")
+    return text
+
+
+def is_pipe(path: str | Path) -> bool:
+    """Whether what is at `path` can be read only once."""
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _read(name: str, path: str | Path) -> bytes:
+    content: list[bytes] = []
+    trouble: list[OSError | ValueError] = []
+
+    def look() -> None:
+        try:
+            with open(path, "rb") as file:
+                content.append(file.read(MAX_BYTES + 1))
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            trouble.append(error)
+
+    # Opening a pipe cannot be bounded in any other way: without waiting, one whose writer comes late reads as empty.
+    looking = threading.Thread(target=look, daemon=True)
+    looking.start()
+    looking.join(MAX_SECONDS)
+    if looking.is_alive():
+        raise NotConfigured(what=f"{name} cannot be read: nothing came within {MAX_SECONDS} seconds")
+    if trouble:
+        reason = getattr(trouble[0], "strerror", None) or trouble[0]
+        raise NotConfigured(what=f"{name} cannot be read: {reason}") from trouble[0]
+    if len(content[0]) > MAX_BYTES:
+        raise NotConfigured(what=f"{name} cannot be read: it has more than {MAX_BYTES} bytes")
+    return content[0]
