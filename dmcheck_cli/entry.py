@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import io
 import os
 import sys
+import traceback
+from contextlib import suppress
 from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
 
 from dmcheck_cli import show
-from dmcheck_cli.errors import DmcheckError, OutputLost, SystemRefused, Usage
+from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Temporary, Usage
 from dmcheck_cli.show import Format
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -20,6 +24,8 @@ Shape = Annotated[
     typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(Format)}.", case_sensitive=False),
 ]
 
+PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
+"""What the machine lacks now and may have later."""
 
 # Typer carries a click of its own from 0.26 on; this is whichever it uses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -30,14 +36,36 @@ def run(app: typer.Typer) -> NoReturn:
     # A command lives for a moment: looking for garbage while it starts cost 5 % of it, tearing the interpreter down
     # at its end another 10 % (DECISIONS.md). Long jobs still collect, only less often.
     gc.set_threshold(100_000)
+    _open_streams()
     as_json = _asks_for_json(sys.argv[1:])
     status = _status(app, as_json)
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
     except OSError as problem:
         status = status or _failed(OutputLost(what=problem.strerror), as_json)  # told before, if there was an error
+    with suppress(OSError):  # nobody reads stderr; the exit status still tells
+        sys.stderr.flush()
     os._exit(status)
+
+
+def _open_streams() -> None:
+    """Put something in the place of a stream that was closed (`>&-`), which Python shows as None.
+
+    Reading finds nothing, messages go nowhere, and a result fails to be written. The number is taken as well: else the
+    next file or connection would get it, and a program that we start would write into that.
+    """
+    for number, name, mode, access in (
+        (0, "stdin", "r", os.O_RDONLY),
+        (1, "stdout", "w", os.O_RDONLY),  # so writing fails
+        (2, "stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, access)  # which gets the lowest number that is free: this one
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a frame of a table, where the locale has ASCII only
 
 
 def _status(app: typer.Typer, as_json: bool) -> int:
@@ -49,21 +77,37 @@ def _status(app: typer.Typer, as_json: bool) -> int:
         what = wrong.format_message()  # type: ignore[attr-defined]
         # Without arguments a program shows its help, which is all there is to say.
         return _failed(Usage(what=what), as_json) if what else Usage.exit_status
-    except OSError as error:
-        return _failed(SystemRefused(what=error), as_json)
     except (typer.Abort, KeyboardInterrupt):
         return 130  # what shells report for a program that was interrupted
+    except Exception as error:
+        return _failed(_explained(error), as_json)
+
+
+def _explained(error: Exception) -> DmcheckError:
+    """The outcome for an error that nobody caught: the machine's, which may pass or not, or else a bug of ours."""
+    if isinstance(error, MemoryError):
+        return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
+    if isinstance(error, OSError):
+        return SystemRefused(what=error)
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return Temporary(what="The operating system starts no further thread; repeat the same command")
+    from importlib.metadata import version
+
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
+    return Bug(version=version("dmcheck"), what=f"{type(error).__name__}: {error} at {where}")
 
 
 def _failed(problem: DmcheckError, as_json: bool) -> int:
-    try:
+    with suppress(OSError):  # nobody reads stderr; the exit status still tells
         show.error(problem, as_json)
         sys.stderr.flush()
-    except OSError:
-        pass  # nobody reads stderr; the exit status still tells
     return problem.exit_status
 
 
 def _asks_for_json(arguments: list[str]) -> bool:
-    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    ours = [one.lower() for one in before]
     return "--json" in ours or "--format=json" in ours or ("--format", "json") in pairwise(ours)

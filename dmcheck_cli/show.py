@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -25,16 +26,31 @@ class Format(StrEnum):
     json = "json"
 
 
+_UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What could steer a terminal, forge a line of a log or change the order of what is read: control characters (C0, C1),
+separators of lines, bidirectional controls (Unicode, UAX 9), and lone surrogates, which no encoding has."""
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """`text` with the characters of _UNSAFE written as Python writes them in a string, those in `keep` left alone."""
+    return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
+
+
 def document(value: dict[str, Any]) -> None:
     """Print one JSON document on a line of its own."""
-    line(json.dumps(value, ensure_ascii=False))
+    line(_json(value))
 
 
 def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
-    """Print `{name: [items]}` item by item, for lists that may be too long to hold."""
-    _write(f'{{"{name}": [')
-    for i, item in enumerate(items):
-        _write((", " if i else "") + json.dumps(item, ensure_ascii=False))
+    """Print `{name: [items]}` item by item, for lists that may be too long to hold.
+
+    Nothing is printed before the first item is there, so what fails at once leaves no half document.
+    """
+    between = f'{{"{name}": ['
+    for item in items:
+        _write(between + _json(item))
+        between = ", "
+    _write(between if between != ", " else "")
     line("]}")
 
 
@@ -67,16 +83,16 @@ def line(text: str) -> None:
 
 def message(text: str) -> None:
     """Tell the person something that is not the result."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(escaped(text, keep="\n") + "\n")
 
 
 def error(problem: DmcheckError, as_json: bool) -> None:
     """Tell why a command ends without success."""
     if as_json:
         content = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
-        sys.stderr.write(json.dumps({"error": content}, ensure_ascii=False) + "\n")
+        sys.stderr.write(_json({"error": content}) + "\n")
     else:
-        sys.stderr.write(f"dmcheck: {problem.message}\n")
+        message(f"dmcheck: {problem.message}")
 
 
 def duration(seconds: int | None, units: int = 2) -> str:
@@ -163,5 +179,11 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value)) or "-"
-    return str(value)
+        return escaped(", ".join(map(str, value))) or "-"
+    return escaped(str(value))
+
+
+def _json(value: dict[str, Any]) -> str:
+    # Readable for people of all scripts, where the encoding of the streams has all characters.
+    text = json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "utf-8").lower().startswith("utf"))
+    return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -127,6 +127,7 @@ def test_every_code_stands_in_the_row_of_its_exit_status() -> None:
         errors.MALFORMED,
         errors.NOTHING,
         errors.NOT_CONFIGURED,
+        errors.BUG,
         errors.TEMPORARY,
         130,
     }
@@ -173,8 +174,8 @@ def test_pictures_load_nothing() -> None:
 
 
 def test_readme_can_be_read_in_one_go() -> None:
-    """It stays under 440 lines."""
-    assert len(README.splitlines()) < 440
+    """It stays under 470 lines."""
+    assert len(README.splitlines()) < 470
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:

@@ -225,7 +225,7 @@ def test_a_password_may_be_any_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEO4J_PASSWORD", "a\u009b\n\tb")
     assert Settings.load().password() == "a\u009b\n\tb"
     monkeypatch.setenv("NEO4J_PASSWORD", "secret\udcff")
-    with pytest.raises(NotConfigured, match="^NEO4J_PASSWORD has characters that it cannot have") as found:
+    with pytest.raises(NotConfigured, match=r"^NEO4J_PASSWORD has characters that it cannot have") as found:
         Settings.load()
     assert "secret" not in found.value.message
 
@@ -239,7 +239,7 @@ def test_a_home_folder_that_is_missing_or_mistyped_is_named(home: str | None, mo
         monkeypatch.delenv("HOME", raising=False)
     else:
         monkeypatch.setenv("HOME", home)
-    with pytest.raises(NotConfigured, match="^DMCHECK_HOME lies in a home folder"):
+    with pytest.raises(NotConfigured, match=r"^DMCHECK_HOME lies in a home folder"):
         expanded("DMCHECK_HOME", "~/x")
     with pytest.raises(NotConfigured, match="NEO4J_PASSWORD_FILE"):
         Settings(neo4j_password_file="~/secret").password()

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from dmcheck_cli import errors, show
-from dmcheck_cli.errors import OutputLost
+from dmcheck_cli.errors import Malformed, OutputLost, Temporary
 from dmcheck_cli.show import Format
 
 COLUMNS = ("name", "count", "notes")
@@ -116,6 +118,50 @@ def test_a_document_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert out.count("\n") == 1
     assert "ä" in out
     assert json.loads(out) == {"name": "ä\n", "n": None}
+
+
+STEERING = "\x1b[2J \x7f \x85 \x9b31m \u061c \u200e \u200f \u2028 \u202e \u2066 \u2069 \udc9b \ud800"
+
+
+def test_nothing_that_is_shown_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Control characters, bidirectional controls and lone surrogates are escaped in documents, tables and messages."""
+    show.document({"name": STEERING})
+    out = capsys.readouterr().out
+    assert out.strip().isprintable()
+    assert json.loads(out) == {"name": STEERING}
+    show.streamed_document("users", iter([{"name": STEERING}]))
+    for shape in (Format.table, Format.plain, Format.github, Format.tsv):
+        show.table("Title", ("name", "number"), [(STEERING, 1), ([STEERING, "a\tb\nc"], 2)], shape)
+    show.message(STEERING)
+    for as_json in (False, True):
+        show.error(Malformed(what=f"not {STEERING}"), as_json)
+    shown = capsys.readouterr()
+    for text in (shown.out, shown.err):
+        rows = text.replace("\t", " ").split("\n")
+        assert all(row.isprintable() for row in rows), [ascii(row) for row in rows if not row.isprintable()]
+    assert r"\x9b31m" in shown.err
+    assert r"\u202e" in shown.err
+    assert r"a\tb\nc" in shown.out
+
+
+def test_a_document_is_json_in_every_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where stdout cannot have a character, the document still says which it is."""
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii", errors="backslashreplace"))
+    show.document({"name": "ä"})
+    assert json.loads(raw.getvalue()) == {"name": "ä"}
+
+
+def test_what_fails_before_the_first_item_leaves_no_half_document(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reader of stdout finds a document or nothing."""
+
+    def failing() -> Iterator[dict[str, Any]]:
+        raise Temporary(what="no database")
+        yield {}
+
+    with pytest.raises(Temporary):
+        show.streamed_document("users", failing())
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
