@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,6 +23,9 @@ MOST_ID = 2**63 - 1
 
 MOST_BYTES = 64 * 1024 * 1024
 """The largest document that `submit` reads; ten buckets of 180 users take about 0.1 MB."""
+
+PIECE = 1024 * 1024
+"""Bytes that are copied at a time."""
 
 LONGEST_LINE = 4096
 """Characters in a line of a list of users; a name has 20, an id 19."""
@@ -72,8 +77,12 @@ def lease_id(text: str) -> str:
 
 
 def read_document(file: IO[bytes]) -> list[Answered]:
-    """The document that `fetch --json` gave, with `candm` put on the users that were checked."""
-    raw = file.read(MOST_BYTES + 1)
+    """The document that `fetch --json` gave, with `candm` put on the users that were checked.
+
+    Raises Usage when the file cannot be read.
+    """
+    with _readable(file):
+        raw = file.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
         raise Malformed(what=f"The document is larger than {MOST_BYTES} bytes")
     if not raw.strip():
@@ -103,15 +112,48 @@ def user_lines(lines: Iterable[bytes]) -> Iterator[User]:
 
 
 def open_file(path: str | None) -> IO[bytes]:
-    """The file to read, or standard input for None and `-`."""
+    """The file to read, or standard input for None and `-`. Raises Usage when it cannot be opened."""
     if path is None or path == "-":
-        import sys
-
         return sys.stdin.buffer
     try:
         return Path(path).open("rb")
     except OSError as error:
-        raise Usage(what=f"{path} cannot be read: {error.strerror}") from error
+        raise Usage(what=f"{path!a} cannot be read: {error.strerror}") from error
+
+
+def lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of a list of users; of one that is too long only as much as it takes to see that.
+
+    Raises Usage when the file cannot be read.
+    """
+    while line := _readline(file):
+        yield line
+
+
+def copied(file: IO[bytes], to: IO[bytes]) -> None:
+    """Copy what is left of `file`. Raises Usage when it cannot be read."""
+    while piece := _piece(file):
+        to.write(piece)
+
+
+def _readline(file: IO[bytes]) -> bytes:
+    with _readable(file):
+        return file.readline(LONGEST_LINE + 1)
+
+
+def _piece(file: IO[bytes]) -> bytes:
+    with _readable(file):
+        return file.read(PIECE)
+
+
+@contextmanager
+def _readable(file: IO[bytes]) -> Iterator[None]:
+    """What opens may still not be readable: a folder as standard input, a broken disk, memory of a process."""
+    try:
+        yield
+    except OSError as error:
+        name = "Standard input" if file is sys.stdin.buffer else ascii(file.name)
+        raise Usage(what=f"{name} cannot be read: {error.strerror}") from error
 
 
 def _answered(bucket: Any, where: str) -> Answered:

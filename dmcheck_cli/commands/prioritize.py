@@ -31,8 +31,8 @@ def prioritize(
     """Put users at the front: waiting ones move at once into buckets of that priority."""
     wanted = [parse.screen_name(name) for name in names or []]
     if file is not None:
-        with parse.open_file(file) as lines:
-            wanted += [user.screen_name for user in parse.user_lines(lines)]
+        with parse.open_file(file) as source:
+            wanted += [user.screen_name for user in parse.user_lines(parse.lines(source))]
     wanted = list(dict.fromkeys(wanted))
     if not 1 <= len(wanted) <= MOST_NAMES:
         raise Usage(what=f"Give 1 to {MOST_NAMES} users, as arguments or with --file; these are {len(wanted)}")

@@ -32,12 +32,12 @@ def add(
 ) -> None:
     """Load users: JSON lines with "screen_name" and, if known, "id"; or plain names, one a line."""
     added = existing = 0
-    with parse.open_file(file) as source, _rewindable(source) as lines:
-        total = sum(1 for _ in parse.user_lines(lines))
-        lines.seek(0)
+    with parse.open_file(file) as source, _rewindable(source) as whole:
+        total = sum(1 for _ in parse.user_lines(parse.lines(whole)))
+        whole.seek(0)
         with Database(Settings.load(), "users add") as database:
             schema.ensure(database)
-            for batch in _with_progress(_batches(parse.user_lines(lines)), total):
+            for batch in _with_progress(_batches(parse.user_lines(parse.lines(whole))), total):
                 new, known = users.add(database, batch)
                 added, existing = added + new, existing + known
     if as_json or format is Format.json:
@@ -94,11 +94,10 @@ def _rewindable(source: IO[bytes]) -> IO[bytes]:
     """The list is read twice, first to check all of it; a pipe is put aside in a temporary file for that."""
     if source.seekable():
         return source
-    import shutil
     import tempfile
 
     copy: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    shutil.copyfileobj(source, copy)
+    parse.copied(source, copy)
     copy.seek(0)
     return copy
 
