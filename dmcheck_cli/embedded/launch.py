@@ -30,19 +30,23 @@ with fewer bytes free than this, it is given no longer."""
 LOG_LINES_SHOWN = 12
 
 
-def launch(store: Store, version: str, jars: list[Path], last_port: int | None) -> tuple[int, int]:
-    """Start the server and wait until it answers: (pid, port).
+def launch(
+    store: Store, version: str, jars: list[Path], last_port: int | None, seconds: float | None = None
+) -> tuple[int, int]:
+    """Start the server and wait until it answers, for `seconds` at most (SECONDS_TO_READY): (pid, port).
 
     The port is the home's last one, so that clients that stayed connected find it again, else the usual one, else
     any that is free. Raises Temporary or NotConfigured, with the end of its log, for a server that ends instead, and
     OSError when the disk is full.
     """
+    limit = SECONDS_TO_READY if seconds is None else min(seconds, SECONDS_TO_READY)
+    began = time.monotonic()
     while True:
         port = process.free_port(*(one for one in (last_port, USUAL_PORT) if one is not None))
         write_private_file(store.neo4j / "conf" / "neo4j.conf", neo4j_conf(port))
         server = _spawn(store, server_command(jars, version, store.neo4j))
         try:
-            status = _wait(store, server, port)
+            status = _wait(store, server, port, limit - (time.monotonic() - began))
         except BaseException:  # Ctrl-C too: nothing is left behind
             server.kill()
             server.wait()
@@ -71,10 +75,10 @@ def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
         )
 
 
-def _wait(store: Store, server: subprocess.Popen[bytes], port: int) -> int | None:
+def _wait(store: Store, server: subprocess.Popen[bytes], port: int, limit: float) -> int | None:
     """None as soon as the server is ready, its exit status if it ends before; else Temporary or OSError."""
     began = time.monotonic()
-    while (waited := time.monotonic() - began) < SECONDS_TO_READY:
+    while (waited := time.monotonic() - began) < limit:
         status = server.poll()
         if status is not None:
             return status
@@ -84,7 +88,7 @@ def _wait(store: Store, server: subprocess.Popen[bytes], port: int) -> int | Non
         if waited > SECONDS_WITH_LITTLE_ROOM and shutil.disk_usage(store.home).free < LITTLE_ROOM:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         time.sleep(0.05)
-    raise Temporary(what=f"The embedded database was not ready within {SECONDS_TO_READY} seconds.")
+    raise Temporary(what=f"The embedded database was not ready within {limit:.0f} seconds.")
 
 
 def _ended(store: Store, status: int) -> NotConfigured | Temporary:

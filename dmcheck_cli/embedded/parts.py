@@ -11,7 +11,7 @@ from pathlib import Path
 from dmcheck_cli.embedded.fetching import WAYS_OUT, Part, default_repository, fetch
 from dmcheck_cli.embedded.files import locked, make_private_folder
 from dmcheck_cli.embedded.progress import Progress
-from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.errors import NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
 
 LISTS = Path(__file__).parent
@@ -40,8 +40,10 @@ def pinned(version: str) -> list[Part]:
     return sorted(parts, key=lambda part: part.name)
 
 
-def jars(settings: Settings, version: str, progress: Progress) -> list[Path]:
+def jars(settings: Settings, version: str, progress: Progress, seconds: float | None = None) -> list[Path]:
     """The jars of a Neo4j version, in the order of a class path; fetched if need be, and each one just checked.
+
+    With `seconds`, it fetches nothing, and waits no longer for another process that does.
 
     Checking all 128 MB before each start took 0.11 s, of 4 to 5 s: cheap enough to do it always.
     Raises NotConfigured, naming the jar, for one that is not the pinned one or that DMCHECK_JARS_FOLDER lacks;
@@ -52,9 +54,11 @@ def jars(settings: Settings, version: str, progress: Progress) -> list[Path]:
         return _from_folder(parts, Path(settings.jars_folder).expanduser().absolute())
     folder = cache_folder() / f"neo4j-{version}"
     make_private_folder(folder)
-    with locked(folder / "lock", SECONDS_FOR_ANOTHERS_FETCH):
+    with locked(folder / "lock", SECONDS_FOR_ANOTHERS_FETCH if seconds is None else seconds):
         # A cached jar that is not the pinned one (a full disk, a power cut) is treated as a missing one.
         missing = [part for part in parts if _sha256(folder / part.name) != part.sha256]
+        if missing and seconds is not None:
+            raise Temporary(what=f"{folder} lacks {missing[0].name}, which the next command fetches again.")
         if missing:
             with progress.counting(f"Fetching the jars of Neo4j {version}, this once", len(missing)) as advance:
                 fetch(missing, settings.jars_url or default_repository(), folder, advance)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import sys
+import time
+
+from dmcheck_cli.errors import NotConfigured, Temporary
 
 SECONDS_TO_END = 10
 """After SIGTERM; stopping took 0.3 to 0.7 s. SIGKILL, which then follows, loses nothing that was acknowledged."""
@@ -50,31 +55,50 @@ def with_argument(argument: str) -> list[int]:
     return [one.pid for one in found if identity(one.pid) is not None]
 
 
-def end(pid: int) -> None:
-    """End a process: SIGTERM, and SIGKILL if that is not enough; returns when it is gone."""
-    import psutil
+def end(pid: int, seconds: float = SECONDS_TO_END) -> None:
+    """End a process: SIGTERM, and SIGKILL if that is not enough within `seconds`; returns when it is gone.
 
-    try:
-        process = psutil.Process(pid)
-        process.terminate()
-        try:
-            process.wait(SECONDS_TO_END)
-        except psutil.TimeoutExpired:
-            kill(pid)
-    except psutil.NoSuchProcess:
-        return
+    Raises NotConfigured for one of another account, Temporary for one that SIGKILL does not end.
+    """
+    was = identity(pid)
+    if was is not None:
+        _signal(pid, signal.SIGTERM)
+        if not _is_gone(pid, was, seconds):
+            _kill(pid, was)
 
 
 def kill(pid: int) -> None:
-    """End a process at once, without a chance to write anything; returns when it is gone."""
-    import psutil
+    """End a process at once, without a chance to write anything; returns when it is gone. Raises as `end` does."""
+    was = identity(pid)
+    if was is not None:
+        _kill(pid, was)
 
+
+def _kill(pid: int, was: str) -> None:
+    _signal(pid, signal.SIGKILL)
+    if not _is_gone(pid, was, SECONDS_TO_END):
+        raise Temporary(what=f"Process {pid} has not ended {SECONDS_TO_END} seconds after SIGKILL.")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
     try:
-        process = psutil.Process(pid)
-        process.kill()
-        process.wait(SECONDS_TO_END)
-    except psutil.NoSuchProcess:
-        return
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError as error:
+        raise NotConfigured(
+            what=f"The embedded database's server, process {pid}, belongs to another account: end it from there."
+        ) from error
+
+
+def _is_gone(pid: int, was: str, seconds: float) -> bool:
+    """Whether the process ends within `seconds`. It is not waited for as a child: its parent may never do that."""
+    deadline = time.monotonic() + seconds
+    while identity(pid) == was:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def listens(pid: int, port: int) -> bool:

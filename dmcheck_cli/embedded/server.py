@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,11 +84,14 @@ def find(settings: Settings) -> Server | None:
 
 
 @explained
-def ensure_running(settings: Settings, *, version: str | None = None, progress: bool = True) -> Server:
+def ensure_running(
+    settings: Settings, *, version: str | None = None, progress: bool = True, seconds: float | None = None
+) -> Server:
     """The running server of this home, started if need be: once, however many processes ask at the same time.
 
     `version`: of Neo4j, if not the default; asking for one also agrees to upgrade an older graph to it. A server that
-    runs already is returned whatever its version. `progress`: tell a person, on stderr, what takes long.
+    runs already is returned whatever its version. `progress`: tell a person, on stderr, what takes long. `seconds`:
+    when to give up, with Temporary, for a command whose time is limited; of a server that it started nothing is left.
     Raises NotConfigured for what has to be put right by hand, Temporary for what may pass.
     """
     found = find(settings)
@@ -100,21 +104,22 @@ def ensure_running(settings: Settings, *, version: str | None = None, progress: 
     from dmcheck_cli.embedded.progress import Progress
     from dmcheck_cli.embedded.store import Store
 
+    left = _countdown(seconds)
     home = home_folder(settings)
     make_private_folder(home)
     telling = Progress(progress)
-    with _lock(home):
+    with _lock(home, left()):
         found = find(settings)
         if found is not None:
             return found
-        _end_all(home)  # what a start left behind that was killed before it was done
+        _end_all(home, left())  # what a start left behind that was killed before it was done
         wanted = version or DEFAULT_VERSION
         store = Store(home)
         store.prepare(wanted, upgrade=version is not None)
-        parts = jars(settings, wanted, telling)
+        parts = jars(settings, wanted, telling, left())
         last = state.read(home)
         with telling.doing(f"Starting the embedded Neo4j {wanted}"):
-            pid, port = launch(store, wanted, parts, last.port if last else None)
+            pid, port = launch(store, wanted, parts, last.port if last else None, left())
         store.finish(wanted)
         now = state.State(pid, process.identity(pid) or "", port, wanted)
         now.write(home)
@@ -183,15 +188,26 @@ def _server(home: Path, found: state.State) -> Server:
 
 
 @contextmanager
-def _lock(home: Path) -> Iterator[None]:
+def _lock(home: Path, seconds: float | None = None) -> Iterator[None]:
     from dmcheck_cli.embedded.files import locked
 
-    with locked(home / "lock", SECONDS_FOR_ANOTHERS_START):
+    with locked(home / "lock", SECONDS_FOR_ANOTHERS_START if seconds is None else seconds):
         yield
 
 
-def _end_all(home: Path) -> bool:
-    """End this home's server, and any other process that runs on it; whether there was one. Needs the lock."""
+def _countdown(seconds: float | None) -> Callable[[], float | None]:
+    """Says how many of the seconds are left; None, always, when there is no limit."""
+    if seconds is None:
+        return lambda: None
+    deadline = time.monotonic() + seconds
+    return lambda: max(deadline - time.monotonic(), 0)
+
+
+def _end_all(home: Path, seconds: float | None = None) -> bool:
+    """End this home's server, and any other process that runs on it; whether there was one. Needs the lock.
+
+    One that does not obey is killed after `seconds`, if that is sooner than usual.
+    """
     from dmcheck_cli.embedded.configuration import home_argument
     from dmcheck_cli.embedded.store import Store
 
@@ -201,5 +217,5 @@ def _end_all(home: Path) -> bool:
             last.retire(home)
     pids = process.with_argument(home_argument(Store(home).neo4j))
     for pid in pids:
-        process.end(pid)
+        process.end(pid, process.SECONDS_TO_END if seconds is None else min(seconds, process.SECONDS_TO_END))
     return bool(pids)

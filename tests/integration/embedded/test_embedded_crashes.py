@@ -7,14 +7,16 @@ import os
 import random
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 from homes import Query, kill, processes, start_command
 
-from dmcheck_cli.embedded import launch, server
+from dmcheck_cli.embedded import launch, process, server
 from dmcheck_cli.embedded.configuration import neo4j_conf
+from dmcheck_cli.embedded.files import locked
 from dmcheck_cli.errors import NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
 
@@ -103,6 +105,35 @@ def test_a_server_that_does_not_get_ready_is_given_up(settings: Settings, monkey
     monkeypatch.setattr(launch, "SECONDS_TO_READY", 0.3)
     with pytest.raises(Temporary, match="not ready"):
         server.ensure_running(settings, progress=False)
+    assert processes(settings) == []
+
+
+def test_a_command_whose_time_is_limited_gives_a_start_up_in_time(settings: Settings) -> None:
+    """Its own start, of which nothing is left, and another's start that it would have to wait for: Temporary."""
+    with pytest.raises(Temporary, match="not ready"):
+        server.ensure_running(settings, progress=False, seconds=0.5)
+    assert processes(settings) == []
+    with locked(home_of(settings) / "lock", 0), pytest.raises(Temporary, match="Another process"):
+        server.ensure_running(settings, progress=False, seconds=0.5)
+
+
+def test_a_limited_start_fetches_nothing(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jars that have gone from the cache would take longer than a command has."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    uncached = replace(settings, jars_folder=None, jars_url="http://127.0.0.1:1/")
+    with pytest.raises(Temporary, match=r"lacks .*\.jar"):
+        server.ensure_running(uncached, progress=False, seconds=60)
+
+
+def test_a_server_whose_end_nobody_collects_is_gone(settings: Settings) -> None:
+    """As in a container whose first process does not: stop returns at once, and another start is not held up."""
+    first = server.ensure_running(settings, progress=False)
+    begin = time.monotonic()
+    assert server.stop(settings) is True
+    assert time.monotonic() - begin < process.SECONDS_TO_END  # it neither waits for the zombie nor kills it
+    assert psutil.Process(first.pid).status() == psutil.STATUS_ZOMBIE  # this process started it, and is as careless
+    second = server.ensure_running(settings, progress=False)
+    server.kill(settings, second.pid)
     assert processes(settings) == []
 
 
