@@ -1,68 +1,190 @@
-"""What the driver's and the server's errors mean for us: try again, or say what is wrong."""
+"""What a failure means: whether it passes, whether the statement may have taken effect, and what to say.
+
+Three phases: no statement was sent (nothing was changed, whatever happened); one was sent and no answer came (it may
+have taken effect); the server answered (SERVER tells). One table, for every command.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from dmcheck_cli.errors import DatabaseRefused, NotConfigured, Temporary
+from dmcheck_cli.errors import DatabaseRefused, DmcheckError, NotConfigured, Temporary
 
 if TYPE_CHECKING:
     import neo4j
 
-_REFUSED_LOG_IN = ("Neo.ClientError.Security.", "Neo.ClientError.Database.DatabaseNotFound")
-_KNOWN_RACES = (
-    # Two MERGEs of one key at the same moment: the second finds the node of the first when it runs again.
-    "Neo.ClientError.Schema.ConstraintValidationFailed",
+
+class Meaning(Enum):
+    """What an answer of the server means."""
+
+    PASSES = auto()
+    """Nothing was changed; it is tried again."""
+    UNKNOWN = auto()
+    """It may have been committed; it is tried again."""
+    RACE = auto()
+    """Nothing was changed; it is tried again a few times, after which it was no race."""
+    NOT_LET_IN = auto()
+    NO_DATABASE = auto()
+    TOO_OLD = auto()
+    NO_MEMORY = auto()
+    BADLY_FILLED = auto()
+    REFUSED = auto()
+
+
+SERVER: tuple[tuple[str, Meaning], ...] = (
+    ("Neo.ClientError.Security.AuthenticationRateLimit", Meaning.PASSES),
+    ("Neo.ClientError.Security.AuthProvider", Meaning.PASSES),  # ...Timeout, ...Failed
+    ("Neo.ClientError.Security.AuthorizationExpired", Meaning.PASSES),
+    ("Neo.ClientError.Security.", Meaning.NOT_LET_IN),
+    ("Neo.ClientError.Database.", Meaning.NO_DATABASE),
+    ("Neo.ClientError.Cluster.", Meaning.PASSES),  # another member leads
+    ("Neo.ClientError.General.ForbiddenOnReadOnlyDatabase", Meaning.PASSES),  # so says a member that does not lead
+    ("Neo.ClientError.General.TransactionOutOfMemoryError", Meaning.NO_MEMORY),
+    # Our statements are fixed, so what they say is known to every server that is new enough.
+    ("Neo.ClientError.Statement.SyntaxError", Meaning.TOO_OLD),
+    ("Neo.ClientError.Statement.RuntimeUnsupportedError", Meaning.TOO_OLD),
+    ("Neo.ClientError.Procedure.ProcedureNotFound", Meaning.TOO_OLD),
+    ("Neo.ClientError.Procedure.TypeError", Meaning.BADLY_FILLED),
+    ("Neo.ClientError.Statement.TypeError", Meaning.BADLY_FILLED),
+    ("Neo.ClientError.Statement.ArithmeticError", Meaning.BADLY_FILLED),
+    ("Neo.ClientError.Statement.ArgumentError", Meaning.BADLY_FILLED),
+    ("Neo.ClientError.Statement.SemanticError", Meaning.BADLY_FILLED),  # a MERGE by a property that is null
     # A node was deleted between being read and being linked to: the next run no longer finds it.
-    "Neo.ClientError.Statement.EntityNotFound",
+    ("Neo.ClientError.Statement.EntityNotFound", Meaning.PASSES),
+    # Two MERGEs of one key at the same moment: the second finds the node of the first when it runs again.
+    ("Neo.ClientError.Schema.ConstraintValidationFailed", Meaning.RACE),
+    ("Neo.ClientError.Transaction.ForbiddenDueToTransactionType", Meaning.REFUSED),
+    ("Neo.ClientError.Transaction.TransactionHookFailed", Meaning.REFUSED),  # a trigger that somebody installed
+    ("Neo.ClientError.Transaction.TransactionEventHandlerFailed", Meaning.REFUSED),
+    ("Neo.ClientError.Transaction.", Meaning.PASSES),  # ended by its time limit, or by an operator
+    ("Neo.ClientError.", Meaning.REFUSED),
+    ("Neo.TransientError.General.MemoryPoolOutOfMemoryError", Meaning.NO_MEMORY),
+    ("Neo.TransientError.General.OutOfMemoryError", Meaning.NO_MEMORY),
+    ("Neo.TransientError.General.StackOverFlowError", Meaning.NO_MEMORY),
+    ("Neo.TransientError.General.Transaction", Meaning.NO_MEMORY),  # ...MemoryLimit, ...OutOfMemoryError
+    ("Neo.TransientError.Cluster.", Meaning.UNKNOWN),  # not replicated to enough members, so far
+    ("Neo.TransientError.", Meaning.PASSES),
+    ("Neo.DatabaseError.Schema.", Meaning.REFUSED),
+    ("Neo.DatabaseError.Transaction.TransactionStartFailed", Meaning.PASSES),
+    ("", Meaning.UNKNOWN),
 )
-_NEEDS_RESTART = ("Neo.DatabaseError.Transaction.TransactionStartFailed",)
-_POINTLESS = ("Neo.TransientError.General.MemoryPoolOutOfMemoryError",)
+"""The server's codes: the first line whose beginning fits says what one means."""
+
+FINAL: dict[Meaning, tuple[type[DmcheckError], str]] = {
+    Meaning.NOT_LET_IN: (NotConfigured, "the database does not let us in: {why}"),
+    Meaning.NO_DATABASE: (NotConfigured, "NEO4J_DATABASE cannot be used: {why}"),
+    Meaning.TOO_OLD: (NotConfigured, "Neo4j 5.26 or newer is needed; this one answered: {why}"),
+    Meaning.NO_MEMORY: (Temporary, "the database is short of memory: {why}"),
+    Meaning.BADLY_FILLED: (DatabaseRefused, "{why} (`dmcheck doctor --deep` tells what in the graph is unusual)"),
+    Meaning.REFUSED: (DatabaseRefused, "{why}"),
+}
+"""What ends the command at once, and its words; every other meaning is tried again."""
+
+MAX_RACES = 10
+"""Tries after which a key that is taken is no race any more: one rival is through after the first."""
+
+NEEDS_RESTART = "Neo.DatabaseError.Transaction.TransactionStartFailed"
+"""Neo4j refuses everything until it is started anew, as after a full disk."""
 
 
 class Passing(Exception):
-    """An error after which trying again makes sense; `unknown`: the statement may have been committed."""
+    """A failure after which trying again makes sense.
 
-    def __init__(self, unknown: bool) -> None:
-        self.unknown = unknown
+    `unknown`: the statement may have been committed. `connected`: it got as far as being sent. `final`: what to raise
+    if it comes MAX_RACES times.
+    """
+
+    def __init__(self, why: str, *, unknown: bool, connected: bool = True, final: DmcheckError | None = None) -> None:
+        super().__init__(why)
+        self.why, self.unknown, self.connected, self.final = why, unknown, connected, final
 
 
-def needs_restart(error: neo4j.exceptions.Neo4jError) -> bool:
-    """Whether Neo4j refuses everything until it is started anew, as after a full disk."""
-    return error.code in _NEEDS_RESTART
+def meaning(code: str) -> Meaning:
+    """What the server's `code` means."""
+    return next(meaning for prefix, meaning in SERVER if code.startswith(prefix))
 
 
-def from_server(error: neo4j.exceptions.Neo4jError) -> Exception:
-    """What to raise for an error that the server answered with: Passing, NotConfigured, Temporary, DatabaseRefused."""
+def from_server(error: neo4j.exceptions.Neo4jError, sent: bool) -> Exception:
+    """What to raise for an answer of the server: Passing, NotConfigured, Temporary or DatabaseRefused.
+
+    `sent`: whether a statement was, or only the log-in.
+    """
     code = error.code or ""
-    if code.startswith(_REFUSED_LOG_IN):
-        return NotConfigured(what=f"the database does not let us in: {error.message}")
-    if code in _POINTLESS:
-        return Temporary(what=f"the database is short of memory: {error.message}")
-    if error.is_retryable() or code in _KNOWN_RACES:
-        return Passing(unknown=False)
-    if code.startswith("Neo.DatabaseError."):
-        return Passing(unknown=True)
-    if code.startswith("Neo.ClientError.Transaction."):  # ended by its time limit, or by an operator
-        return Passing(unknown=False)
-    return DatabaseRefused(what=error.message or code)
+    why = one_line(error.message or code)
+    means = meaning(code)
+    kind, words = FINAL.get(means, (DatabaseRefused, "{why}"))
+    final = kind(what=words.format(why=why))
+    if means in FINAL:
+        return final
+    return Passing(why, unknown=sent and means is Meaning.UNKNOWN, final=final if means is Meaning.RACE else None)
 
 
-def from_driver(error: Exception) -> Exception:
-    """What to raise for an error on the way to the server: Passing or NotConfigured."""
-    from neo4j.exceptions import ConfigurationError, ServiceUnavailable, SessionExpired
+def from_driver(error: Exception, sent: bool) -> Exception:
+    """What to raise for a failure on the way to the server or back: Passing or NotConfigured."""
+    from neo4j.exceptions import ConfigurationError, UnsupportedServerProduct
 
-    if isinstance(error, ServiceUnavailable | SessionExpired | OSError):
-        return Passing(unknown=True)
-    if isinstance(error, ConfigurationError):
-        return NotConfigured(what=f"NEO4J_URI cannot be used: {error}")
-    return Passing(unknown=True)
+    # The driver's older versions have a class of their own for it, which they do not show.
+    if isinstance(error, UnsupportedServerProduct) or type(error).__name__ == "BoltHandshakeError":
+        return NotConfigured(what="Neo4j 5.26 or newer is needed: NEO4J_URI leads to another server")
+    if isinstance(error, ConfigurationError) and not sent:  # its text could repeat NEO4J_URI
+        return NotConfigured(what=f"the driver cannot use NEO4J_URI or the account ({type(error).__name__})")
+    return Passing(_cause(error), unknown=sent, connected=sent)
 
 
-def gave_up(seconds: float, unknown: bool, cause: BaseException | None = None) -> Temporary:
-    """The error that ends a command after `seconds` of trying."""
-    why = f" ({cause})" if cause is not None and str(cause) else ""
-    outcome = "it may have taken effect or not" if unknown else "nothing was changed"
-    return Temporary(
-        what=f"no success with the database within {seconds:g} seconds{why}; {outcome}: repeat the same command"
-    )
+class Trouble:
+    """What went wrong while one statement was tried for `limit` seconds.
+
+    `seen`: what a look of our own found out, `looked`: whether there was one.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+        self.seen, self.looked = "", False
+        self._last: Passing | None = None
+        self._unknown = False
+        self._races = 0
+
+    def note(self, passing: Passing) -> None:
+        """One more failure. Raises its final error if it came too often for a race."""
+        self._last = passing
+        self._unknown = self._unknown or passing.unknown
+        self._races += passing.final is not None
+        if passing.final is not None and self._races >= MAX_RACES:
+            raise passing.final from passing
+
+    def gave_up(self, address: object) -> Temporary:
+        """The error that ends the command when the time is over; `address` is what it tried to reach."""
+        connected = self._last is None or self._last.connected
+        what = "no success with the database" if connected else f"cannot reach Neo4j at {address}"
+        why = (self._last.why if self._last else "") or self.seen
+        effect = "it may have taken effect or not" if self._unknown else "nothing was changed"
+        reason = f" ({why})" if why else ""
+        return Temporary(what=f"{what}{reason} within {self.limit:g} seconds; {effect}: repeat the same command")
+
+
+def one_line(text: str) -> str:
+    """`text` without line breaks, and without the full stop that would stand in the middle of our sentence."""
+    return " ".join(text.split()).rstrip(".")
+
+
+def _cause(error: BaseException) -> str:
+    """What the system said that made the driver fail, as far as it tells."""
+    from dmcheck_cli.database.look import reason
+
+    for one in _chain(error):
+        if isinstance(one, OSError):
+            return one_line(reason(one))
+    return "no answer" if "imed out" in str(error) else ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop(0)
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield one
+            waiting += [*getattr(one, "exceptions", ()), one.__cause__, one.__context__]
