@@ -7,10 +7,12 @@ import subprocess
 from pathlib import Path
 
 from dmcheck_cli.embedded.configuration import environment, java
-from dmcheck_cli.embedded.files import make_private_folder
+from dmcheck_cli.embedded.files import is_there, make_private_folder
+from dmcheck_cli.embedded.folders import home_folder
 from dmcheck_cli.embedded.parts import jars
 from dmcheck_cli.embedded.progress import Progress
-from dmcheck_cli.embedded.server import ensure_running, explained, home_folder, stopped
+from dmcheck_cli.embedded.remedies import DUMP, explained, java_trouble, using
+from dmcheck_cli.embedded.server import ensure_running, stopped
 from dmcheck_cli.embedded.store import Store
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
@@ -28,13 +30,15 @@ def dump(settings: Settings, folder: Path) -> Path:
     Raises NotConfigured when there is no graph yet, or a dump of that name is there already.
     """
     dumped = folder.absolute() / "neo4j.dump"
-    if dumped.exists():
-        raise NotConfigured(what=f"{dumped} is there already: name another folder, or move it away.")
+    with using(DUMP, folder):
+        if is_there(dumped):
+            raise NotConfigured(what=f"{dumped} is there already: name another folder, or move it away.")
     version = Store(home_folder(settings)).version()
     if version is not None:
         # A graph whose server was killed has first to be recovered: else the tool refuses it.
         ensure_running(settings, version=version)
-    make_private_folder(folder)
+    with using(DUMP, folder):
+        make_private_folder(folder)
     administer(settings, "database", "dump", "neo4j", f"--to-path={dumped.parent}")
     return dumped
 
@@ -54,15 +58,18 @@ def administer(settings: Settings, *arguments: str) -> None:
             raise NotConfigured(what=f"There is no graph in {home}.")
         command = [*java(jars(settings, version, progress)), MAIN_CLASS, *arguments]
         with progress.doing(f"neo4j-admin {' '.join(arguments)}"):
-            done = subprocess.run(
-                command,
-                env=environment(os.environ, store.neo4j),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                umask=0o077,
-                check=False,
-            )
+            try:
+                done = subprocess.run(
+                    command,
+                    env=environment(os.environ, store.neo4j),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    umask=0o077,
+                    check=False,
+                )
+            except OSError as error:
+                raise java_trouble(error, command[0]) from error
     if done.returncode != 0:
         said = "\n".join(done.stdout.decode("utf-8", "replace").splitlines()[-LINES_SHOWN:])
         raise NotConfigured(what=f"neo4j-admin {' '.join(arguments)} failed:\n{said}")

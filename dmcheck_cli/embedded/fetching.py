@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,8 @@ FETCHERS = 8
 
 CONNECT_SECONDS, READ_SECONDS = 10, 30
 """How long a repository may stay silent."""
+
+REFUSED_BY_PROXY = re.compile(r"Tunnel connection failed: 4\d\d")
 
 WAYS_OUT = "DMCHECK_JARS_URL names a mirror to fetch from, DMCHECK_JARS_FOLDER a folder that has the jars."
 
@@ -84,18 +87,18 @@ def _session() -> requests.Session:
 
 def _fetch_one(session: requests.Session, part: Part, repository: str, folder: Path) -> None:
     import requests
+    from urllib3.exceptions import HTTPError
 
     temporary = folder / f"{part.name}.part"
     digest = hashlib.sha256()
     try:
-        url = f"{repository.rstrip('/')}/{part.path}"
-        with session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
+        with _response(session, f"{repository.rstrip('/')}/{part.path}") as response:
             response.raise_for_status()
             with open(temporary, "wb", opener=private_opener) as file:
                 for chunk in response.iter_content(1 << 16):
                     digest.update(chunk)
                     file.write(chunk)
-    except requests.RequestException as error:
+    except (requests.RequestException, HTTPError, ValueError) as error:  # the last two: a proxy's address is none
         raise _not_fetched(part, error) from error
     if digest.hexdigest() != part.sha256:
         temporary.unlink()
@@ -106,13 +109,47 @@ def _fetch_one(session: requests.Session, part: Part, repository: str, folder: P
     temporary.replace(folder / part.name)
 
 
-def _not_fetched(part: Part, error: requests.RequestException) -> NotConfigured | Temporary:
-    # Neither the address nor requests' own text is shown: a mirror's address may hold a password.
-    response = error.response
+def _response(session: requests.Session, url: str) -> requests.Response:
+    import requests
+
+    try:
+        return session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS))
+    except OSError as error:
+        if isinstance(error, requests.RequestException) or error.errno is not None:
+            raise
+        # requests' own, for a file that it does not find; nothing else tells it apart.
+        raise NotConfigured(
+            what="The jars of the embedded database cannot be fetched: the file of certificates that "
+            "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is not there or cannot be read. Put it right, or unset it."
+        ) from error
+
+
+def _not_fetched(part: Part, error: Exception) -> NotConfigured | Temporary:
+    # Neither an address nor requests' own text is shown: that of a mirror or a proxy may hold a password.
+    import requests
+
+    response = getattr(error, "response", None)
     if response is None:
-        reason, lasting = type(error).__name__, isinstance(error, ValueError)  # ValueError: no address at all
+        reason = type(error).__name__
+        refused = REFUSED_BY_PROXY.search(str(error)) is not None
+        lasting = refused or isinstance(error, ValueError | requests.exceptions.SSLError)
     else:
         reason = f"HTTP {response.status_code}"
         lasting = 400 <= response.status_code < 500 and response.status_code not in (408, 429)
     kind = NotConfigured if lasting else Temporary
-    return kind(what=f"{part.name}, a part of the embedded database, could not be fetched ({reason}). {WAYS_OUT}")
+    return kind(
+        what=f"{part.name}, a part of the embedded database, could not be fetched ({reason}). {_hint(error)}{WAYS_OUT}"
+    )
+
+
+def _hint(error: Exception) -> str:
+    """What to look at first, by what went wrong; empty when that is the repository."""
+    import requests
+    import urllib3
+
+    if isinstance(error, requests.exceptions.SSLError):
+        return "The certificate was not accepted: REQUESTS_CA_BUNDLE names the file with those to trust. "
+    through_proxy = (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL, urllib3.exceptions.HTTPError)
+    if isinstance(error, through_proxy) or "SOCKS" in str(error):
+        return "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say which proxy is used. "
+    return ""

@@ -11,6 +11,18 @@ from pathlib import Path
 from dmcheck_cli.errors import NotConfigured, Temporary
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has this name, be it a link that leads nowhere.
+
+    Raises OSError where that may not be looked at; Path.exists would say no, and what is there would be begun anew.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def make_private_folder(path: Path) -> None:
     """Make a folder of mode 0700, and those above it that are missing; one that exists is left as it is.
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from dmcheck_cli.embedded import process
 from dmcheck_cli.embedded.configuration import environment, neo4j_conf, server_command
 from dmcheck_cli.embedded.files import private_opener, write_private_file
+from dmcheck_cli.embedded.remedies import java_trouble
 from dmcheck_cli.embedded.store import Store
 from dmcheck_cli.errors import NotConfigured, Temporary
 
@@ -28,6 +29,11 @@ SECONDS_WITH_LITTLE_ROOM = 15
 with fewer bytes free than this, it is given no longer."""
 
 LOG_LINES_SHOWN = 12
+
+FULL = re.compile("No space left on device|Disk quota exceeded")
+NO_MEMORY = re.compile("insufficient memory|Could not reserve|Cannot allocate memory|unable to create native thread")
+"""What Java says of the machine at its end. (`OutOfMemoryError: Java heap space` is not of the machine.)"""
+NEEDED = "it takes about 650 MB, and 60 threads"
 
 
 def launch(
@@ -62,17 +68,20 @@ def launch(
 
 def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
     with open(store.log, "wb", opener=private_opener) as log:
-        return subprocess.Popen(
-            command,
-            cwd=store.home,
-            env=environment(os.environ, store.neo4j),
-            # None of the caller's pipes stays open in it, or `dmcheck fetch | ...` would never end.
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C and a closing terminal are not for it
-            umask=0o077,  # else stores and logs are readable for others
-        )
+        try:
+            return subprocess.Popen(
+                command,
+                cwd=store.home,
+                env=environment(os.environ, store.neo4j),
+                # None of the caller's pipes stays open in it, or `dmcheck fetch | ...` would never end.
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C and a closing terminal are not for it
+                umask=0o077,  # else stores and logs are readable for others
+            )
+        except OSError as error:
+            raise java_trouble(error, command[0]) from error
 
 
 def _wait(store: Store, server: subprocess.Popen[bytes], port: int, limit: float) -> int | None:
@@ -92,13 +101,18 @@ def _wait(store: Store, server: subprocess.Popen[bytes], port: int, limit: float
 
 
 def _ended(store: Store, status: int) -> NotConfigured | Temporary:
+    said = store.log.read_text("utf-8", errors="replace")
+    if FULL.search(said):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     # The innermost cause of a Java error is the last one; stack frames and chatter would push it out of sight.
-    lines = store.log.read_text("utf-8", errors="replace").splitlines()
     noise = re.compile(r"\s*$|\s+at |\s+\.\.\. |\S+ \S+ INFO ")
-    shown = [line for line in lines if not noise.match(line)]
+    shown = [line for line in said.splitlines() if not noise.match(line)]
     end = "\n".join(shown[-LOG_LINES_SHOWN:]) or "(it gave no reason)"
-    how, kind = (f"with status {status}", NotConfigured) if status >= 0 else (f"by {_name(-status)}", Temporary)
-    return kind(what=f"The embedded database ended {how} while it started. The end of {store.log}:\n{end}")
+    how = f"with status {status}" if status >= 0 else f"by {_name(-status)}"
+    starved = status == -signal.SIGKILL or NO_MEMORY.search(said) is not None
+    why = f", most likely for want of memory ({NEEDED})" if starved else ""
+    kind = Temporary if starved or status < 0 else NotConfigured
+    return kind(what=f"The embedded database ended {how} while it started{why}. The end of {store.log}:\n{end}")
 
 
 def _name(number: int) -> str:

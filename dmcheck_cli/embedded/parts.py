@@ -10,9 +10,11 @@ from pathlib import Path
 
 from dmcheck_cli.embedded.fetching import WAYS_OUT, Part, default_repository, fetch
 from dmcheck_cli.embedded.files import locked, make_private_folder
+from dmcheck_cli.embedded.folders import cache_folder
 from dmcheck_cli.embedded.progress import Progress
+from dmcheck_cli.embedded.remedies import CACHE, JARS, using
 from dmcheck_cli.errors import NotConfigured, Temporary
-from dmcheck_cli.settings import Settings
+from dmcheck_cli.settings import Settings, expanded
 
 LISTS = Path(__file__).parent
 
@@ -46,30 +48,26 @@ def jars(settings: Settings, version: str, progress: Progress, seconds: float | 
     With `seconds`, it fetches nothing, and waits no longer for another process that does.
 
     Checking all 128 MB before each start took 0.11 s, of 4 to 5 s: cheap enough to do it always.
-    Raises NotConfigured, naming the jar, for one that is not the pinned one or that DMCHECK_JARS_FOLDER lacks;
-    Temporary when the network fails; OSError.
+    Raises NotConfigured, naming the jar, for one that is not the pinned one or that DMCHECK_JARS_FOLDER lacks, and for
+    a folder that cannot be used; Temporary when the network fails or there is no room.
     """
     parts = pinned(version)
     if settings.jars_folder is not None:
-        return _from_folder(parts, Path(settings.jars_folder).expanduser().absolute())
+        given = expanded("DMCHECK_JARS_FOLDER", settings.jars_folder).absolute()
+        with using(JARS, given):
+            return _from_folder(parts, given)
     folder = cache_folder() / f"neo4j-{version}"
-    make_private_folder(folder)
-    with locked(folder / "lock", SECONDS_FOR_ANOTHERS_FETCH if seconds is None else seconds):
-        # A cached jar that is not the pinned one (a full disk, a power cut) is treated as a missing one.
-        missing = [part for part in parts if _sha256(folder / part.name) != part.sha256]
-        if missing and seconds is not None:
-            raise Temporary(what=f"{folder} lacks {missing[0].name}, which the next command fetches again.")
-        if missing:
-            with progress.counting(f"Fetching the jars of Neo4j {version}, this once", len(missing)) as advance:
-                fetch(missing, settings.jars_url or default_repository(), folder, advance)
+    with using(CACHE, folder):
+        make_private_folder(folder)
+        with locked(folder / "lock", SECONDS_FOR_ANOTHERS_FETCH if seconds is None else seconds):
+            # A cached jar that is not the pinned one (a full disk, a power cut) is treated as a missing one.
+            missing = [part for part in parts if _sha256(folder / part.name) != part.sha256]
+            if missing and seconds is not None:
+                raise Temporary(what=f"{folder} lacks {missing[0].name}, which the next command fetches again.")
+            if missing:
+                with progress.counting(f"Fetching the jars of Neo4j {version}, this once", len(missing)) as advance:
+                    fetch(missing, settings.jars_url or default_repository(), folder, advance)
     return [folder / part.name for part in parts]
-
-
-def cache_folder() -> Path:
-    """The user's cache folder: the same for all homes, and not in need of a backup as they are."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("dmcheck")
 
 
 def _from_folder(parts: list[Part], folder: Path) -> list[Path]:

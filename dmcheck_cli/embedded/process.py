@@ -7,6 +7,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dmcheck_cli.errors import NotConfigured, Temporary
 
@@ -51,8 +53,9 @@ def with_argument(argument: str) -> list[int]:
     """The pids of the live processes that were started with exactly this argument."""
     import psutil
 
-    found = (one for one in psutil.process_iter(["cmdline"]) if argument in (one.info["cmdline"] or ()))
-    return [one.pid for one in found if identity(one.pid) is not None]
+    with _asking():
+        found = [one.pid for one in psutil.process_iter(["cmdline"]) if argument in (one.info["cmdline"] or ())]
+    return [pid for pid in found if identity(pid) is not None]
 
 
 def end(pid: int, seconds: float = SECONDS_TO_END) -> None:
@@ -105,11 +108,26 @@ def listens(pid: int, port: int) -> bool:
     """Whether it is this process that listens on the port, and not another one that came first."""
     import psutil
 
-    try:
-        connections = psutil.Process(pid).net_connections("tcp")
-    except psutil.Error:
-        return False
+    with _asking():
+        try:
+            connections = psutil.Process(pid).net_connections("tcp")
+        except psutil.NoSuchProcess:
+            return False
     return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections)
+
+
+@contextmanager
+def _asking() -> Iterator[None]:
+    """psutil raises RuntimeError or ValueError, beside its own, where a system's /proc is not what it expects."""
+    import psutil
+
+    try:
+        yield
+    except (psutil.Error, RuntimeError, ValueError) as error:
+        raise NotConfigured(
+            what="The embedded database has to know its process, of which this system does not tell "
+            f"({type(error).__name__}): set NEO4J_URI to use a Neo4j of your own."
+        ) from error
 
 
 def speaks_bolt(port: int) -> bool:
@@ -134,4 +152,6 @@ def free_port(*preferred: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise OSError("no free port on 127.0.0.1")
+    raise Temporary(
+        what="No port is free on 127.0.0.1, where the embedded database listens. Is the loopback device up?"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,15 @@ class Progress:
     """`shown`: False keeps quiet."""
 
     shown: bool = True
+
+    def say(self, what: str) -> None:
+        """Tell of what happened: a line that stays, on a terminal too."""
+        if self.shown:
+            # A path may hold what steers a terminal.
+            line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in what)
+            with suppress(OSError):  # nobody reads it
+                sys.stderr.write(f"{line}\n")
+                sys.stderr.flush()
 
     @contextmanager
     def doing(self, what: str) -> Iterator[None]:
@@ -47,9 +56,8 @@ class Progress:
         return self.shown and sys.stderr.isatty()
 
     def _line(self, what: str) -> None:
-        if self.shown and not self._rich:
-            sys.stderr.write(f"{what} ...\n")
-            sys.stderr.flush()
+        if not self._rich:
+            self.say(f"{what} ...")
 
     def _console(self) -> Any:
         from rich.console import Console

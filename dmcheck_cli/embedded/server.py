@@ -6,19 +6,18 @@ process left are no obstacle.
 
 from __future__ import annotations
 
-import functools
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ParamSpec, TypedDict, TypeVar
+from typing import TypedDict
 
 from dmcheck_cli.embedded import process, state
 from dmcheck_cli.embedded.credentials import read_password
-from dmcheck_cli.embedded.extra import needs_extra
-from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.embedded.files import is_there
+from dmcheck_cli.embedded.folders import home_folder
+from dmcheck_cli.embedded.remedies import explained
 from dmcheck_cli.settings import Settings
 
 USERNAME = "neo4j"
@@ -26,9 +25,6 @@ USERNAME = "neo4j"
 
 SECONDS_FOR_ANOTHERS_START = 900
 """How long to wait while another process starts the server, which may include fetching its parts."""
-
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -51,22 +47,6 @@ class Status(TypedDict):
     pid: int | None
     home: str
     version: str | None
-
-
-def explained(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Turn what is wrong with the extra or with the home's files into NotConfigured."""
-
-    @needs_extra
-    @functools.wraps(function)
-    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        try:
-            return function(*args, **kwargs)
-        except OSError as error:
-            raise NotConfigured(
-                what=f"The embedded database cannot use its files: {error}. DMCHECK_HOME names another folder for it."
-            ) from error
-
-    return wrapper
 
 
 @explained
@@ -115,7 +95,8 @@ def ensure_running(
         _end_all(home, left())  # what a start left behind that was killed before it was done
         wanted = version or DEFAULT_VERSION
         store = Store(home)
-        store.prepare(wanted, upgrade=version is not None)
+        if store.prepare(wanted, upgrade=version is not None):
+            telling.say(f"NEO4J_URI is not set: creating a new, empty database in {home}")
         parts = jars(settings, wanted, telling, left())
         last = state.read(home)
         with telling.doing(f"Starting the embedded Neo4j {wanted}"):
@@ -164,23 +145,11 @@ def status(settings: Settings) -> Status:
 def stopped(settings: Settings) -> Iterator[bool]:
     """Stop this home's server and keep it from being started while the block runs; yields whether it was running."""
     home = home_folder(settings)
-    if not home.is_dir():
+    if not is_there(home):
         yield False
         return
     with _lock(home):
         yield _end_all(home)
-
-
-def home_folder(settings: Settings) -> Path:
-    """The home, which need not exist: DMCHECK_HOME, else `dmcheck` in the platform's folder for a user's data."""
-    if settings.home is not None:
-        home = os.path.expanduser(settings.home)
-    else:
-        import platformdirs
-
-        home = platformdirs.user_data_dir("dmcheck")
-    # One name for one folder: the server's process is recognised by it.
-    return Path(os.path.realpath(home))
 
 
 def _server(home: Path, found: state.State) -> Server:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dmcheck_cli.embedded.credentials import auth_ini, make_password, read_password
-from dmcheck_cli.embedded.files import make_private_folder, sync_folder, write_private_file
+from dmcheck_cli.embedded.files import is_there, make_private_folder, sync_folder, write_private_file
 from dmcheck_cli.errors import NotConfigured
 
 UNFINISHED = "unfinished"
@@ -43,8 +43,8 @@ class Store:
         words = self._version_words()
         return words[0] if words and UNFINISHED not in words else None
 
-    def prepare(self, version: str, upgrade: bool) -> None:
-        """Make the home ready for a server of that version to start on it.
+    def prepare(self, version: str, upgrade: bool) -> bool:
+        """Make the home ready for a server of that version to start on it; True if its graph is a new, empty one.
 
         `upgrade`: an older release's graph may be opened, which that release cannot open any more then.
         Raises NotConfigured when this version must not open the graph, or the password to it is gone.
@@ -52,17 +52,18 @@ class Store:
         self._take_over_home()
         for folder in (self.neo4j / "conf", self.neo4j / "logs"):
             make_private_folder(folder)
-        if not self._data.exists() or UNFINISHED in self._version_words():
+        if not is_there(self._data) or UNFINISHED in self._version_words():
             self._make_data(version)
-            return
+            return True
         self._check_version(version, upgrade)
         # Before the start, not after: an upgrade that is interrupted may have closed the graph to the older one.
         self.finish(version)
         password = read_password(self.home)  # of no use without
         # Neo4j reads it only where it finds no accounts; without it, it would let `neo4j` in with `neo4j` then.
-        if not self._auth_file.exists():
+        if not is_there(self._auth_file):
             make_private_folder(self._auth_file.parent)
             write_private_file(self._auth_file, auth_ini(password))
+        return False
 
     def finish(self, version: str) -> None:
         """Record that a server of that version is ready: from now on the graph is kept whatever happens."""
@@ -95,7 +96,7 @@ class Store:
         make_private_folder(self.neo4j)
         new = self.neo4j / "data.part"
         shutil.rmtree(new, ignore_errors=True)
-        if self._data.exists():
+        if is_there(self._data):
             self._data.rename(new)  # in one step, so that `version` never vanishes before the rest of it
             shutil.rmtree(new)
         password = make_password(self.home)

@@ -22,6 +22,9 @@ from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
 
 
+STARTING = "Starting the embedded Neo4j 5.26.30 ..."
+
+
 def test_ten_processes_at_once_start_one_server_and_stop_ends_it(settings: Settings) -> None:
     """All ten print the same server, their pipes end, and there is one Java; after stop there is none."""
     started = [start_command(settings) for _ in range(10)]
@@ -32,7 +35,8 @@ def test_ten_processes_at_once_start_one_server_and_stop_ends_it(settings: Setti
     pid = int(said[0][0].split()[0])
     assert processes(settings) == [pid]
     # stdout has nothing else, and only the one that started it told of it.
-    assert [errors for _, errors in said if errors] == [b"Starting the embedded Neo4j 5.26.30 ...\n"]
+    told = [f"NEO4J_URI is not set: creating a new, empty database in {settings.home}", STARTING]
+    assert [errors.decode().splitlines() for _, errors in said if errors] == [told]
     assert server.status(settings)["state"] == "running"
 
     assert server.stop(settings) is True
@@ -41,6 +45,10 @@ def test_ten_processes_at_once_start_one_server_and_stop_ends_it(settings: Setti
     assert (stopped["state"], stopped["uri"], stopped["pid"]) == ("stopped", None, None)
     assert server.find(settings) is None
     assert server.stop(settings) is False
+
+    # The next start finds the database, so nothing is said of a new one.
+    later = start_command(settings)
+    assert later.communicate(timeout=120)[1].decode().splitlines() == [STARTING]
 
 
 def test_a_home_that_was_never_used_is_not_made_by_looking(settings: Settings) -> None:

@@ -1,0 +1,54 @@
+"""Where the embedded database and its jars are: never in a folder that depends on where a command is run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.settings import Settings, expanded
+
+
+def home_folder(settings: Settings) -> Path:
+    """The home, which need not exist: DMCHECK_HOME, else `dmcheck` in the platform's folder for a user's data.
+
+    Raises NotConfigured where there is no such folder, or a link on the way leads nowhere.
+    """
+    if settings.home is not None:
+        home = expanded("DMCHECK_HOME", settings.home)
+    else:
+        import platformdirs
+
+        ways_out = "HOME, or DMCHECK_HOME (the database's folder)"
+        home = _of_the_user(platformdirs.user_data_dir("dmcheck"), "XDG_DATA_HOME", "the embedded database", ways_out)
+    for one in (home, *home.parents):
+        # A disk that is not mounted, most often: the database is there, and must not be begun anew beside it.
+        if os.path.islink(one) and not os.path.exists(one):
+            raise NotConfigured(what=f"The embedded database is not there: {one} is a link that leads nowhere.")
+    # One name for one folder: the server's process is recognised by it.
+    return Path(os.path.realpath(home))
+
+
+def cache_folder() -> Path:
+    """The user's cache folder, the same for all homes; raises NotConfigured where there is none."""
+    import platformdirs
+
+    ways_out = "HOME, XDG_CACHE_HOME (a folder for caches) or DMCHECK_JARS_FOLDER (one that has the jars)"
+    return _of_the_user(platformdirs.user_cache_dir("dmcheck"), "XDG_CACHE_HOME", "Neo4j's jars", ways_out)
+
+
+def _of_the_user(folder: str, variable: str, what: str, ways_out: str) -> Path:
+    """`folder` as platformdirs has it, which takes HOME and `variable` for absolute paths that exist, and `~` for one
+    where there is neither HOME nor an account."""
+    given = os.environ.get(variable, "").strip()
+    if given and not os.path.isabs(given):
+        raise NotConfigured(what=f"There is no folder for {what}: {variable} must be an absolute path.")
+    if given and Path(folder).is_relative_to(given):
+        return Path(folder)
+    try:
+        home = expanded("HOME", "~")
+    except NotConfigured as error:
+        wrong = "HOME is no folder with an absolute path" if os.environ.get("HOME") else "HOME is not set"
+        raise NotConfigured(what=f"There is no folder for {what}, as {wrong}: set {ways_out}.") from error
+    # For platformdirs an empty HOME is the root folder; for us it is not set.
+    return home / os.path.relpath(folder, os.path.expanduser("~"))
