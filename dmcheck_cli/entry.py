@@ -79,6 +79,8 @@ def _status(app: typer.Typer, as_json: bool) -> int:
         return _failed(Usage(what=what), as_json) if what else Usage.exit_status
     except (typer.Abort, KeyboardInterrupt):
         return 130  # what shells report for a program that was interrupted
+    except SystemExit:  # by which typer ends a program whose help text nobody takes
+        return _failed(OutputLost(what=os.strerror(errno.EPIPE)), as_json)
     except Exception as error:
         return _failed(_explained(error), as_json)
 
@@ -89,6 +91,8 @@ def _explained(error: Exception) -> DmcheckError:
         return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
     if isinstance(error, OSError) and error.errno in PASSING:
         return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
+    if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
+        return OutputLost(what=error.strerror)  # of a help text, which is not printed by us
     if isinstance(error, OSError):
         return SystemRefused(what=error)
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
