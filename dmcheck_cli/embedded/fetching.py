@@ -143,13 +143,13 @@ def _not_fetched(part: Part, error: Exception) -> NotConfigured | Temporary:
 
 
 def _hint(error: Exception) -> str:
-    """What to look at first, by what went wrong; empty when that is the repository."""
+    """What to look at before the repository; empty when there is nothing."""
+    from urllib.request import getproxies
+
     import requests
-    import urllib3
 
     if isinstance(error, requests.exceptions.SSLError):
         return "The certificate was not accepted: REQUESTS_CA_BUNDLE names the file with those to trust. "
-    through_proxy = (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL, urllib3.exceptions.HTTPError)
-    if isinstance(error, through_proxy) or "SOCKS" in str(error):
-        return "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say which proxy is used. "
+    if getattr(error, "response", None) is None and getproxies():
+        return "A proxy is set, by HTTPS_PROXY, HTTP_PROXY or ALL_PROXY: see that it is right. "
     return ""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from dmcheck_cli.errors import NotConfigured
@@ -17,10 +19,10 @@ def home_folder(settings: Settings) -> Path:
     if settings.home is not None:
         home = expanded("DMCHECK_HOME", settings.home)
     else:
-        import platformdirs
+        from platformdirs import user_data_dir
 
         ways_out = "HOME, or DMCHECK_HOME (the database's folder)"
-        home = _of_the_user(platformdirs.user_data_dir("dmcheck"), "XDG_DATA_HOME", "the embedded database", ways_out)
+        home = _of_the_user(user_data_dir, "XDG_DATA_HOME", "the embedded database", ways_out)
     for one in (home, *home.parents):
         # A disk that is not mounted, most often: the database is there, and must not be begun anew beside it.
         if os.path.islink(one) and not os.path.exists(one):
@@ -31,24 +33,26 @@ def home_folder(settings: Settings) -> Path:
 
 def cache_folder() -> Path:
     """The user's cache folder, the same for all homes; raises NotConfigured where there is none."""
-    import platformdirs
+    from platformdirs import user_cache_dir
 
     ways_out = "HOME, XDG_CACHE_HOME (a folder for caches) or DMCHECK_JARS_FOLDER (one that has the jars)"
-    return _of_the_user(platformdirs.user_cache_dir("dmcheck"), "XDG_CACHE_HOME", "Neo4j's jars", ways_out)
+    return _of_the_user(user_cache_dir, "XDG_CACHE_HOME", "Neo4j's jars", ways_out)
 
 
-def _of_the_user(folder: str, variable: str, what: str, ways_out: str) -> Path:
-    """`folder` as platformdirs has it, which takes HOME and `variable` for absolute paths that exist, and `~` for one
-    where there is neither HOME nor an account."""
+def _of_the_user(where: Callable[[str], str], variable: str, what: str, ways_out: str) -> Path:
+    """Where platformdirs has our folder. Its releases differ in what they make of a HOME or a `variable` that is
+    missing, empty or relative: a folder named `~`, one in the root or in the current folder, RuntimeError."""
     given = os.environ.get(variable, "").strip()
-    if given and not os.path.isabs(given):
-        raise NotConfigured(what=f"There is no folder for {what}: {variable} must be an absolute path.")
-    if given and Path(folder).is_relative_to(given):
-        return Path(folder)
+    if given:
+        if not os.path.isabs(given):
+            raise NotConfigured(what=f"There is no folder for {what}: {variable} must be an absolute path.")
+        with suppress(RuntimeError):
+            if (folder := Path(where("dmcheck"))).is_relative_to(given):
+                return folder
     try:
         home = expanded("HOME", "~")
     except NotConfigured as error:
         wrong = "HOME is no folder with an absolute path" if os.environ.get("HOME") else "HOME is not set"
         raise NotConfigured(what=f"There is no folder for {what}, as {wrong}: set {ways_out}.") from error
-    # For platformdirs an empty HOME is the root folder; for us it is not set.
-    return home / os.path.relpath(folder, os.path.expanduser("~"))
+    folder = Path(where("dmcheck"))
+    return folder if folder.is_relative_to(home) else home / folder.relative_to("/")  # where an empty HOME is the root

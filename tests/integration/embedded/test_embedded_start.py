@@ -21,7 +21,6 @@ from dmcheck_cli.embedded import launch, process, server
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
 
-
 STARTING = "Starting the embedded Neo4j 5.26.30 ..."
 
 
