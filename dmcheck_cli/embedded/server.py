@@ -95,9 +95,10 @@ def ensure_running(
         _end_all(home, left())  # what a start left behind that was killed before it was done
         wanted = version or DEFAULT_VERSION
         store = Store(home)
-        if store.prepare(wanted, upgrade=version is not None):
-            telling.say(f"NEO4J_URI is not set: creating a new, empty database in {home}")
+        new = store.prepare(wanted, upgrade=version is not None)
         parts = jars(settings, wanted, telling, left())
+        if new:
+            telling.say(f"NEO4J_URI is not set: creating a new, empty database in {home}")
         last = state.read(home)
         with telling.doing(f"Starting the embedded Neo4j {wanted}"):
             pid, port = launch(store, wanted, parts, last.port if last else None, left())

@@ -402,7 +402,8 @@ class TestProcesses:
                 code = (
                     "import os, sys\nfrom dmcheck_cli.embedded import process\n"
                     "from dmcheck_cli.errors import NotConfigured\n"
-                    f"process.identity(1)\nos.seteuid({NOBODY})\n"  # what it imports may be closed to that account
+                    "process.identity(1)\n"  # what it imports may be closed to that account
+                    f"os.setresuid({NOBODY}, {NOBODY}, {NOBODY})\n"
                     "for end in (process.end, process.kill):\n"
                     "    try:\n        end(int(sys.argv[1]))\n"
                     "    except NotConfigured as error:\n        print(error.message)"
