@@ -1,37 +1,73 @@
-"""Run the whole test suite against a real Neo4j: `python3 scripts/test.py [pytest's arguments]`.
+"""Run the whole test suite against a real Neo4j: `python3 scripts/test.py [--busy N] [pytest's arguments]`.
 
 Needs Python 3.11 or newer and nothing else: the packages (pinned, see .ci/lock.txt) go into `.venv`. The database is
 the embedded one, in a folder that goes with the run, or the one that NEO4J_TEST_URI names (tests/conftest.py).
 Two processes share the work, each with a database of its own, unless NEO4J_TEST_URI leaves one only, or `-n` says
 otherwise. The exit status is pytest's.
+
+`--busy 8` has eight processes compute all the time beside the tests, which must pass on such a machine as well. They
+end with this program, however it ends.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import environment
 
 SHARED = ["-n", "2", "--dist", "loadfile"]
 """Most tests wait for another process half of the time; a file's tests stay together, as they share what is costly."""
 
+MAX_BUSY = 64
+
+COMPUTE = """
+import os
+parent = int(os.environ["DMCHECK_BUSY_FOR"])
+while os.getppid() == parent:
+    for _ in range(1_000_000):
+        pass
+"""
+
 
 def main() -> int:
     """Make the environment and run pytest in it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)  # --help is pytest's
+    parser.add_argument("--busy", type=int, choices=range(MAX_BUSY + 1), metavar="N", default=0)
+    ours, rest = parser.parse_known_args()
     try:
         environment.ensure(tests=True)
-        alone = "NEO4J_TEST_URI" in os.environ or any(one.startswith("-n") for one in sys.argv[1:])
-        command = [str(environment.PYTHON), "-m", "pytest", *([] if alone else SHARED), *sys.argv[1:]]
-        return subprocess.run(
-            command, cwd=environment.ROOT, env=environment.quiet_environment(), check=False
-        ).returncode
+        alone = "NEO4J_TEST_URI" in os.environ or any(one.startswith("-n") for one in rest)
+        command = [str(environment.PYTHON), "-m", "pytest", *([] if alone else SHARED), *rest]
+        with busy(ours.busy):
+            return subprocess.run(
+                command, cwd=environment.ROOT, env=environment.quiet_environment(), check=False
+            ).returncode
     except (environment.Trouble, OSError) as trouble:
         sys.stderr.write(f"{trouble}\n")
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+@contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Have so many processes compute while the block runs."""
+    # They look for their parent themselves, as it may be killed.
+    variables = {**os.environ, "DMCHECK_BUSY_FOR": str(os.getpid())}
+    computing: list[subprocess.Popen[bytes]] = []
+    try:
+        for _ in range(count):
+            computing.append(subprocess.Popen([sys.executable, "-S", "-c", COMPUTE], env=variables))
+        yield
+    finally:
+        for one in computing:
+            one.kill()
+            one.wait()
 
 
 if __name__ == "__main__":
