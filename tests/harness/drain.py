@@ -2,7 +2,7 @@
 
 Everything is real: each loop is a process, with a checker that is good on most days only; the loops use the embedded
 database and start it again themselves. Kills and restarts happen at random points of the work, not of the clock, so
-that there is work in flight whatever the machine's speed.
+that there is work in flight whatever the machine's speed; loops that are faster than the kills get more users.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ BUCKET_SIZE = 20
 
 LONGEST_STILLNESS = SECONDS_TO_READY + 60
 """Seconds without one more answer after which the loops are taken for stuck: a restart, and a loop's longest pause."""
+
+MORE, MOST_GROWTH = 5 * BUCKET_SIZE, 10
+"""Users that are added when all are answered before all has happened, and how many times as many there may be then."""
 
 LOOPS_AT_ONCE = 2
 """Loops that may be starting at one moment: Python's start takes half a second of a processor."""
@@ -209,18 +212,18 @@ def of_the_loops(
         grace_seconds=lease_seconds // 4,
     )
     fleet = Fleet(settings, folder, chance)
-    names = [f"user{i:05}" for i in range(users_to_check)]
     began = time.monotonic()
     try:
         with Database(settings, "tests") as database:
             schema.apply(database)
-            users.add(database, [User(name, 1000 + i) for i, name in enumerate(names)])
+            _add(database, range(users_to_check))
             for _ in range(loops):
                 fleet.new(database)
             fleet.start_all()  # while no bucket waits, so that all begin alike
-            lowest = _drain(database, fleet, _events(chance, users_to_check, kills, restarts), users_to_check, outcome)
+            events = _events(chance, users_to_check, kills, restarts)
+            total, lowest = _drain(database, fleet, events, users_to_check, outcome)
             fleet.stop()
-            _judge(database.run_text, fleet, users_to_check, outcome)
+            _judge(database.run_text, fleet, total, outcome)
             print(_report(database.run_text, fleet, loops, lowest, time.monotonic() - began))
     finally:
         fleet.kill_all()
@@ -238,13 +241,20 @@ def _events(chance: random.Random, total: int, kills: int, restarts: int) -> lis
     return sorted(events)
 
 
+def _add(database: Database, numbers: range) -> None:
+    users.add(database, [User(f"user{i:05}", 1000 + i) for i in numbers])
+
+
 def _drain(
     database: Database, fleet: Fleet, events: list[tuple[int, str]], total: int, outcome: Outcome
-) -> dict[int, int]:
-    """Until all are answered: the jobs run, things happen, loops come. Returns each client's lowest allowance."""
+) -> tuple[int, dict[int, int]]:
+    """Until all has happened and all are answered: the jobs run, things happen, loops come.
+
+    Returns how many users there are in the end, and each client's lowest allowance.
+    """
     lowest: dict[int, int] = {}
-    answered, moved_at, tick = 0, time.monotonic(), 0
-    while answered < total:
+    answered, moved_at, tick, most = 0, time.monotonic(), 0, MOST_GROWTH * total
+    while events or answered < total:
         with suppress(Temporary):  # the database is on its way back
             if tick % TICKS_PER_JOB == 0:
                 make_buckets.run(database)
@@ -253,9 +263,13 @@ def _drain(
             now = _answered(database.run_text)
             if now > answered:
                 answered, moved_at = now, time.monotonic()
-            if events and events[0][0] <= answered < total and _happens(events[0][1], database, fleet):
+            if events and events[0][0] <= answered and _happens(events[0][1], database, fleet):
                 events.pop(0)
                 outcome.faults += 1
+            if events and answered >= total:
+                assert total < most, f"it never comes to {events}"
+                _add(database, range(total, total + MORE))
+                total += MORE
         for id, run in list(fleet.running.items()):
             if run.process.poll() is not None:
                 fleet.ended.append(fleet.running.pop(id))
@@ -265,7 +279,7 @@ def _drain(
         time.sleep(TICK)
     if events:
         outcome.violations.append(f"never happened: {events}")
-    return lowest
+    return total, lowest
 
 
 def _happens(what: str, database: Database, fleet: Fleet) -> bool:

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from driving import MODULES, answered, wait_until, wait_until_gone
+from driving import LONGEST_WAIT, MODULES, answered, wait_until, wait_until_gone
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -41,7 +41,7 @@ from jobs import make_buckets, raise_starved, reclaim_leases
 
 PROGRAMS = {**MODULES, "raise_starved": "jobs.raise_starved"}
 CALLS = "?socket,?connect,sendto,recvfrom,?poll,?ppoll,shutdown,exit_group"
-PATIENCE = 60.0
+PATIENCE = LONGEST_WAIT
 """Seconds after which a process that should have ended is a failure of the harness."""
 
 KILLED = -signal.SIGKILL
