@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import LONGEST_WAIT
 from launching import OURS, Result, launcher
 
 from dmcheck_cli.database.connection import Database
@@ -90,7 +91,7 @@ def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Call
             capture_output=True,
             env={**environment, **variables},
             cwd=tmp_path,
-            timeout=120,
+            timeout=LONGEST_WAIT,
             check=False,
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

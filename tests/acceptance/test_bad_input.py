@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import answered, picture, prepare
+from driving import LONGEST_WAIT, MUCH_LONGER, answered, picture, prepare
 from invariants import Query, broken
 from launching import Result
 
@@ -350,7 +350,7 @@ def test_nothing_listens_there(run: Run, unchanged: Any) -> None:
         )
         took = time.monotonic() - began
     refused(result, 75, "temporary")
-    assert took < 2 + 2
+    assert took < MUCH_LONGER
     assert "repeat the same command" in result.error["message"]
 
 
@@ -370,7 +370,7 @@ def test_a_server_that_never_answers(
         result = run(*arguments, "--json", program=program, stdin=held, NEO4J_URI=uri, DMCHECK_TIMEOUT_SECONDS="1")
         took = time.monotonic() - began
     refused(result, 75, "temporary")
-    assert took < 1 + 2
+    assert took < MUCH_LONGER
 
 
 @pytest.mark.parametrize("stdout", ["closed pipe", "full disk"])
@@ -391,7 +391,7 @@ def test_a_fetch_whose_output_is_lost(
             stdout=lost,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=LONGEST_WAIT,
             check=False,
         )
     if stdout == "full disk":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import LONGEST_WAIT
 from launching import MODULES
 
 from dmcheck_cli.database.connection import Database
@@ -66,7 +67,7 @@ class Cron:
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=120,
+            timeout=LONGEST_WAIT,
             check=False,
         )
 

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from driving import LONGEST_WAIT
 from launching import OURS, launcher
 
 from dmcheck_cli.embedded import server
@@ -36,7 +37,7 @@ def test_the_main_job_on_the_newest_release(newest: dict[str, str], tmp_path: Pa
             capture_output=True,
             env={**newest, **variables},
             cwd=tmp_path,
-            timeout=120,
+            timeout=LONGEST_WAIT,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer.main
 from dateutil.parser import isoparse
-from driving import answered, prepare
+from driving import LONGEST_WAIT, answered, prepare
 from invariants import Query
 from launching import MODULES, Result, launcher
 
@@ -339,7 +339,7 @@ def test_help_does_not_import_the_driver(environment: dict[str, str], program: s
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LONGEST_WAIT,
         check=False,
     )
     loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}

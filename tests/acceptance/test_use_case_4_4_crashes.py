@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from driving import (
+    LONGEST_WAIT,
     answered,
     answers,
     counters,
@@ -220,7 +221,7 @@ def at_work(settings: Settings, step: Step, folder: Path) -> Iterator[Callable[[
     try:
         yield acknowledged
         enough.set()
-        process.join(60)
+        process.join(LONGEST_WAIT)
         assert process.exitcode == 0
     finally:
         process.kill()
@@ -256,7 +257,7 @@ def command(settings: Settings, *arguments: object, stdin: str = "") -> str:
         stdout=subprocess.PIPE,
         env={**outside, "DMCHECK_HOME": settings.home},
         text=True,
-        timeout=120,
+        timeout=LONGEST_WAIT,
         check=True,
     ).stdout
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from driving import wait_until
+from driving import LONGEST_WAIT, wait_until
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -137,14 +137,14 @@ def _stop(
             job.process.send_signal(signal.SIGSTOP)
             stopped.set()
             if held:
-                over.wait(30)
+                over.wait(LONGEST_WAIT)
 
     with Proxy(port_of(database.settings), _pass, noticed) as proxy:
         scenario.arrange(database)
         job = Prepared({**direct, "NEO4J_URI": proxy.uri}, scenario.program)
         other = Prepared(direct, scenario.program)
         job.go()
-        if not stopped.wait(30):
+        if not stopped.wait(LONGEST_WAIT):
             outcome.violations.append(f"{where}: was not stopped")
         wait_until(lambda: _state(job.process.pid) == "T")
         outcome.faults += 1

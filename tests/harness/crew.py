@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from driving import LONGEST_WAIT
 from invariants import INVARIANTS, broken
 
 from dmcheck_cli.database.connection import Database
@@ -24,7 +25,7 @@ from harness.actor import Actor
 from harness.contradictions import contradictions
 from harness.history import Operation, Recorder, read
 from harness.outcome import Outcome
-from harness.workload import CONTEXT, LONGEST_WAIT
+from harness.workload import CONTEXT
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
 """A function and what it is called with, after the Actor of the process that runs it."""

@@ -277,8 +277,6 @@ def _drain(
         assert time.monotonic() < moved_at + LONGEST_STILLNESS, f"nothing is answered any more, after {answered} users"
         tick += 1
         time.sleep(TICK)
-    if events:
-        outcome.violations.append(f"never happened: {events}")
     return total, lowest
 
 

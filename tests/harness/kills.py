@@ -312,12 +312,14 @@ class _Watched(Database):
 
 @dataclass
 class Expected:
-    """What a scenario's command leaves and says when nothing happens, and what may be seen when it is stopped."""
+    """What a scenario's command leaves and says when nothing happens, and how long it takes then; `allowed` is what may
+    be seen when it is stopped."""
 
     scenario: Scenario
     allowed: list[list[str]]
     after: list[str]
     said: Any
+    seconds: float
 
     def left(self, database: Database, where: str, outcome: Outcome) -> None:
         """Judge the graph that a stopped command left: as before, as after, or (a job's) as after a batch."""
@@ -341,9 +343,12 @@ def expect(database: Database, scenario: Scenario, process: Prepared) -> Expecte
     """Run a scenario's command with nothing in its way."""
     arguments, stdin = scenario.arrange(database)
     before = shape(database)
+    process.ready()
+    began = time.monotonic()
     ended = process.run(*arguments, stdin=stdin)
+    took = time.monotonic() - began
     assert ended[0] == 0, f"{scenario.name} fails even when nothing happens: {ended}"
-    expected = Expected(scenario, [before], shape(database), _said(scenario, ended))
+    expected = Expected(scenario, [before], shape(database), _said(scenario, ended), took)
     expected.allowed.append(expected.after)
     if scenario.batches is not None:
         scenario.arrange(database)

@@ -28,8 +28,9 @@ TEMPORARY = 75
 MANY = 1_000_000
 RESETS = (RESET_BEFORE, RESET_AT, RESET_AFTER)
 
-SLACK = 1.5
-"""Seconds that a command may take beyond DMCHECK_TIMEOUT_SECONDS, to begin and to end on a busy machine."""
+SLACK, TIMES = 1.5, 5
+"""What a command may take beyond DMCHECK_TIMEOUT_SECONDS, to begin and to end: these seconds, and so many times what it
+took with nothing in its way, which on a busy machine is more."""
 
 
 def port_of(settings: Settings) -> int:
@@ -112,7 +113,7 @@ def _one(
     outcome.faults += sum(proxy.fired.values())
     if not proxy.fired:
         outcome.violations.append(f"{where}: did not happen")
-    if took > seconds + SLACK:
+    if took > seconds + SLACK + TIMES * expected.seconds:
         outcome.violations.append(f"{where}: took {took:.1f} s with a time limit of {seconds}")
     if "Traceback" in ended[2]:
         outcome.violations.append(f"{where}: {ended[2]}")

@@ -15,6 +15,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from driving import LONGEST_WAIT
+
 PASS = "pass"
 DELAY = "delay"
 SLICE = "slice"
@@ -61,12 +63,12 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         self._thread.start()
-        self._ready.wait(10)
+        assert self._ready.wait(LONGEST_WAIT), "the proxy does not start"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(LONGEST_WAIT)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from driving import LONGEST_WAIT
+
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
@@ -20,8 +22,6 @@ from harness.actor import Actor
 from harness.history import Recorder
 
 CONTEXT = multiprocessing.get_context("spawn")
-LONGEST_WAIT = 120.0
-"""Seconds after which a process that should have ended is taken for hung."""
 
 
 @dataclass(frozen=True)
