@@ -76,3 +76,13 @@ all that wait (10,000 in that measurement)."""
 
 SCAN_SLICE = 20_000
 """Users that one statement looks at."""
+
+MAX_SKEW_SECONDS = 60
+"""How far a stored time may lie in the future before it is taken for a wrong clock's. A statement's own clock is read
+before it waits for locks, for DMCHECK_TIMEOUT_SECONDS (30) at most, and the clocks of a cluster's members differ."""
+
+BATCH_ADOPTED = 500
+"""Clients or buckets that one transaction of `schema apply` puts right."""
+
+SCAN_BUCKETS = 100
+"""Buckets whose members one statement looks at: 18,000 users."""

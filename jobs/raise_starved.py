@@ -25,6 +25,7 @@ def raise_starved(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 def run(database: Database) -> int:
     """One run of the job; returns how many buckets were raised."""
+    all_batches(lambda: buckets.correct_times(database))
     raised = all_batches(lambda: buckets.raise_starved(database))
     buckets.finish(database, "raise_starved")
     return raised

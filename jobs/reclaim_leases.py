@@ -25,6 +25,7 @@ def reclaim_leases(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 def run(database: Database) -> tuple[int, int]:
     """One round of the job; returns how many leases were marked dead, and how many released."""
+    all_batches(lambda: buckets.correct_times(database))
     # Released first: a round must never release what it has marked itself, whatever the time of grace.
     released = all_batches(lambda: buckets.release_dead(database))
     marked = all_batches(lambda: buckets.mark_dead(database))

@@ -32,12 +32,17 @@ def text(name: str) -> str:
 
     Raises FileNotFoundError when there is none of that name.
     """
-    return re.sub(r"^ *//.*\n", "", _INCLUDE.sub(lambda found: source(found[1]), source(name)), flags=re.MULTILINE)
+    return re.sub(r"^ *//.*\n", "", _whole(name), flags=re.MULTILINE)
 
 
 def source(name: str) -> str:
     """The file of the statement or fragment `name`, as it was written."""
     return (_FOLDER / f"{name}.cypher").read_text("utf-8")
+
+
+def _whole(name: str) -> str:
+    """The file, with its includes and theirs pulled in."""
+    return _INCLUDE.sub(lambda found: _whole(found[1]), source(name))
 
 
 def load() -> None:

@@ -1,5 +1,7 @@
        // A client as it is reported.
        c {
-           .id, .screen_name, .state, .capacity, .dm_from_id, .dm_from_screen_name,
-           first_registered: toString(c.create_datetime), last_registered: toString(c.edit_datetime)
+           .id, screen_name: toStringOrNull(c.screen_name), state: toStringOrNull(c.state),
+           capacity: toIntegerOrNull(c.capacity), dm_from_id: toIntegerOrNull(c.dm_from_id),
+           dm_from_screen_name: toStringOrNull(c.dm_from_screen_name),
+           first_registered: toStringOrNull(c.create_datetime), last_registered: toStringOrNull(c.edit_datetime)
        } AS client

@@ -8,6 +8,11 @@
         DELETE held
     }
     CALL (b) {
+        MATCH (u)-[m:INDMCHECKBUCKET]->(b)
+        // include: _uncheckable
+        DELETE m
+    }
+    CALL (b) {
         MATCH (u)-[m:INDMCHECKBUCKET]->(b) WHERE m.priority IS NOT NULL
         WITH m.priority AS priority, collect(m) AS leaving, collect(u) AS users
         CREATE (n:DMCheckBucket {

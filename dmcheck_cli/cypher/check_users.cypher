@@ -1,11 +1,20 @@
-// Looks at the next users in the order of their names for what must never be.
+// Looks at the next users in the order of their names for what must never be, or can never be checked.
 // Parameters: after (a name; '' starts from the first), slice (how many users to look at).
-// Columns: seen (users looked at), last (the name of the last one; null when none), broken (texts).
+// Columns: seen (users looked at), last (the name of the last one; null when none), and of each kind a list of how many
+//   there are and the first characters of an example's name: several_buckets, several_answers, checked_and_waiting,
+//   names (that nobody can ask for), ids (that are no ids).
 // Repeating: reads only.
 MATCH (u:User) WHERE u.screen_name > $after
 WITH u ORDER BY u.screen_name LIMIT $slice
-WITH u, COUNT { (u)-[:INDMCHECKBUCKET]->() } AS buckets, COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS answers
-RETURN count(u) AS seen, max(u.screen_name) AS last, collect(CASE
-    WHEN buckets > 1 THEN 'user ' + u.screen_name + ' is in ' + buckets + ' buckets'
-    WHEN answers > 1 THEN 'user ' + u.screen_name + ' has ' + answers + ' answers'
-    WHEN buckets > 0 AND answers > 0 THEN 'user ' + u.screen_name + ' is checked, and in a bucket' END) AS broken
+WITH u.screen_name AS name, COUNT { (u)-[:INDMCHECKBUCKET]->() } AS buckets,
+     COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS answers,
+     u.id IS NOT NULL AND NOT coalesce(u.id IS :: INTEGER AND u.id > 0, false) AS wrong_id
+WITH count(name) AS seen, max(name) AS last, collect(CASE WHEN buckets > 1 THEN name END) AS several_buckets,
+     collect(CASE WHEN answers > 1 THEN name END) AS several_answers,
+     collect(CASE WHEN answers > 0 AND buckets = 1 THEN name END) AS checked_and_waiting,
+     collect(CASE WHEN NOT name =~ '[A-Za-z0-9_]{1,20}' THEN name END) AS names,
+     collect(CASE WHEN wrong_id THEN name END) AS ids
+RETURN seen, last, [size(several_buckets), left(several_buckets[0], 40)] AS several_buckets,
+       [size(several_answers), left(several_answers[0], 40)] AS several_answers,
+       [size(checked_and_waiting), left(checked_and_waiting[0], 40)] AS checked_and_waiting,
+       [size(names), left(names[0], 40)] AS names, [size(ids), left(ids[0], 40)] AS ids

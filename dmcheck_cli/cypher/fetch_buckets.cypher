@@ -17,10 +17,12 @@
 MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
 SET c.id = c.id
 WITH c, s WHERE c.state = 'ACTIVE'
+// include: _counters
+WITH c, s
 CALL () { MATCH (any:DMCheckClient) RETURN count(any) AS clients }
 WITH *, COLLECT {
     MATCH (l:DMCheckLease {client: $client, request: $request}) RETURN l
-} AS known, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, coalesce(c.capacity, $default_capacity) AS capacity
+} AS known, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, coalesce(toIntegerOrNull(c.capacity), $default_capacity) AS capacity
 // include: _allowance
 WITH *, CASE WHEN earned < capacity THEN earned ELSE capacity END AS allowance
 WITH *, coalesce(s.asked, 0) - allowance - $tolerance AS vain
@@ -93,7 +95,8 @@ CALL (picks) {
 SET s.buckets_assigned = s.buckets_assigned + size(taken),
     s.asked = CASE WHEN taken <> [] AND known = [] THEN coalesce(s.asked, 0) + 1 ELSE s.asked END
 FOREACH (b IN taken |
-    SET b.lease = randomUUID(), b.assigned_datetime = datetime(),
+    SET b.uuid = CASE WHEN b.uuid IS :: STRING NOT NULL THEN b.uuid ELSE randomUUID() END,
+        b.lease = randomUUID(), b.assigned_datetime = datetime(),
         b.expires = datetime() + duration({seconds: $lease_seconds})
     REMOVE b.ready
     CREATE (b)-[:DMCHECKCLIENT]->(c)
@@ -109,7 +112,13 @@ WITH held, capacity, allowance, wait, pause, clients, size(known) AS known, size
     RETURN b
 } AS mine
 UNWIND CASE mine WHEN [] THEN [null] ELSE mine END AS b
-WITH *, COLLECT { MATCH (b)<-[:INDMCHECKBUCKET]-(u) RETURN u } AS users
+WITH *, COLLECT {
+    MATCH (b)<-[:INDMCHECKBUCKET]-(u)
+    // include: _checkable
+    RETURN u
+} AS users
 RETURN held, capacity, allowance, wait, pause, clients, known, seen, lost, b.uuid AS bucket, b.lease AS lease,
-       b.priority AS priority, toString(b.expires) AS expires, [u IN users | u.screen_name] AS names,
-       [u IN users | u.id] AS ids
+       toIntegerOrNull(b.priority) AS priority, toStringOrNull(b.expires) AS expires,
+       [u IN users | u.screen_name] AS names, [u IN users |
+           // include: _id
+       ] AS ids

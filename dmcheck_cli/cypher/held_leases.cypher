@@ -6,6 +6,12 @@
 MATCH (c:DMCheckClient {id: $client}) WHERE c.state = 'ACTIVE'
 OPTIONAL MATCH (c)<-[:DMCHECKCLIENT]-(b:DMCheckBucket)
 WITH b ORDER BY b.assigned_datetime, b.uuid
-WITH b, COLLECT { MATCH (b)<-[:INDMCHECKBUCKET]-(u) RETURN u } AS users
-RETURN b.uuid AS bucket, b.lease AS lease, b.priority AS priority, toString(b.expires) AS expires,
-       [u IN users | u.screen_name] AS names, [u IN users | u.id] AS ids
+WITH b, COLLECT {
+    MATCH (b)<-[:INDMCHECKBUCKET]-(u)
+    // include: _checkable
+    RETURN u
+} AS users
+RETURN toStringOrNull(b.uuid) AS bucket, toStringOrNull(b.lease) AS lease, toIntegerOrNull(b.priority) AS priority,
+       toStringOrNull(b.expires) AS expires, [u IN users | u.screen_name] AS names, [u IN users |
+           // include: _id
+       ] AS ids

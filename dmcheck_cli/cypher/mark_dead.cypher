@@ -14,6 +14,7 @@ CALL (uuids, ids) {
         AND b.uuid IN uuids AND c.id IN ids
     MATCH (c)-[:STATS]->(s:DMCheckClientStats)
     OPTIONAL MATCH (l:DMCheckLease {id: b.lease})
+    // include: _counters
     WITH c, s, collect(b) AS ending, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths
     // include: _allowance
     FOREACH (b IN ending | SET b.dead_datetime = datetime())

@@ -4,4 +4,4 @@
 // Repeating: reads only.
 // include: _room
 OPTIONAL MATCH (job:DMCheckJob {name: 'make_buckets'})
-RETURN room, coalesce(job.cursor, '') AS cursor
+RETURN room, CASE WHEN job.cursor IS :: STRING NOT NULL THEN job.cursor ELSE '' END AS cursor

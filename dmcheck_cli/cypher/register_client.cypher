@@ -1,10 +1,12 @@
 // Adds a client, or makes a known one active again.
 // Parameters: id, screen_name, capacity, dm_from_id, dm_from_screen_name (each of the last three may be null: keep
-//   what is there), default_capacity, most_new_per_hour.
+//   what is there), default_capacity, most_new_per_hour, skew_seconds (a date
+//   of registration further ahead than that was written by a wrong clock, and does not count).
 // Columns: outcome ('registered', 'wrong_details', 'too_many'), client (a map).
 // Repeating: MERGE on the unique id finds the node of the first run; with the same details nothing changes.
 CALL () {
     MATCH (recent:DMCheckClient) WHERE recent.create_datetime > datetime() - duration('PT1H')
+        AND recent.create_datetime <= datetime() + duration({seconds: $skew_seconds})
     RETURN count(recent) AS recent
 }
 OPTIONAL MATCH (known:DMCheckClient {id: $id})
@@ -18,7 +20,7 @@ CALL (too_many) {
     FOREACH (x IN CASE WHEN wrong THEN [] ELSE [c] END |
         SET x.edit_datetime = CASE WHEN x.state = 'ACTIVE' THEN x.edit_datetime ELSE datetime() END,
             x.state = 'ACTIVE',
-            x.capacity = coalesce($capacity, x.capacity, $default_capacity),
+            x.capacity = coalesce($capacity, toIntegerOrNull(x.capacity), $default_capacity),
             x.dm_from_id = coalesce($dm_from_id, x.dm_from_id),
             x.dm_from_screen_name = coalesce($dm_from_screen_name, x.dm_from_screen_name)
         MERGE (x)-[:STATS]->(s:DMCheckClientStats)

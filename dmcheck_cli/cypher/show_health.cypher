@@ -1,15 +1,15 @@
 // Which Neo4j this is, and when each job last ran to its end.
 // Parameters: none.
-// Columns: version, jobs (a list of maps: name, last_success_time, seconds_ago).
+// Columns: version, now, jobs (a list of maps: name, last_success_time).
 // Repeating: reads only.
-CALL dbms.components() YIELD versions
+CALL dbms.components() YIELD name, versions
+WITH name, versions WHERE name = 'Neo4j Kernel'
 WITH versions[0] AS version
 CALL () {
-    OPTIONAL MATCH (job:DMCheckJob) WHERE job.last_success_time IS NOT NULL
+    MATCH (job:DMCheckJob)
     WITH job ORDER BY job.name
-    RETURN collect(CASE WHEN job IS NOT NULL THEN {
-        name: job.name, last_success_time: toString(job.last_success_time),
-        seconds_ago: duration.inSeconds(job.last_success_time, datetime()).seconds
-    } END) AS jobs
+    RETURN collect({
+        name: toStringOrNull(job.name), last_success_time: toStringOrNull(job.last_success_time)
+    }) AS jobs
 }
-RETURN version, jobs
+RETURN version, toString(datetime()) AS now, jobs

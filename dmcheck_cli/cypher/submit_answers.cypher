@@ -11,6 +11,7 @@
 MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
 SET c.id = c.id
 WITH c, s WHERE c.state = 'ACTIVE'
+// include: _counters
 SET s.last_access_time = datetime()
 WITH c, s
 CALL (c) {
@@ -41,6 +42,7 @@ CALL (c, items) {
     CALL (b, given) {
         WITH b, given.answers AS answers
         MATCH (u)-[:INDMCHECKBUCKET]->(b)
+    // include: _checkable
         WITH u, answers[u.screen_name] AS answer
         RETURN collect(CASE answer WHEN 'DM' THEN u END) AS yes,
                collect(CASE answer WHEN 'NON_DM' THEN u END) AS no,
@@ -48,8 +50,10 @@ CALL (c, items) {
                count(u) AS members
     }
     WITH *, size(yes) + size(no) + size(gone) AS accepted,
-         duration.inSeconds(coalesce(b.assigned_datetime, l.assigned_datetime), datetime()).seconds AS took,
-         duration.inSeconds(coalesce(b.renewed_datetime, l.assigned_datetime), b.expires).seconds AS granted
+         CASE WHEN l.assigned_datetime <= datetime()
+             THEN duration.inSeconds(l.assigned_datetime, datetime()).seconds ELSE 0 END AS took,
+         coalesce(b.renewed_datetime, l.assigned_datetime) AS began
+    WITH *, CASE WHEN began <= b.expires THEN duration.inSeconds(began, b.expires).seconds END AS granted
     // What this bucket says of the client. 0: it cannot see; null: too little was answered, or too late, to tell; else
     // how often the time that the bucket took goes into its lease.
     WITH *, CASE
@@ -73,7 +77,7 @@ CALL (c, items) {
     CALL (given, b, members, accepted) {
         WITH given, b WHERE accepted < members
         CALL (given, b) {
-            MATCH (u)-[m:INDMCHECKBUCKET]->(b) WHERE given.answers[u.screen_name] IS NOT NULL
+            MATCH (u)-[m:INDMCHECKBUCKET]->(b) WHERE given.answers[toStringOrNull(u.screen_name)] IS NOT NULL
             DELETE m
         }
         // include: _give_back

@@ -11,6 +11,7 @@ from dmcheck_cli.limits import (
     BATCH_RAISED,
     BUCKETS_PER_CLIENT,
     DEFAULT_PRIORITY,
+    MAX_SKEW_SECONDS,
     START_ALLOWANCE,
     STEP_SECONDS,
 )
@@ -54,6 +55,21 @@ def place(database: Database, names: list[str]) -> Made:
 def finish(database: Database, job: str, cursor: str | None = None) -> None:
     """Note that a job has run to its end, and where make_buckets goes on."""
     database.run("finish_job", name=job, cursor=cursor)
+
+
+def correct_times(database: Database) -> int:
+    """Put right a batch of times of buckets and leases that lie in the future, are missing, or are no times.
+
+    Such a time counts as now, so a clock that was ahead delays what is decided by it for no longer than once more its
+    own bound. Returns how many buckets and leases were changed.
+    """
+    [row] = database.run(
+        "correct_times",
+        skew_seconds=MAX_SKEW_SECONDS,
+        lease_seconds=database.settings.lease_seconds,
+        batch=BATCH_RAISED,
+    )
+    return int(row["corrected"])
 
 
 def release_dead(database: Database) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NotRegistered, TooFast, WrongDetails, spread
-from dmcheck_cli.limits import DEFAULT_CAPACITY, MOST_NEW_CLIENTS_PER_HOUR
-from dmcheck_cli.transactions import schema
+from dmcheck_cli.limits import DEFAULT_CAPACITY, MAX_SKEW_SECONDS, MOST_NEW_CLIENTS_PER_HOUR
+from dmcheck_cli.transactions import schema, times
 
 
 @dataclass(frozen=True)
 class Client:
-    """A registered checker. Times are ISO 8601 with zone; `first_registered` and `last_registered` may be None in
+    """A registered checker. Times are ISO 8601 in UTC; `first_registered` and `last_registered` may be None in
     a graph that an older system made."""
 
     id: int
@@ -48,13 +49,14 @@ def register(
         dm_from_screen_name=dm_from_screen_name,
         default_capacity=DEFAULT_CAPACITY,
         most_new_per_hour=MOST_NEW_CLIENTS_PER_HOUR,
+        skew_seconds=MAX_SKEW_SECONDS,
     )
     if row["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
     if row["outcome"] == "too_many":
         wait = spread(3600)
         raise TooFast(what="Too many new clients are being registered", seconds=wait, retry_after=wait)
-    return Client(**row["client"])
+    return _client(row["client"])
 
 
 def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, int]:
@@ -67,7 +69,11 @@ def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, i
         raise not_registered(database, id)
     if rows[0]["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
-    return Client(**rows[0]["client"]), rows[0]["returned"]
+    return _client(rows[0]["client"]), rows[0]["returned"]
+
+
+def _client(found: dict[str, Any]) -> Client:
+    return Client(**found | {name: times.utc(found[name]) for name in ("first_registered", "last_registered")})
 
 
 def not_registered(database: Database, id: int) -> NotRegistered:

@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import SCAN_SLICE
-from dmcheck_cli.transactions import schema
+from dmcheck_cli.limits import MAX_SKEW_SECONDS, SCAN_BUCKETS, SCAN_SLICE
+from dmcheck_cli.transactions import schema, times
+from dmcheck_cli.transactions.stats import count_users
 
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved")
 
 LATE = 2 * 3600
 """Seconds after which a job is missed: crontab.example runs each every 15 minutes; a reboot is no reason to mail."""
+
+APPLY = "dmcheck schema apply"
+
+ABOUT_USERS = {
+    "several_buckets": "users in several buckets",
+    "several_answers": "users with several answers in force",
+    "checked_and_waiting": "users who are checked, and in a bucket",
+    "names": "users whose name nobody can ask for (1 to 20 of A-Z, a-z, 0-9 and _)",
+    "ids": "users whose id is no whole number from 1 to 2^63-1",
+}
+"""What `check_users` counts."""
+
+BY_HAND = {
+    ABOUT_USERS["names"]: "_remedy_names",
+    ABOUT_USERS["ids"]: "_remedy_ids",
+    "clients whose id is no whole number from 1 to 2^63-1": "_remedy_clients",
+}
+"""What `schema apply` leaves alone, since it belongs to other programs as well, and the statement that mends it."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and the command that mends it."""
+    """What is wrong, and what mends it as it stands there: a shell command or a Cypher statement."""
 
     what: str
     mend: str
@@ -42,30 +63,72 @@ class Health:
 
 
 def health(database: Database) -> Health:
-    """The quick look: version, schema, jobs. That the database answers at all is what getting here shows."""
+    """The quick look: version, schema, jobs, times. That the database answers at all is what getting here shows."""
     lacking = schema.missing(database)
     problems = []
     if lacking:
-        problems.append(Problem(f"{len(lacking)} constraints or indexes are missing", "dmcheck schema apply"))
+        problems.append(Problem(f"{len(lacking)} constraints or indexes are missing", APPLY))
     [row] = database.run("show_health")
-    known = {job["name"]: Job(**job) for job in row["jobs"]}
-    jobs = [known.get(name, Job(name, None, None)) for name in JOBS]
+    last = {job["name"]: job["last_success_time"] for job in row["jobs"]}
+    jobs = [Job(name, times.utc(last.get(name)), times.age(last.get(name), row["now"])) for name in JOBS]
     for job in jobs:
-        if job.seconds_ago is None or job.seconds_ago > LATE:
+        if times.ahead(last.get(job.name), row["now"]):
+            problems.append(Problem(f"{job.name} last ran at a time that lies in the future: a clock was ahead", APPLY))
+        elif job.seconds_ago is None or job.seconds_ago > LATE:
             since = "never" if job.seconds_ago is None else f"not for {job.seconds_ago // 3600} hours"
             mend = f"python -m jobs.{job.name}; see crontab.example"
             problems.append(Problem(f"{job.name} has {since} run to its end", mend))
-    return Health(row["version"], jobs, problems)
+    rows = database.run("check_times", skew_seconds=MAX_SKEW_SECONDS)
+    return Health(row["version"], jobs, problems + [_problem(one) for one in rows])
 
 
 def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:
-    """The deep look: what must never be, over the whole graph, in slices; `looked_at` is told of each one's size."""
-    [row] = database.run("check_buckets")
-    found: list[str] = row["broken"]
+    """The deep look: what must never be, over the whole graph, in slices; `looked_at` is told of each one's size.
+
+    However much is wrong, there is one Problem a kind, with a count and an example.
+    """
+    found = [_problem(row) for row in database.run("check_buckets")]
+    found += [_problem(row) for row in database.run("check_clients")]
+    found += _members(database)
+    return found + list(_users(database, looked_at))
+
+
+def _members(database: Database) -> Iterator[Problem]:
+    count, example = 0, None
+    after: str | None = ""
+    while after is not None:
+        [row] = database.run("check_members", after=after, slice=SCAN_BUCKETS)
+        count, example, after = count + row["found"], example or row["example"], row["last"]
+    if count:
+        yield _kind("users in a bucket whose name nobody can ask for", count, f"one in bucket {example}")
+
+
+def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Problem]:
+    counts = dict.fromkeys(ABOUT_USERS, 0)
+    examples: dict[str, str] = {}
+    before, seen = count_users(database), 0
     after: str | None = ""
     while after is not None:
         [row] = database.run("check_users", after=after, slice=SCAN_SLICE)
-        found += row["broken"]
+        for kind in ABOUT_USERS:
+            count, example = row[kind]
+            counts[kind] += count
+            if count:
+                examples.setdefault(kind, example)
         after = row["last"]
+        seen += row["seen"]
         looked_at(row["seen"])
-    return [Problem(what, "dmcheck schema apply") for what in found]
+    # Who has no name, or one that is no text, is in no index by name. Users may come and go meanwhile.
+    counts["names"] += max(min(before, count_users(database)) - seen, 0)
+    for kind, what in ABOUT_USERS.items():
+        if counts[kind]:
+            yield _kind(what, counts[kind], examples.get(kind, "one without a name, or with one that is no text"))
+
+
+def _problem(row: dict[str, Any]) -> Problem:
+    return _kind(row["problem"], row["found"], row["example"] or "one without an id")
+
+
+def _kind(what: str, count: int, example: str) -> Problem:
+    mend = " ".join(cypher.text(BY_HAND[what]).split()) if what in BY_HAND else APPLY
+    return Problem(f"{what}: {count}, such as {example}", mend)

@@ -22,6 +22,7 @@ from dmcheck_cli.errors import (
 from dmcheck_cli.limits import (
     ASKS_PER_SECOND,
     DEFAULT_CAPACITY,
+    DEFAULT_PRIORITY,
     LONGEST_PAUSE,
     MOST_PRIORITY,
     QUOTA_PAUSE,
@@ -29,6 +30,7 @@ from dmcheck_cli.limits import (
     TOLERANCE,
     WINDOW,
 )
+from dmcheck_cli.transactions import times
 from dmcheck_cli.transactions.clients import not_registered
 
 RULES = {
@@ -52,12 +54,12 @@ class User:
 
 @dataclass(frozen=True)
 class Lease:
-    """One bucket in one client's hands. `expires` is ISO 8601 with zone."""
+    """One bucket in one client's hands. `expires` is ISO 8601 in UTC; None if another system gave the lease."""
 
     bucket: str
     lease: str
     priority: int
-    expires: str
+    expires: str | None
     users: list[User]
 
 
@@ -112,7 +114,7 @@ def resume(database: Database, client: int) -> list[Lease]:
 
 
 def renew(database: Database, client: int, bucket: str, lease: str) -> str:
-    """Give a held lease its full time again; returns the new expiry, ISO 8601 with zone.
+    """Give a held lease its full time again; returns the new expiry, ISO 8601 in UTC.
 
     Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
     """
@@ -122,7 +124,7 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
     if not rows:
         raise not_registered(database, client)
     _refuse(rows[0]["outcome"], bucket)
-    return str(rows[0]["expires"])
+    return str(times.utc(rows[0]["expires"]))
 
 
 def release(database: Database, client: int, bucket: str, lease: str) -> int:
@@ -171,8 +173,8 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
         Lease(
             bucket=row["bucket"],
             lease=row["lease"],
-            priority=row["priority"],
-            expires=row["expires"],
+            priority=DEFAULT_PRIORITY if row["priority"] is None else row["priority"],
+            expires=times.utc(row["expires"]),
             users=[User(name, id) for name, id in zip(row["names"], row["ids"], strict=True)],
         )
         for row in rows

@@ -7,7 +7,7 @@ import re
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import SchemaMissing
-from dmcheck_cli.limits import DEFAULT_PRIORITY
+from dmcheck_cli.transactions import adoption
 
 LONGEST_WAIT = 3600.0
 """Seconds for one constraint or index to be built; a million users took a few seconds (`scripts/bench.py`)."""
@@ -30,7 +30,7 @@ def apply(database: Database) -> list[str]:
         database.run_text(statement, patience=LONGEST_WAIT)
     if lacking:
         database.run("await_indexes", seconds=int(LONGEST_WAIT), patience=LONGEST_WAIT)
-    database.run("adopt_graph", default_priority=DEFAULT_PRIORITY)
+    adoption.adopt(database)
     return [statement.split()[2] for statement in lacking]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NotRegistered
 from dmcheck_cli.limits import DEFAULT_CAPACITY, DEFAULT_PRIORITY, FLOOD, START_ALLOWANCE
-from dmcheck_cli.transactions import buckets, schema
+from dmcheck_cli.transactions import buckets, schema, times
 
 FEW = 3
 """Below this many dead leases or faults a client is given the benefit of the doubt: a laptop was closed once."""
@@ -24,11 +24,11 @@ class ClientStats:
     `allowance` is how many leases it may hold: what it has earned, but not more than it stated (`capacity`).
     `judged_for` says what it was judged for last (answered, slow, unknown, died, refused), `judged_seconds` how long
     ago (None for a refusal), `turnaround_seconds` how long the last answered bucket took. `asked` counts fetches
-    that took something since its last answer.
+    that took something since its last answer. `id` and `screen_name` are None where another program stored none.
     """
 
-    id: int
-    screen_name: str
+    id: int | None
+    screen_name: str | None
     state: str
     capacity: int
     allowance: int
@@ -90,9 +90,9 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
     )
     if client is not None and not row["clients"]:
         raise NotRegistered(client=client)
-    clients = [_client(found) for found in row["clients"]]
+    clients = [_client(found, row["now"]) for found in row["clients"]]
     prioritized, ordinary = (
-        Wait(row[f"{kind}_wait_seconds"], overdue)
+        Wait(times.age(row[f"oldest_{kind}"], row["now"]), overdue)
         for kind, overdue in zip(("prioritized", "ordinary"), buckets.longest_waits(database.settings), strict=True)
     )
     waits = [wait.oldest_seconds for wait in (prioritized, ordinary) if wait.oldest_seconds is not None]
@@ -129,9 +129,16 @@ def flags(counters: dict[str, Any]) -> list[str]:
     return [flag for flag, raised in signs.items() if raised]
 
 
-def _client(found: dict[str, Any]) -> ClientStats:
-    counters = {name: value for name, value in found.items() if name != "dead"}
-    return ClientStats(**counters, flags=flags(found))
+def _client(found: dict[str, Any], now: str) -> ClientStats:
+    counters = found | {
+        "judged_seconds": times.age(found.pop("judged_datetime"), now),
+        "oldest_lease_seconds": times.age(found.pop("oldest_lease"), now),
+        "last_access_seconds": times.age(found["last_access_time"], now),
+        **{name: times.utc(found[name]) for name in ("last_access_time", "first_registered", "last_registered")},
+    }
+    raised = flags(counters)
+    del counters["dead"]
+    return ClientStats(**counters, flags=raised)
 
 
 def count_users(database: Database) -> int:

@@ -51,6 +51,7 @@ PARAMETERS: dict[str, Any] = {
     "screen_name": "client1",
     "seconds": 60,
     "size": 180,
+    "skew_seconds": 60,
     "slice": 20_000,
     "start_allowance": 10,
     "starved_seconds": 86_400,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dmcheck_cli import cypher, transactions
+from dmcheck_cli.transactions import health
 
 NAMES = cypher.names()
 PARTS = ("Parameters", "Columns", "Repeating")
@@ -61,6 +62,14 @@ def test_the_header_does_not_reach_the_database(name: str) -> None:
     assert "//" not in cypher.text(name)
 
 
+def test_a_fragment_may_include_another() -> None:
+    """What a fragment pulls in reaches the database as well: left out, its condition would hold for everything."""
+    assert "// include: _uncheckable" in cypher.source("_give_back")
+    condition = cypher.text("_uncheckable").strip()
+    assert condition.startswith("WHERE NOT")
+    assert condition in cypher.text("release_lease")
+
+
 def test_an_unknown_statement_is_an_error() -> None:
     """A mistyped name is noticed, and a fragment's name is not among the statements."""
     with pytest.raises(FileNotFoundError):
@@ -70,10 +79,10 @@ def test_an_unknown_statement_is_an_error() -> None:
 
 
 def test_every_fragment_is_used() -> None:
-    """No shared text stands there for nobody; `_schema` is read by the schema's transactions."""
+    """No shared text stands there for nobody; `_schema` is read by the schema's transactions, remedies by doctor."""
     fragments = {path.stem for path in Path(cypher.__file__).parent.glob("_*.cypher")}
-    included = {found for name in NAMES for found in re.findall(r"// include: (\w+)", cypher.source(name))}
-    assert fragments == included | {"_schema"}
+    included = {found for name in {*NAMES, *fragments} for found in re.findall(r"include: (\w+)", cypher.source(name))}
+    assert fragments == included | {"_schema"} | set(health.BY_HAND.values())
 
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:

@@ -1,0 +1,14 @@
+    // What schema apply puts right about a client `c`: `problem`.
+    WITH c, COLLECT { MATCH (c)-[:STATS]->(s:DMCheckClientStats) RETURN s } AS nodes
+    WITH c, size(nodes) AS nodes, nodes[0] AS s
+    WITH c, CASE
+        WHEN c.id =~ '[0-9]{1,19}' AND toIntegerOrNull(c.id) > 0
+            AND NOT EXISTS { (:DMCheckClient {id: toIntegerOrNull(c.id)}) } THEN 'clients whose id is stored as a text'
+        WHEN nodes <> 1 THEN 'clients with no counters, or with several nodes of them'
+        WHEN NOT (s.buckets_assigned IS :: INTEGER NOT NULL AND s.buckets_processed IS :: INTEGER NOT NULL
+            AND s.buckets_fault IS :: INTEGER NOT NULL AND s.buckets_dead IS :: INTEGER NOT NULL)
+            THEN 'clients with a counter that is missing or no whole number'
+        WHEN s.buckets_fault < 0 OR s.buckets_dead < 0 OR s.buckets_processed < 0
+            OR s.buckets_processed > s.buckets_assigned OR s.buckets_dead > s.buckets_assigned
+            THEN 'clients whose counters contradict each other' END AS problem
+    WHERE problem IS NOT NULL

@@ -1,0 +1,5 @@
+        // What lies in the future counts as now; a local time or a date is taken for UTC; the rest is no time.
+        CASE
+            WHEN n[key] IS :: ZONED DATETIME THEN datetime()
+            WHEN n[key] IS :: LOCAL DATETIME THEN datetime({datetime: n[key], timezone: 'Z'})
+            WHEN n[key] IS :: DATE THEN datetime({date: n[key], timezone: 'Z'}) END

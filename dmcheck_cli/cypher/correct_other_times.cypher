@@ -1,0 +1,41 @@
+// Puts right the times of jobs, clients and their counters, and those of leases that are no times: see correct_times.
+// Parameters: skew_seconds (how far ahead is not yet wrong), batch (the most of each kind in one run).
+// Columns: corrected (times).
+// Repeating: what was put right is not found again.
+CALL () {
+    MATCH (n:DMCheckJob)
+    WITH n ORDER BY n.name
+    SET n.name = n.name
+    WITH n, 'last_success_time' AS key
+    WHERE n[key] IS NOT NULL AND NOT coalesce(n[key] <= datetime() + duration({seconds: $skew_seconds}), false)
+    SET n[key] =
+        // include: _time_as_it_counts
+    RETURN count(n) AS jobs
+}
+CALL () {
+    MATCH (c:DMCheckClient)
+    // include: _wrong_client_times
+    WITH DISTINCT c LIMIT $batch
+    WITH c ORDER BY c.id
+    SET c.id = c.id
+    RETURN collect(c) AS locked
+}
+CALL (locked) {
+    UNWIND locked AS c
+    // include: _wrong_client_times
+    SET n[key] =
+        // include: _time_as_it_counts
+    RETURN count(n) AS clients
+}
+CALL () {
+    MATCH (odd:DMCheckLease) WHERE NOT odd.assigned_datetime IS :: ZONED DATETIME NOT NULL
+    WITH odd LIMIT $batch
+    WITH odd ORDER BY odd.id
+    SET odd.id = odd.id
+    WITH collect(odd) AS locked
+    UNWIND locked AS l
+    WITH l WHERE NOT l.assigned_datetime IS :: ZONED DATETIME NOT NULL
+    SET l.assigned_datetime = datetime()
+    RETURN count(l) AS leases
+}
+RETURN jobs + clients + leases AS corrected

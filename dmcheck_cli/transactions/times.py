@@ -1,0 +1,46 @@
+"""Times as they leave the database: text of whatever form, made one form here."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from dmcheck_cli.limits import MAX_SKEW_SECONDS
+
+_ZONE_NAME = re.compile(r"\[[^]]*\]$")
+"""What Neo4j writes behind the offset of a time whose zone has a name: `[Europe/Berlin]`."""
+
+
+def utc(stored: str | None) -> str | None:
+    """A stored time in UTC, ISO 8601 to the millisecond: `2026-11-26T10:12:51.367Z`.
+
+    None for what is no time, as another program may have stored, and for a year that is not within 1 to 9999. A time
+    without an offset is taken for UTC.
+    """
+    moment = _read(stored)
+    return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def age(stored: str | None, now: str) -> int | None:
+    """Whole seconds from a stored time to `now`; 0 for one that lies ahead, None for what is no time."""
+    seconds = _seconds(stored, now)
+    return None if seconds is None else max(seconds, 0)
+
+
+def ahead(stored: str | None, now: str) -> bool:
+    """Whether a stored time lies in the future, by more than clocks and locks explain (MAX_SKEW_SECONDS)."""
+    seconds = _seconds(stored, now)
+    return seconds is not None and seconds < -MAX_SKEW_SECONDS
+
+
+def _seconds(stored: str | None, now: str) -> int | None:
+    moment, reference = _read(stored), _read(now)
+    return None if moment is None or reference is None else (reference - moment) // timedelta(seconds=1)
+
+
+def _read(stored: str | None) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(_ZONE_NAME.sub("", stored or ""))
+        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
