@@ -38,7 +38,7 @@ def apply(
             show.line("\n".join(f"{statement};" for statement in schema.statements()))
         return
     with Database(Settings.load(), "schema apply") as database:
-        applied = schema.apply(database)
+        applied = schema.apply(database, show.message)
     if machine:
         show.document({"applied": applied})
     else:

@@ -1,7 +1,9 @@
-// The indexes of the database, those behind constraints among them.
+// The indexes of the database, those behind constraints among them; without the two that look labels and types up.
 // Parameters: none.
-// Columns: label, properties, unique.
+// Columns: name, type, entity, labels, properties, owner (the constraint), state, percent, failure.
 // Repeating: reads only.
-SHOW INDEXES YIELD labelsOrTypes, properties, owningConstraint, state
-WHERE state = 'ONLINE' AND properties IS NOT NULL
-RETURN labelsOrTypes[0] AS label, properties, owningConstraint IS NOT NULL AS unique
+SHOW INDEXES YIELD name, type, entityType, labelsOrTypes, properties, owningConstraint, state, populationPercent,
+    failureMessage
+WHERE type <> 'LOOKUP'
+RETURN name, type, entityType AS entity, labelsOrTypes AS labels, properties, owningConstraint AS owner, state,
+    populationPercent AS percent, failureMessage AS failure

@@ -33,15 +33,14 @@ three, and a host that is switched off never answers."""
 class Database:
     """A database to run statements on; opened at the first one.
 
-    `command` is the name under which its transactions show up in `SHOW TRANSACTIONS`; by `token`, one tells them from
-    those of the same command elsewhere. Not for use by several threads at once. Close it, or use it as a context
-    manager.
+    `command` is the name under which its transactions show up in `SHOW TRANSACTIONS`, with what else `about` says.
+    Not for use by several threads at once. Close it, or use it as a context manager.
     """
 
-    def __init__(self, settings: Settings, command: str, token: str | None = None) -> None:
+    def __init__(self, settings: Settings, command: str) -> None:
         self.settings = settings
         self.command = command
-        self._about = {"app": "dmcheck", "command": command} | ({"token": token} if token else {})
+        self.about = {"app": "dmcheck", "command": command}
         self._driver: neo4j.Driver | None = None
         self._address: address.Address | None = None
         self._pid: int | None = None
@@ -179,7 +178,7 @@ class Database:
         from neo4j import Query
         from neo4j.exceptions import DriverError, Neo4jError
 
-        query = Query(statement, metadata=self._about, timeout=seconds)  # type: ignore[arg-type]
+        query = Query(statement, metadata=self.about, timeout=seconds)  # type: ignore[arg-type]
         try:
             with driver.session(database=self.settings.neo4j_database, fetch_size=-1) as session:
                 result = session.run(query, parameters)

@@ -1,0 +1,64 @@
+"""A statement that may take long, on a connection of its own, while whoever waits for it watches and can end it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from functools import partial
+from typing import Any
+
+from dmcheck_cli import cypher
+from dmcheck_cli.database.connection import Database
+
+
+class Aside:
+    """Runs one statement at a time beside `database`, each tried once.
+
+    The metadata of its transactions have `token`, and with each statement what it `builds`.
+    """
+
+    def __init__(self, database: Database, patience: float) -> None:
+        self.token = secrets.token_hex(8)
+        self._patience = patience
+        self._database = Database(database.settings, database.command)
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Aside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.busy:
+            self._database.close()
+
+    @property
+    def busy(self) -> bool:
+        """Whether the last statement still runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def run(self, statement: str, *, builds: str, **parameters: Any) -> None:
+        """Begin the statement of that name."""
+        self.run_text(cypher.text(statement), builds=builds, **parameters)
+
+    def run_text(self, text: str, *, builds: str, **parameters: Any) -> None:
+        """Begin a statement, given as its text. The one before must be over."""
+        self._failure = None
+        self._database.about |= {"token": self.token, "builds": builds}
+        self._thread = threading.Thread(target=partial(self._work, text, parameters), daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Returns when the statement is over, or after `seconds`."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def failure(self) -> BaseException | None:
+        """How the last statement failed, asked for once; None if it did not, or still runs."""
+        failure, self._failure = self._failure, None
+        return failure
+
+    def _work(self, text: str, parameters: dict[str, Any]) -> None:
+        try:
+            self._database.run_text(text, patience=self._patience, once=True, **parameters)
+        except BaseException as error:  # whatever it is belongs to whoever watches
+            self._failure = error
