@@ -6,8 +6,8 @@
 `server` is what the rest of the program uses. Below it, each knowing only what is under it: `administration` (Neo4j's
 own tool on the stopped store), `launch` (one attempt to start), `store` (the graph and the version that made it),
 `credentials` and `state` (two files of the home), `parts` and `fetching` (the jars), `configuration` (what Neo4j and
-Java are told), `process` (asking the operating system), `files` (private files, locks), `progress` (telling a person),
-`extra` (what to install).
+Java are told), `process` (asking the operating system), `remedies` (what it refuses, and what helps), `folders` (where
+everything is), `files` (private files, locks), `progress` (telling a person), `extra` (what to install).
 
 Everything is under the home (DMCHECK_HOME), private to its owner:
 

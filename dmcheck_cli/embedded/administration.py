@@ -29,8 +29,8 @@ def dump(settings: Settings, folder: Path) -> Path:
 
     Raises NotConfigured when there is no graph yet, or a dump of that name is there already.
     """
-    dumped = folder.absolute() / "neo4j.dump"
     with using(DUMP, folder):
+        dumped = folder.absolute() / "neo4j.dump"
         if is_there(dumped):
             raise NotConfigured(what=f"{dumped} is there already: name another folder, or move it away.")
     version = Store(home_folder(settings)).version()

@@ -27,8 +27,13 @@ def home_folder(settings: Settings) -> Path:
         # A disk that is not mounted, most often: the database is there, and must not be begun anew beside it.
         if os.path.islink(one) and not os.path.exists(one):
             raise NotConfigured(what=f"The embedded database is not there: {one} is a link that leads nowhere.")
-    # One name for one folder: the server's process is recognised by it.
-    return Path(os.path.realpath(home))
+    try:
+        # One name for one folder: the server's process is recognised by it.
+        return Path(os.path.realpath(home))
+    except OSError as error:
+        raise NotConfigured(
+            what=f"DMCHECK_HOME is a relative path ({home}), and the current folder is gone."
+        ) from error
 
 
 def cache_folder() -> Path:

@@ -53,9 +53,9 @@ def jars(settings: Settings, version: str, progress: Progress, seconds: float | 
     """
     parts = pinned(version)
     if settings.jars_folder is not None:
-        given = expanded("DMCHECK_JARS_FOLDER", settings.jars_folder).absolute()
+        given = expanded("DMCHECK_JARS_FOLDER", settings.jars_folder)
         with using(JARS, given):
-            return _from_folder(parts, given)
+            return _from_folder(parts, given.absolute())
     folder = cache_folder() / f"neo4j-{version}"
     with using(CACHE, folder):
         make_private_folder(folder)

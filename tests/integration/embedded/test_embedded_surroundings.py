@@ -95,6 +95,20 @@ class TestFolders:
             parts.jars(Settings(jars_folder=path), parts.DEFAULT_VERSION, Progress(shown=False))
         assert list(nowhere.iterdir()) == []
 
+    def test_a_current_folder_that_is_gone_is_told_of(
+        self, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where a relative path of ours would begin there."""
+        (tmp_path / "gone").mkdir()
+        monkeypatch.chdir(tmp_path / "gone")
+        (tmp_path / "gone").rmdir()
+        with pytest.raises(NotConfigured, match=r"DMCHECK_HOME.*current folder is gone"):
+            server.status(Settings(home="relative"))
+        with pytest.raises(NotConfigured, match=r"folder of Neo4j's jars.*DMCHECK_JARS_FOLDER"):
+            parts.jars(Settings(jars_folder="relative"), parts.DEFAULT_VERSION, Progress(shown=False))
+        with pytest.raises(NotConfigured, match="Cannot use the dump"):
+            dump(settings, Path("relative"))
+
     @pytest.mark.parametrize("place", ["home", "above", "data"])
     def test_a_link_to_a_disk_that_is_not_mounted_is_no_new_database(self, settings: Settings, place: str) -> None:
         """As the home, above it, or in the place of the graph: 4, the link stays, and so does the password."""
