@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 _STATEMENT = re.compile(
-    r"CREATE (CONSTRAINT|INDEX) (\w+) IF NOT EXISTS FOR \(n:(\w+)\) (?:REQUIRE|ON) \(?([^)]+?)\)?(?: IS UNIQUE)?"
+    r"\w+ (CONSTRAINT|INDEX) (\w+) IF NOT EXISTS FOR \(n:(\w+)\) (?:REQUIRE|ON) \(?([^)]+?)\)?(?: IS UNIQUE)?"
 )
 
 

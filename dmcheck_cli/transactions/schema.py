@@ -50,7 +50,7 @@ def apply(database: Database, tell: Tell = lambda text: None) -> list[str]:
     lacking = [one.name for one in _lacking(_indexes(database))]
     if lacking:
         with Aside(database, MAX_FILLING_SECONDS) as aside:
-            _Building(database, aside, tell).run()
+            _Building(database, aside, tell).build()
     adoption.adopt(database)
     return lacking
 
@@ -98,7 +98,7 @@ class _Building:
         self.step = Step.WAIT
         self.tries: Counter[tuple[str, Step]] = Counter()
 
-    def run(self) -> None:
+    def build(self) -> None:
         """Returns when nothing is missing any more."""
         while True:
             indexes = _indexes(self.database)

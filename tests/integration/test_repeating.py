@@ -72,7 +72,6 @@ CASES: dict[str, Case] = {
     "adopt_buckets": Case(lambda w: {"default_priority": DEFAULT_PRIORITY, "batch": 100}, same_answer=False),
     "adopt_clients": Case(lambda w: {"batch": 100}, same_answer=False),
     "adopt_members": Case(lambda w: {"after": "", "slice": 1000}),
-    "await_indexes": Case(lambda w: {"seconds": 60}, writes=False),
     "check_buckets": Case(writes=False),
     "check_clients": Case(writes=False),
     "check_members": Case(lambda w: {"after": "", "slice": 100}, writes=False),
@@ -86,6 +85,8 @@ CASES: dict[str, Case] = {
     "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
+    "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
+    "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
     "fetch_buckets": Case(
         lambda w: {
             "client": 2,
@@ -162,6 +163,7 @@ CASES: dict[str, Case] = {
         writes=False,
         same_answer=False,  # as show_health
     ),
+    "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
     "submit_answers": Case(
         lambda w: {
             "client": 1,
