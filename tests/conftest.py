@@ -53,6 +53,7 @@ def connection(neo4j_environment: dict[str, str]) -> Iterator[Database]:
         neo4j_uri=neo4j_environment["NEO4J_URI"],
         neo4j_username=neo4j_environment.get("NEO4J_USERNAME", "neo4j"),
         neo4j_password=neo4j_environment["NEO4J_PASSWORD"],
+        timeout_seconds=int(LONGEST_WAIT),  # a machine that is busy is no trouble with the database
     )
     with Database(settings, "tests") as database:
         empty(database)

@@ -7,6 +7,9 @@ from typing import Any
 
 Query = Callable[..., list[dict[str, Any]]]
 
+PATIENCE = 300.0
+"""Seconds for a look at the whole graph, which may be large, and the machine busy."""
+
 # Each statement finds what breaks the invariant that it stands under, one row each.
 INVARIANTS = {
     "a bucket has at most one holder": """
@@ -82,10 +85,10 @@ def broken(query: Query) -> list[str]:
     """
     found = []
     for invariant, statement in INVARIANTS.items():
-        rows = query(statement)
+        rows = query(statement, patience=PATIENCE)
         if rows:
             found.append(f"not true: {invariant}: {len(rows)}, such as {[row['what'] for row in rows[:3]]}")
-    [users] = query(USERS)
+    [users] = query(USERS, patience=PATIENCE)
     if users["users"] != users["waiting"] + users["bucketed"] + users["checked"]:
         found.append(f"not true: users are waiting, in a bucket, or checked: {users}")
     return found

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from invariants import Query
+from invariants import PATIENCE, Query
 
 from harness.history import Operation
 
@@ -61,7 +61,7 @@ def contradictions(operations: list[Operation], query: Query, *, calm: bool = Tr
 class _Judge:
     def __init__(self, operations: list[Operation], query: Query, calm: bool) -> None:
         self.calm = calm
-        self.graph = {name: query(text) for name, text in READ.items()}
+        self.graph = {name: query(text, patience=PATIENCE) for name, text in READ.items()}
         self.found: list[str] = []
         self.by_kind: dict[str, list[Operation]] = defaultdict(list)
         for operation in operations:
