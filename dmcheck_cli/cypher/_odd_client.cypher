@@ -10,5 +10,6 @@
             THEN 'clients with a counter that is missing or no whole number'
         WHEN s.buckets_fault < 0 OR s.buckets_dead < 0 OR s.buckets_processed < 0
             OR s.buckets_processed > s.buckets_assigned OR s.buckets_dead > s.buckets_assigned
+            OR COUNT { (c)<-[:DMCHECKCLIENT]-() } > s.buckets_assigned
             THEN 'clients whose counters contradict each other' END AS problem
     WHERE problem IS NOT NULL

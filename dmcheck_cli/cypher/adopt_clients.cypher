@@ -24,12 +24,12 @@ CALL (locked) {
     WITH c
     MATCH (c)-[:STATS]->(s:DMCheckClientStats)
     // include: _counters
-    WITH s, COLLECT {
+    WITH s, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, COLLECT {
         UNWIND [s.buckets_processed, s.buckets_fault, s.buckets_dead] AS n
         RETURN CASE WHEN n < 0 THEN 0 ELSE n END
     } AS counts
     SET s.buckets_processed = counts[0], s.buckets_fault = counts[1], s.buckets_dead = counts[2],
-        s.buckets_assigned = reduce(most = s.buckets_assigned, n IN [counts[0], counts[2]] |
+        s.buckets_assigned = reduce(most = s.buckets_assigned, n IN [counts[0], counts[2], held] |
             CASE WHEN n > most THEN n ELSE most END)
     RETURN count(s) AS adopted
 }
