@@ -67,6 +67,8 @@ def health(database: Database) -> Health:
     lacking = schema.missing(database)
     problems = []
     if lacking:
+        # What others put in the way comes first: until it is gone, `schema apply` cannot help.
+        problems += [Problem(what, remedy) for what, remedy in schema.obstacles(database)]
         problems.append(Problem(f"{len(lacking)} constraints or indexes are missing", APPLY))
     [row] = database.run("show_health")
     last = {job["name"]: job["last_success_time"] for job in row["jobs"]}
