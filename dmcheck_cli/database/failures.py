@@ -46,6 +46,7 @@ SERVER: tuple[tuple[str, Meaning], ...] = (
     ("Neo.ClientError.Statement.SyntaxError", Meaning.TOO_OLD),
     ("Neo.ClientError.Statement.RuntimeUnsupportedError", Meaning.TOO_OLD),
     ("Neo.ClientError.Procedure.ProcedureNotFound", Meaning.TOO_OLD),
+    ("Neo.ClientError.Procedure.ProcedureCallFailed", Meaning.BADLY_FILLED),  # date() and its like, too
     ("Neo.ClientError.Procedure.TypeError", Meaning.BADLY_FILLED),
     ("Neo.ClientError.Statement.TypeError", Meaning.BADLY_FILLED),
     ("Neo.ClientError.Statement.ArithmeticError", Meaning.BADLY_FILLED),

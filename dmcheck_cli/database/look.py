@@ -59,7 +59,8 @@ def reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
     if isinstance(error, ssl.SSLError):
-        return (error.reason or "TLS failed").replace("_", " ").lower()
+        why = getattr(error, "reason", None)  # it has none if Python itself raised it
+        return f"TLS failed: {why.replace('_', ' ').lower()}" if why else "TLS failed"
     if isinstance(error, TimeoutError):
         return "no answer"
     text = error.strerror or str(error) or type(error).__name__

@@ -1,0 +1,272 @@
+"""`schema apply` ends in a sound schema or names what helps, whatever it finds and whoever else builds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from driving import commands_together, start, transactions, wait_until
+from invariants import Query
+from launching import OURS, Result
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.embedded import server
+from dmcheck_cli.embedded.parts import DEFAULT_VERSION
+from dmcheck_cli.errors import DatabaseRefused, Temporary
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import schema
+
+NEWEST = "2026.08.1"
+INDEX = "SHOW INDEXES YIELD name, type, state, owningConstraint AS owner WHERE name = $name RETURN type, state, owner"
+
+
+@pytest.fixture
+def bare(query: Query, database: Database) -> Iterator[Query]:
+    """The test database without any constraint or index; with ours again in the end."""
+    _strip(query)
+    yield query
+    query("MATCH (n) DETACH DELETE n")
+    _strip(query)
+    schema.apply(database)
+
+
+def _strip(query: Query) -> None:
+    for row in query("SHOW CONSTRAINTS YIELD name"):
+        query(f"DROP CONSTRAINT `{row['name']}` IF EXISTS")
+    for row in query("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'"):
+        query(f"DROP INDEX `{row['name']}` IF EXISTS")
+
+
+WRONG_BUT_OURS = {
+    "left behind by a killed server": (
+        "dmcheck_user_name",
+        "CREATE INDEX dmcheck_user_name FOR (n:User) ON (n.screen_name)",
+    ),
+    "of another type": (
+        "dmcheck_lease_time",
+        "CREATE TEXT INDEX dmcheck_lease_time FOR (n:DMCheckLease) ON (n.assigned_datetime)",
+    ),
+    "a point index, for a constraint": (
+        "dmcheck_client_id",
+        "CREATE POINT INDEX dmcheck_client_id FOR (n:DMCheckClient) ON (n.id)",
+    ),
+    "in another order": (
+        "dmcheck_bucket_line",
+        "CREATE INDEX dmcheck_bucket_line FOR (n:DMCheckBucket) ON (n.ready, n.priority)",
+    ),
+    "on a relationship type": (
+        "dmcheck_job_name",
+        "CREATE INDEX dmcheck_job_name FOR ()-[r:DMCheckJob]-() ON (r.name)",
+    ),
+    "on several labels": (
+        "dmcheck_user_name",
+        "CREATE FULLTEXT INDEX dmcheck_user_name FOR (n:User|Tweet) ON EACH [n.screen_name]",
+    ),
+    "another's name for one of ours": (
+        "dmcheck_lease_time",
+        "CREATE INDEX dmcheck_lease_time FOR (n:DMCheckLease) ON (n.bucket)",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_BUT_OURS)
+def test_what_bears_our_name_is_replaced(bare: Query, database: Database, kind: str) -> None:
+    """An index of our name, but not what we need, satisfies nothing: it is missing, and made anew."""
+    name, statement = WRONG_BUT_OURS[kind]
+    bare(statement)
+
+    assert len(schema.missing(database)) >= len(schema.statements()) - 1
+    assert schema.obstacles(database) == []
+    assert name in schema.apply(database)
+
+    assert schema.missing(database) == []
+    [found] = bare(INDEX, name=name)
+    assert (found["type"], found["state"]) == ("RANGE", "ONLINE")
+    assert schema.apply(database) == []
+
+
+WRONG_KINDS = {
+    "text": "CREATE TEXT INDEX other FOR (n:User) ON (n.screen_name)",
+    "fulltext": "CREATE FULLTEXT INDEX other FOR (n:User|Tweet) ON EACH [n.screen_name]",
+    "a relationship type": "CREATE CONSTRAINT other FOR ()-[r:User]-() REQUIRE r.screen_name IS UNIQUE",
+    "one property more": "CREATE CONSTRAINT other FOR (n:User) REQUIRE (n.screen_name, n.id) IS UNIQUE",
+}
+
+
+@pytest.mark.parametrize("kind", WRONG_KINDS)
+def test_what_is_of_another_kind_satisfies_nothing_and_stays(bare: Query, database: Database, kind: str) -> None:
+    """Others' indexes of another kind, on another type or on more properties are no substitute, and none of ours."""
+    bare(WRONG_KINDS[kind])
+
+    assert "dmcheck_user_name" in schema.apply(database)
+
+    assert schema.missing(database) == []
+    assert len(bare(INDEX, name="other")) == 1
+
+
+def test_a_constraint_of_another_name_will_do(bare: Query, database: Database) -> None:
+    """Whoever made the same constraint under another name has done our work."""
+    bare("CREATE CONSTRAINT theirs FOR (u:User) REQUIRE u.screen_name IS UNIQUE")
+    assert "dmcheck_user_name" not in schema.apply(database)
+    assert schema.missing(database) == []
+
+
+THEIRS = {
+    "a plain index": (
+        "CREATE INDEX tweets_user FOR (u:User) ON (u.screen_name)",
+        "DROP INDEX tweets_user",
+    ),
+    "a name that needs quotes": (
+        "CREATE INDEX `tweets ``user` FOR (u:User) ON (u.screen_name)",
+        "DROP INDEX `tweets ``user`",
+    ),
+    "a constraint of our name": (
+        "CREATE CONSTRAINT dmcheck_user_name FOR (t:Tweet) REQUIRE t.screen_name IS UNIQUE",
+        "DROP CONSTRAINT dmcheck_user_name",
+    ),
+    "a constraint of our name on relationships": (
+        "CREATE CONSTRAINT dmcheck_lease_time FOR ()-[r:R]-() REQUIRE r.x IS UNIQUE",
+        "DROP CONSTRAINT dmcheck_lease_time",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", THEIRS)
+def test_what_others_put_there_is_named_with_its_remedy(
+    bare: Query, database: Database, run: Callable[..., Result], kind: str
+) -> None:
+    """It is theirs to drop: `schema apply` refuses and names the statement, which helps as it is printed."""
+    statement, remedy = THEIRS[kind]
+    bare(statement)
+    bare("CALL db.awaitIndexes(60)")
+
+    done = run("schema", "apply", "--json")
+
+    assert done.status == 1
+    error = json.loads(done.err)["error"]
+    assert error["code"] == "database_refused"
+    assert remedy in error["message"]
+    [(what, named)] = schema.obstacles(database)
+    assert named == remedy
+    assert what in error["message"]
+    bare(remedy)
+    schema.apply(database)
+    assert schema.missing(database) == []
+
+
+def test_two_nodes_of_one_key_end_it_at_once(bare: Query, run: Callable[..., Result]) -> None:
+    """The graph contradicts a constraint: refused, in one line, with the key and both nodes, not after an hour."""
+    bare("CREATE (:DMCheckClient {id: 4711}), (:DMCheckClient {id: 4711})")
+
+    done = run("schema", "apply")
+
+    assert done.status == 1
+    assert len(done.err.splitlines()) == 1
+    assert "4711" in done.err
+    assert done.err.count("Node(") == 2
+
+
+def test_a_value_that_no_index_takes_is_named(bare: Query, database: Database) -> None:
+    """What makes an index fail each time is told after a few tries, in the server's words."""
+    bare("CREATE (:DMCheckLease {bucket: reduce(text = '', i IN range(1, 40000) | text + 'x')})")
+    with pytest.raises(DatabaseRefused):
+        schema.apply(database)
+
+
+def test_a_lock_that_is_not_to_be_had_ends_it_in_time(
+    bare: Query, database: Database, environment: dict[str, str]
+) -> None:
+    """Another program's open transaction: 75 with its name, told meanwhile; afterwards a repeat succeeds, and nothing
+    of the attempt is left to stand in others' way."""
+    told: list[str] = []
+    with (
+        Database(replace(database.settings, timeout_seconds=7), "schema apply") as impatient,
+        transactions(environment) as [importer],
+    ):
+        importer.run("CREATE (:User {screen_name: 'importer'})").consume()
+        with pytest.raises(Temporary, match=r"waiting for the locks of \S+-transaction-\d+ \(from .*repeat"):
+            schema.apply(impatient, told.append)
+        left = bare("SHOW TRANSACTIONS YIELD metaData WHERE metaData.builds IS NOT NULL RETURN metaData")
+        assert left == []
+    assert any("waiting for the locks of" in text for text in told)
+    assert "dmcheck_user_name" in schema.apply(database)
+
+
+def test_a_lock_that_is_had_in_the_end_is_waited_for(
+    bare: Query, database: Database, environment: dict[str, str]
+) -> None:
+    """A transaction that ends within the limit costs only the wait."""
+    with transactions(environment) as [importer]:
+        importer.run("CREATE (:User {screen_name: 'importer'})").consume()
+        ending = threading.Timer(3, importer.rollback)
+        ending.start()
+        with Database(replace(database.settings, timeout_seconds=120), "schema apply") as patient:
+            assert "dmcheck_user_name" in schema.apply(patient)
+        ending.join()
+
+
+@pytest.mark.parametrize("left_behind", [False, True], ids=["empty", "with what a killed server left"])
+def test_ten_at_the_same_moment(bare: Query, environment: dict[str, str], left_behind: bool) -> None:
+    """Ten `schema apply` on one server, three rounds: all succeed, and the schema is sound."""
+    for _ in range(3):
+        _strip(bare)
+        if left_behind:
+            bare(WRONG_BUT_OURS["left behind by a killed server"][1])
+        outcomes = commands_together(environment, [["schema", "apply", "--json"]] * 10)
+        assert [(status, err) for status, _, err in outcomes if status] == []
+        assert bare("SHOW INDEXES YIELD state, type WHERE type <> 'LOOKUP' AND state <> 'ONLINE' RETURN state") == []
+        assert bare("SHOW CONSTRAINTS YIELD name RETURN count(*) AS n") == [{"n": 5}]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Settings]:
+    """An embedded home of its own."""
+    settings = Settings(home=str(tmp_path / "home"), timeout_seconds=120)
+    yield settings
+    server.stop(settings)
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    outside = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return {**outside, "DMCHECK_HOME": str(settings.home), "DMCHECK_TIMEOUT_SECONDS": "120"}
+
+
+def test_ten_first_commands_on_an_empty_home(home: Settings) -> None:
+    """Ten programs that meet the empty embedded database at the same moment all succeed."""
+    server.ensure_running(home, progress=False)
+    commands = [["register", "--id", id, "--screen-name", f"client{id}", "--json"] for id in range(1, 11)]
+    outcomes = commands_together(_environment(home), commands)
+    assert [(status, err) for status, _, err in outcomes if status] == []
+
+
+@pytest.mark.parametrize("version", [DEFAULT_VERSION, NEWEST])
+def test_a_server_that_was_killed_while_it_built(home: Settings, version: str) -> None:
+    """The index that it leaves behind stands still for ever; repeating `schema apply` gets rid of it."""
+    running = server.ensure_running(home, version=version, progress=False)
+    with Database(home, "tests") as database:
+        database.run_text(
+            "UNWIND range(1, 400000) AS i CALL (i) { CREATE (:User {screen_name: 'user' + toString(i * 7919)}) } "
+            "IN TRANSACTIONS OF 20000 ROWS",
+            patience=600,
+        )
+        with start(_environment(home), "schema", "apply") as building:
+            wait_until(lambda: _state(database) is not None)
+            os.kill(running.pid, signal.SIGKILL)
+            building.kill()
+    with Database(home, "tests") as database:
+        server.ensure_running(home, version=version, progress=False)
+        assert _state(database)["owner"] is None  # else this would prove nothing
+        assert "dmcheck_user_name" in schema.apply(database)
+        assert schema.missing(database) == []
+        assert _state(database)["owner"] == "dmcheck_user_name"
+
+
+def _state(database: Database) -> Any:
+    return next(iter(database.run_text(INDEX, name="dmcheck_user_name")), None)
