@@ -56,6 +56,7 @@ PARAMETERS: dict[str, Any] = {
     "start_allowance": 10,
     "starved_seconds": 86_400,
     "step": 900,
+    "token": "t",
     "tolerance": 20,
     "users": [{"screen_name": "user00001", "id": 1}],
     "window": 32,
