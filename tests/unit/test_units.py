@@ -1,0 +1,52 @@
+"""The systemd units: every program that they start is one of ours, and nothing of theirs kills the embedded database."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UNITS = sorted((ROOT / "jobs" / "systemd").iterdir())
+README = (ROOT / "README.md").read_text("utf-8")
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+JOBS = {name.removeprefix("dmcheck-") for name in SCRIPTS} - {"dmcheck"}
+
+
+def _read(unit: Path) -> ConfigParser:
+    parser = ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(unit, "utf-8")
+    return parser
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_each_unit_starts_programs_that_are_installed(unit: Path) -> None:
+    """And names only units that are there; README names each."""
+    found = _read(unit)
+    assert found["Unit"]["Description"]
+    for section in found.values():
+        for name, value in section.items():
+            if name in ("ExecStart", "ExecStop"):
+                program = Path(value.split()[0])
+                started = {f"dmcheck-{job}" for job in JOBS} if "%i" in program.name else {program.name}
+                assert started <= set(SCRIPTS)
+                assert program.parent == Path("/opt/dmcheck/.venv/bin")
+            if name in ("Wants", "After"):
+                ours = {one for one in value.split() if one.startswith("dmcheck")}
+                assert ours <= {one.name for one in UNITS}
+    assert f"`{unit.name}`" in README or f"{unit.stem.rstrip('@')}" in README
+
+
+def test_the_database_outlives_the_jobs() -> None:
+    """systemd ends what a oneshot job leaves behind, unless it is told not to."""
+    assert _read(ROOT / "jobs" / "systemd" / "dmcheck@.service")["Service"]["KillMode"] == "process"
+
+
+def test_readme_starts_a_timer_for_each_job() -> None:
+    """None is forgotten, and none is made up."""
+    [line] = re.findall(r"systemctl enable --now (.*)", README)
+    assert set(line.split()) == {f"dmcheck@{job}.timer" for job in JOBS}
