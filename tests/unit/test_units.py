@@ -1,4 +1,4 @@
-"""The systemd units: every program that they start is one of ours, and nothing of theirs kills the embedded database."""
+"""The systemd units: each program that they start is one of ours, and they leave the embedded database running."""
 
 from __future__ import annotations
 
