@@ -13,7 +13,8 @@ CALL (several) {
     WITH collect(found) AS locked
     UNWIND locked AS u
     MATCH (c)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
-    WITH u, c, answer ORDER BY type(answer) DESC, c.id
+    // Nothing says who is right. UNKNOWN stays only where nobody has seen the account.
+    WITH u, c, answer ORDER BY CASE type(answer) WHEN 'DM_YES' THEN 0 WHEN 'DM_NO' THEN 1 ELSE 2 END, c.id
     WITH u, collect({by: c, answer: answer})[1..] AS others
     UNWIND others AS other
     WITH u, other.by AS c, other.answer AS answer

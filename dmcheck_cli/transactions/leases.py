@@ -152,7 +152,7 @@ def _nothing(client: int, row: dict[str, Any]) -> DmcheckError:
             client=client, held=row["held"], allowance=row["allowance"], why=why, retry_after=spread(QUOTA_PAUSE)
         )
     if row["wait"] > 0:
-        wait = spread(row["wait"])
+        wait = min(spread(row["wait"]), LONGEST_PAUSE)
         return TooFast(
             what=f"Client {client} asks again and again, and answers nothing", seconds=wait, retry_after=wait
         )
