@@ -81,10 +81,10 @@ class Database:
         """Like `run`, for the text of a statement. `once`: without trying again."""
         trouble = Trouble(self.settings.timeout_seconds if patience is None else patience)
         deadline = time.monotonic() + trouble.limit
-        for delay in delays():
+        for attempt, delay in enumerate(delays()):
             statement = Statement(text)
             try:
-                first_start = self.embedded and self._pid is None
+                first_start = self.embedded and self._driver is None and attempt == 0
                 started = time.monotonic()
                 driver = self._open(None if first_start else deadline - started)
                 if first_start:

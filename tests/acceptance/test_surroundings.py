@@ -44,11 +44,9 @@ SURROUNDINGS = {
     "stderr closed": _closed(2),
     "all closed": _closed(0, 1, 2),
     "unsearchable folder": Surroundings(f'{UNSEARCHABLE}"$@"', needs=("setpriv",)),
-    "folder that is gone": Surroundings('mkdir -p gone && cd gone && rmdir ../gone && exec "$@"'),
     "no HOME": Surroundings(less=("HOME", "USER", "LOGNAME")),
     "process 1": Surroundings('exec unshare --pid --fork --kill-child "$@"', needs=("unshare",)),
-    "python -OO": Surroundings(python=("-OO",)),
-    "locale C": Surroundings('LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 exec "$@"'),
+    "python -OO": Surroundings('LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 exec "$@"', python=("-OO",)),
 }
 
 

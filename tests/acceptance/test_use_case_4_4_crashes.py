@@ -53,7 +53,8 @@ Step = Callable[[Database, int], Any]
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings that lead to the embedded server of these tests, which runs."""
-    made = Settings(home=str(tmp_path_factory.mktemp("crashes") / "home"))
+    # What is at work sits out the whole restart, also on a busy machine.
+    made = Settings(home=str(tmp_path_factory.mktemp("crashes") / "home"), timeout_seconds=300)
     server.ensure_running(made, progress=False)
     yield made
     server.stop(made)

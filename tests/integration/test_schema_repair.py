@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +16,7 @@ from invariants import Query
 from launching import OURS, Result
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.embedded import server
+from dmcheck_cli.embedded import process, server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION
 from dmcheck_cli.errors import DatabaseRefused, Temporary
 from dmcheck_cli.settings import Settings
@@ -258,7 +257,7 @@ def test_a_server_that_was_killed_while_it_built(home: Settings, version: str) -
         )
         with start(_environment(home), "schema", "apply") as building:
             wait_until(lambda: _state(database) is not None)
-            os.kill(running.pid, signal.SIGKILL)
+            process.kill(running.pid)
             building.kill()
     with Database(home, "tests") as database:
         server.ensure_running(home, version=version, progress=False)
