@@ -148,7 +148,7 @@ def _piece(file: IO[bytes]) -> bytes:
 
 @contextmanager
 def _readable(file: IO[bytes]) -> Iterator[None]:
-    """What opens may still not be readable: a folder as standard input, a broken disk, memory of a process."""
+    """What opens may still not be readable: a broken disk, the memory of a process."""
     try:
         yield
     except OSError as error:

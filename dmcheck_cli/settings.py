@@ -82,7 +82,9 @@ class Settings:
             whole = isinstance(setting.default, int)
             values[setting.name] = (_whole_number if whole else _text)(raw, setting.metadata)
         settings = cls(**values)
-        if settings.neo4j_password_file is not None and textfile.is_pipe(settings.neo4j_password_file):
+        if settings.neo4j_password_file is not None and textfile.is_pipe(
+            os.path.expanduser(settings.neo4j_password_file)
+        ):
             return replace(settings, neo4j_password=settings.password())  # it cannot be read a second time
         return settings
 
@@ -174,6 +176,8 @@ def _dotenv() -> dict[str, str]:
         line = one.original.line + (len(blank[0].splitlines()) if blank else 0)
         if one.error:
             raise NotConfigured(what=f".env cannot be read: line {line} is not NAME=value")
+        if one.key is not None and not (one.key.isascii() and one.key.isprintable()):
+            raise NotConfigured(what=f".env cannot be read: in line {line}, a name has a character that cannot be seen")
         if one.key in ours and one.value is None:
             raise NotConfigured(what=f".env cannot be read: in line {line}, {one.key} has no value")
         if one.key is not None and one.value is not None:

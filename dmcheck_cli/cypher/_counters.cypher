@@ -1,17 +1,15 @@
-// What another program stored in the counters `s` as no number counts as 0, and a time that lies in the future as now.
+// What another program stored in the counters `s` as no number, or as one that cannot be counted on, counts as 0, and a
+// time that lies in the future as now.
 FOREACH (x IN CASE
-    WHEN s.buckets_assigned IS :: INTEGER NOT NULL AND s.buckets_processed IS :: INTEGER NOT NULL
-        AND s.buckets_fault IS :: INTEGER NOT NULL AND s.buckets_dead IS :: INTEGER NOT NULL
-        AND s.allowance IS :: INTEGER AND s.asked IS :: INTEGER AND s.faults_judged IS :: INTEGER
+    WHEN all(n IN [s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, coalesce(s.allowance, 0),
+            coalesce(s.asked, 0), coalesce(s.faults_judged, 0)] WHERE n IS :: INTEGER NOT NULL AND -1e15 < n < 1e15)
         AND (s.last_access_time IS NULL OR coalesce(s.last_access_time <= datetime(), false)) THEN []
     ELSE [s] END |
-    SET x.buckets_assigned = coalesce(toIntegerOrNull(x.buckets_assigned), 0),
-        x.buckets_processed = coalesce(toIntegerOrNull(x.buckets_processed), 0),
-        x.buckets_fault = coalesce(toIntegerOrNull(x.buckets_fault), 0),
-        x.buckets_dead = coalesce(toIntegerOrNull(x.buckets_dead), 0),
-        x.allowance = toIntegerOrNull(x.allowance), x.asked = toIntegerOrNull(x.asked),
-        x.faults_judged = toIntegerOrNull(x.faults_judged),
-        x.last_access_time = CASE
-            WHEN x.last_access_time <= datetime() THEN x.last_access_time
-            WHEN x.last_access_time IS NOT NULL THEN datetime() END
+    FOREACH (key IN ['buckets_assigned', 'buckets_processed', 'buckets_fault', 'buckets_dead'] |
+        SET x[key] = CASE WHEN -1e15 < toIntegerOrNull(x[key]) < 1e15 THEN toIntegerOrNull(x[key]) ELSE 0 END)
+    FOREACH (key IN ['allowance', 'asked', 'faults_judged'] |
+        SET x[key] = CASE WHEN -1e15 < toIntegerOrNull(x[key]) < 1e15 THEN toIntegerOrNull(x[key]) END)
+    SET x.last_access_time = CASE
+        WHEN x.last_access_time <= datetime() THEN x.last_access_time
+        WHEN x.last_access_time IS NOT NULL THEN datetime() END
 )

@@ -5,7 +5,7 @@
         WHEN NOT b.uuid IS :: STRING NOT NULL THEN 'buckets whose uuid is no text'
         WHEN NOT b.priority IS :: INTEGER NOT NULL THEN 'buckets whose priority is no whole number'
         WHEN holders > 1 THEN 'buckets held by several clients'
-        WHEN holders = 1 AND NOT coalesce(c:DMCheckClient AND c.state = 'ACTIVE', false)
+        WHEN holders = 1 AND NOT coalesce(c:DMCheckClient AND c.state = 'ACTIVE' AND c.id IS :: INTEGER NOT NULL, false)
             THEN 'buckets held by a client that is not active'
         WHEN holders = 1 AND b.ready IS NOT NULL THEN 'buckets held, and in line'
         WHEN holders = 1 AND NOT EXISTS {

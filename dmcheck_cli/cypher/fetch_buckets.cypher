@@ -15,6 +15,7 @@
 //   next priorities. A bucket that this client had last comes after all its equals. Two clients seldom meet, and who
 //   waits for a lock looks again whether the bucket is still free.
 MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
+WITH c, s LIMIT 1
 SET c.id = c.id
 WITH c, s WHERE c.state = 'ACTIVE'
 // include: _counters

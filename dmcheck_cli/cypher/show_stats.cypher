@@ -21,7 +21,7 @@ CALL () {
 }
 CALL () {
     MATCH (c:DMCheckClient) WHERE $client IS NULL OR c.id = $client
-    OPTIONAL MATCH (c)-[:STATS]->(s:DMCheckClientStats)
+    WITH c, COLLECT { MATCH (c)-[:STATS]->(s:DMCheckClientStats) RETURN s LIMIT 1 }[0] AS s
     // include: _allowance
     WITH c, s, earned, faults, coalesce(toIntegerOrNull(c.capacity), $default_capacity) AS capacity ORDER BY c.id
     RETURN collect({

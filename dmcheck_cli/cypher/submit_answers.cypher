@@ -9,6 +9,7 @@
 // Repeating: the lease keeps the digest of the answers that ended it and what was reported; the same answers get
 //   that report again and change nothing.
 MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
+WITH c, s LIMIT 1
 SET c.id = c.id
 WITH c, s WHERE c.state = 'ACTIVE'
 // include: _counters
@@ -26,10 +27,10 @@ CALL (c) {
     WITH given, b, l, CASE
         WHEN b.uuid IS NULL AND l IS NULL AND NOT EXISTS { (:DMCheckLease {bucket: given.bucket}) }
             THEN 'unknown_bucket'
-        WHEN l.client <> c.id THEN 'not_owner'
+        WHEN l IS NOT NULL AND NOT coalesce(l.client = c.id, false) THEN 'not_owner'
         WHEN l.digest = given.digest THEN 'repeated'
         WHEN l.digest IS NOT NULL THEN 'payload_changed'
-        WHEN b.lease = given.lease THEN 'accepted'
+        WHEN b.lease = given.lease AND l IS NOT NULL THEN 'accepted'
         WHEN b.uuid IS NULL AND NOT EXISTS {
             (other:DMCheckLease {bucket: given.bucket}) WHERE other.digest IS NOT NULL
         } THEN 'unknown_bucket'

@@ -48,7 +48,8 @@ def read(uri: str) -> Address:
     """
     try:
         parts = urlsplit(uri)
-        _check_extras(parts)
+        if parts.scheme in SCHEMES:
+            _check_extras(parts)
         host, port = parts.hostname, USUAL_PORT if parts.port is None else parts.port
         usable = parts.scheme in SCHEMES and port > 0 and host is not None and _is_host(host)
     except ValueError:  # a port or an IPv6 address that is none
@@ -62,14 +63,14 @@ def read(uri: str) -> Address:
 def _check_extras(parts: SplitResult) -> None:
     if "@" in parts.netloc:
         raise NotConfigured(
-            what="NEO4J_URI has a user or a password in it: they belong into NEO4J_USERNAME and NEO4J_PASSWORD or "
+            what="NEO4J_URI has a user or a password in it: they belong in NEO4J_USERNAME and NEO4J_PASSWORD or "
             "NEO4J_PASSWORD_FILE"
         )
     if parts.path not in {"", "/"} or parts.fragment:
         raise NotConfigured(what="NEO4J_URI has more than host and port: NEO4J_DATABASE names the database")
     if parts.query and not (parts.scheme.startswith("neo4j") and _is_context(parts.query)):
         raise NotConfigured(
-            what="NEO4J_URI has a ? in it: only neo4j:// takes a routing context, as ?name=value&other=value"
+            what="NEO4J_URI has a ? in it: only neo4j:// takes a routing context, as ?name=value (any name but address)"
         )
 
 

@@ -53,7 +53,7 @@ SERVER: tuple[tuple[str, Meaning], ...] = (
     ("Neo.ClientError.Statement.ArgumentError", Meaning.BADLY_FILLED),
     ("Neo.ClientError.Statement.SemanticError", Meaning.BADLY_FILLED),  # a MERGE by a property that is null
     # A node was deleted between being read and being linked to: the next run no longer finds it.
-    ("Neo.ClientError.Statement.EntityNotFound", Meaning.PASSES),
+    ("Neo.ClientError.Statement.EntityNotFound", Meaning.RACE),
     # Two MERGEs of one key at the same moment: the second finds the node of the first when it runs again.
     ("Neo.ClientError.Schema.ConstraintValidationFailed", Meaning.RACE),
     ("Neo.ClientError.Transaction.ForbiddenDueToTransactionType", Meaning.REFUSED),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import BATCH_ADOPTED, DEFAULT_PRIORITY, MAX_SKEW_SECONDS, SCAN_BUCKETS, SCAN_SLICE
+from dmcheck_cli.limits import BATCH_ADOPTED, BATCH_RAISED, DEFAULT_PRIORITY, MAX_SKEW_SECONDS, SCAN_BUCKETS, SCAN_SLICE
 from dmcheck_cli.transactions import buckets
 
 
@@ -20,13 +20,13 @@ def adopt(database: Database) -> None:
     _all_batches(lambda: _buckets(database))
     _members(database)
     _all_batches(lambda: _buckets(database))
-    _all_batches(lambda: buckets.correct_times(database))
+    _all_batches(lambda: buckets.correct_times(database), BATCH_RAISED)
     _all_batches(lambda: _other_times(database))
     _answers(database)
 
 
-def _all_batches(step: Callable[[], int]) -> None:
-    while step():
+def _all_batches(step: Callable[[], int], batch: int = BATCH_ADOPTED) -> None:
+    while step() >= batch:  # a smaller batch was the last, also if something in it cannot be put right
         pass
 
 

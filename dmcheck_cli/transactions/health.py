@@ -78,8 +78,8 @@ def health(database: Database) -> Health:
             problems.append(Problem(f"{job.name} last ran at a time that lies in the future: a clock was ahead", APPLY))
         elif job.seconds_ago is None or job.seconds_ago > LATE:
             since = "never" if job.seconds_ago is None else f"not for {job.seconds_ago // 3600} hours"
-            mend = f"python -m jobs.{job.name}; see crontab.example"
-            problems.append(Problem(f"{job.name} has {since} run to its end", mend))
+            program = f"dmcheck-{job.name.replace('_', '-')}"
+            problems.append(Problem(f"{job.name} has {since} run to its end: is cron running it?", program))
     rows = database.run("check_times", skew_seconds=MAX_SKEW_SECONDS)
     return Health(row["version"], jobs, problems + [_problem(one) for one in rows])
 
@@ -87,12 +87,14 @@ def health(database: Database) -> Health:
 def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:
     """The deep look: what must never be, over the whole graph, in slices; `looked_at` is told of each one's size.
 
-    However much is wrong, there is one Problem a kind, with a count and an example.
+    However much is wrong, there is one Problem a kind, with a count and an example. `schema apply` comes last: it also
+    puts right what the other remedies leave, such as the buckets of a client that is none any more.
     """
     found = [_problem(row) for row in database.run("check_buckets")]
     found += [_problem(row) for row in database.run("check_clients")]
     found += _members(database)
-    return found + list(_users(database, looked_at))
+    found += _users(database, looked_at)
+    return sorted(found, key=lambda problem: problem.mend == APPLY)
 
 
 def _members(database: Database) -> Iterator[Problem]:

@@ -367,3 +367,41 @@ def test_a_lease_of_an_older_system_can_be_answered(database: Database, query: C
     assert lease.priority == DEFAULT_PRIORITY
     [report] = answers.submit(database, 42, [answers.Answered(lease.bucket, lease.lease, {"u": "DM"})])
     assert (report.status, report.accepted) == ("done", 1)
+
+
+@pytest.mark.parametrize("id", ["null", "toFloat('NaN')", "'x'", "1.5"])
+def test_a_bucket_held_by_a_client_without_an_id_waits_again(database: Database, query: Callable, id: str) -> None:
+    """No lease could ever be on record for it, so `schema apply` ends with the bucket in line, and repeats in vain."""
+    prepare(database, [42], 5, size=5)
+    query(f"MATCH (b:DMCheckBucket) REMOVE b.ready CREATE (b)-[:DMCHECKCLIENT]->(:DMCheckClient {{id: {id}, "
+          "screen_name: 'odd', state: 'ACTIVE'}) SET b.assigned_datetime = datetime()")  # fmt: skip
+    for _ in range(2):
+        schema.apply(database)
+        assert query("MATCH (b:DMCheckBucket) RETURN b.ready IS NOT NULL AS waits") == [{"waits": True}]
+        assert query("MATCH (l:DMCheckLease) RETURN l") == []
+    assert len(leases.fetch(database, 42, 1, "k")) == 1
+
+
+def test_a_lease_whose_record_is_gone_takes_no_answers(database: Database, query: Callable) -> None:
+    """Nothing says whose it is. `schema apply` puts a record there, and then its holder's answers are taken."""
+    prepare(database, [42, 43], 5, size=5)
+    [lease] = leases.fetch(database, 42, 1, "k")
+    query("MATCH (l:DMCheckLease) DELETE l")
+    document = answers.Answered(lease.bucket, lease.lease, {user.screen_name: "DM" for user in lease.users})
+    for client in (42, 43):
+        [report] = answers.submit(database, client, [document])
+        assert (report.status, report.reason) == ("refused", "lease_lost")
+    schema.apply(database)
+    [report] = answers.submit(database, 42, [document])
+    assert (report.status, report.accepted) == ("done", 5)
+
+
+def test_a_client_with_two_nodes_of_counters_can_work(database: Database, query: Callable, start: Callable) -> None:
+    """The loop ends, and what it answered is there once."""
+    prepare(database, [42], 10, size=5)
+    query("MATCH (c:DMCheckClient) CREATE (c)-[:STATS]->(:DMCheckClientStats)")
+    ended = start("work", "--client", 42, "--once", "--json", "--", "sed", 's/}$/, "candm": "DM"}/')
+    assert ended.status == 0, ended
+    assert query("MATCH ()-[r:DM_YES]->(u) RETURN count(r) AS answers, count(DISTINCT u) AS users") == [
+        {"answers": 10, "users": 10}
+    ]

@@ -33,7 +33,6 @@ CODES: dict[str | int, tuple[str, ...]] = {
         "ClientError.Security.AuthProviderTimeout",
         "ClientError.Security.AuthenticationRateLimit",
         "ClientError.Security.AuthorizationExpired",
-        "ClientError.Statement.EntityNotFound",
         "ClientError.Transaction.LockClientStopped",
         "ClientError.Transaction.Terminated",
         "ClientError.Transaction.TransactionTimedOut",
@@ -66,7 +65,10 @@ CODES: dict[str | int, tuple[str, ...]] = {
         "TransientError.Cluster.ReplicationFailure",
         "SomethingNew.General.NeverSeen",
     ),
-    RACE: ("ClientError.Schema.ConstraintValidationFailed",),
+    RACE: (
+        "ClientError.Schema.ConstraintValidationFailed",
+        "ClientError.Statement.EntityNotFound",
+    ),
     NOT_LET_IN: (
         "ClientError.Database.DatabaseNotFound",
         "ClientError.Procedure.ProcedureNotFound",

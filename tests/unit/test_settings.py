@@ -101,12 +101,25 @@ def test_dotenv_fills_in_what_the_environment_does_not_set(monkeypatch: pytest.M
         (b"# two blank lines\n\n  \nNEO4J_URI: bolt://somewhere\n", "line 4"),
         (b"A=1\r\n\r\nNEO4J_URI='bolt://somewhere\r\n", "line 3"),
         (b"NEO4J_URI bolt://somewhere\n", "line 1"),
+        (b"A=1\n\xef\xbb\xbfNEO4J_URI=bolt://somewhere\n", "line 2"),  # two files with marks, one after the other
+        ("A=1\n\n\u200bNEO4J_URI=bolt://somewhere\n".encode(), "line 3"),
         (b"A\nB=2\n\nNEO4J_URI\n", "line 4"),
         (b"A=1\nNEO4J_URI=bolt://some\0where\n", "line 2"),
         ("NEO4J_URI=bolt://somewhere\n".encode("utf-16-le"), "line 1"),
         (b"A=1\n" * 300_000, "more than"),
     ],
-    ids=["encoding", "yaml", "quote", "blank", "no value", "null", "utf-16 without a mark", "endless"],
+    ids=[
+        "encoding",
+        "yaml",
+        "quote",
+        "blank",
+        "mark",
+        "unseen",
+        "no value",
+        "null",
+        "utf-16 without a mark",
+        "endless",
+    ],
 )
 def test_a_dotenv_that_cannot_be_read_is_an_error(content: bytes, line: str) -> None:
     """A line that cannot be parsed, and what is no text, is named with its file and line, never passed over."""
