@@ -121,7 +121,7 @@ class Temporary(DmcheckError):
 
 class OutputLost(Temporary):
     template = (
-        "The result could not be written ({what}); what had to be changed is changed. Leases can be had again with "
+        "The result could not be written ({what}), but the command has taken effect. Leases can be had again with "
         "`dmcheck fetch --resume`."
     )
     code = "output_lost"
