@@ -11,10 +11,8 @@ import ssl
 from typing import Any
 
 from dmcheck_cli.database.address import Address
+from dmcheck_cli.embedded.process import HANDSHAKE
 from dmcheck_cli.errors import NotConfigured
-
-HELLO = bytes.fromhex("6060b017 00080805 00020404 00000000 00000000")
-"""How every conversation in Bolt begins: four versions that are asked for. The answer is four bytes, one version."""
 
 HTTP = b"HTTP"
 
@@ -72,7 +70,7 @@ class _NotConnectedError(Exception):
 
 
 def _answer(family: int, place: Any, address: Address, encrypted: bool, seconds: float, verify: bool = True) -> bytes:
-    """The first bytes that the server answers to HELLO."""
+    """The first bytes that the server answers to HANDSHAKE."""
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
@@ -90,7 +88,7 @@ def _answer(family: int, place: Any, address: Address, encrypted: bool, seconds:
 
 
 def _ask(connection: socket.socket) -> bytes:
-    connection.sendall(HELLO)
+    connection.sendall(HANDSHAKE)
     answer = b""
     while len(answer) < len(HTTP) and (more := connection.recv(len(HTTP) - len(answer))):
         answer += more
