@@ -4,7 +4,8 @@
     running   --stop, kill -9, reboot--> no server          (what was acknowledged is in the store, and stays)
 
 `server` is what the rest of the program uses. Below it, each knowing only what is under it: `administration` (Neo4j's
-own tool on the stopped store), `launch` (one attempt to start), `store` (the graph and the version that made it),
+own tool on the stopped store), `launch` (one attempt to start), `archive` (Java's archive of Neo4j's classes, for
+faster starts), `store` (the graph and the version that made it),
 `credentials` and `state` (two files of the home), `parts` and `fetching` (the jars), `configuration` (what Neo4j and
 Java are told), `process` (asking the operating system), `remedies` (what it refuses, and what helps), `folders` (where
 everything is), `files` (private files, locks), `progress` (telling a person), `extra` (what to install).
@@ -16,5 +17,6 @@ Everything is under the home (DMCHECK_HOME), private to its owner:
     password       the password of the account `neo4j`
     neo4j/         what Neo4j calls its home: conf/ (written anew at each start), data/ (the graph), logs/
 
-The jars are in the user's cache folder, for all homes together; it may be deleted whenever no server runs.
+The jars and the archive are in the user's cache folder, for all homes together; it may be deleted whenever no server
+runs.
 """

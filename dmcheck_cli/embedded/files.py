@@ -67,6 +67,17 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def sha256(path: Path) -> str | None:
+    """The SHA-256 of a file, in hexadecimal digits; None where there is none. Raises OSError."""
+    import hashlib  # every command reads the files of a home, only a start needs this
+
+    try:
+        with open(path, "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except FileNotFoundError:
+        return None
+
+
 @contextmanager
 def locked(path: Path, seconds: float) -> Iterator[None]:
     """Hold the lock file `path` exclusively; the operating system frees it when this process ends, however it ends.

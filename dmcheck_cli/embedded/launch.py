@@ -9,9 +9,10 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from dmcheck_cli.embedded import process
+from dmcheck_cli.embedded import archive, process
 from dmcheck_cli.embedded.configuration import environment, neo4j_conf, server_command
 from dmcheck_cli.embedded.files import private_opener, write_private_file
 from dmcheck_cli.embedded.remedies import java_trouble
@@ -37,7 +38,12 @@ NEEDED = "it takes about 650 MB, and 60 threads"
 
 
 def launch(
-    store: Store, version: str, jars: list[Path], last_port: int | None, seconds: float | None = None
+    store: Store,
+    version: str,
+    jars: list[Path],
+    last_port: int | None,
+    seconds: float | None = None,
+    java_options: Sequence[str] = (),
 ) -> tuple[int, int]:
     """Start the server and wait until it answers, for `seconds` at most (SECONDS_TO_READY): (pid, port).
 
@@ -47,10 +53,11 @@ def launch(
     """
     limit = SECONDS_TO_READY if seconds is None else min(seconds, SECONDS_TO_READY)
     began = time.monotonic()
+    command = server_command(jars, version, store.neo4j, [*archive.options(version, jars, store), *java_options])
     while True:
         port = process.free_port(*(one for one in (last_port, USUAL_PORT) if one is not None))
         write_private_file(store.neo4j / "conf" / "neo4j.conf", neo4j_conf(port))
-        server = _spawn(store, server_command(jars, version, store.neo4j))
+        server = _spawn(store, command)
         try:
             status = _wait(store, server, port, limit - (time.monotonic() - began))
         except BaseException:  # Ctrl-C too: nothing is left behind
@@ -60,6 +67,7 @@ def launch(
         if status is None:
             # The server is meant to outlive this process: without this, Popen would warn of it.
             pid, server.returncode = server.pid, 0
+            archive.make_later(version, jars, store)
             return pid, port
         if process.free_port(port) == port:
             raise _ended(store, status)

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from dmcheck_cli.embedded.fetching import WAYS_OUT, Part, default_repository, fetch
-from dmcheck_cli.embedded.files import locked, make_private_folder
+from dmcheck_cli.embedded.files import locked, make_private_folder, sha256
 from dmcheck_cli.embedded.folders import cache_folder
 from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.embedded.remedies import CACHE, JARS, using
@@ -61,7 +60,7 @@ def jars(settings: Settings, version: str, progress: Progress, seconds: float | 
         make_private_folder(folder)
         with locked(folder / "lock", SECONDS_FOR_ANOTHERS_FETCH if seconds is None else seconds):
             # A cached jar that is not the pinned one (a full disk, a power cut) is treated as a missing one.
-            missing = [part for part in parts if _sha256(folder / part.name) != part.sha256]
+            missing = [part for part in parts if sha256(folder / part.name) != part.sha256]
             if missing and seconds is not None:
                 raise Temporary(what=f"{folder} lacks {missing[0].name}, which the next command fetches again.")
             if missing:
@@ -77,15 +76,7 @@ def _from_folder(parts: list[Part], folder: Path) -> list[Path]:
         file = next((one for one in (folder / part.name, folder / part.path) if one.is_file()), None)
         if file is None:
             raise NotConfigured(what=f"DMCHECK_JARS_FOLDER ({folder}) has no {part.name}.")
-        if _sha256(file) != part.sha256:
+        if sha256(file) != part.sha256:
             raise NotConfigured(what=f"{file} is not the pinned {part.name}: its SHA-256 differs. {WAYS_OUT}")
         found.append(file)
     return found
-
-
-def _sha256(file: Path) -> str | None:
-    try:
-        with open(file, "rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except FileNotFoundError:
-        return None

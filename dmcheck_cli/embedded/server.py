@@ -7,7 +7,7 @@ process left are no obstacle.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,13 +65,21 @@ def find(settings: Settings) -> Server | None:
 
 @explained
 def ensure_running(
-    settings: Settings, *, version: str | None = None, progress: bool = True, seconds: float | None = None
+    settings: Settings,
+    *,
+    version: str | None = None,
+    progress: bool = True,
+    seconds: float | None = None,
+    java_options: Sequence[str] = (),
+    prepare: Callable[[Server], None] = lambda server: None,
 ) -> Server:
     """The running server of this home, started if need be: once, however many processes ask at the same time.
 
     `version`: of Neo4j, if not the default; asking for one also agrees to upgrade an older graph to it. A server that
     runs already is returned whatever its version. `progress`: tell a person, on stderr, what takes long. `seconds`:
     when to give up, with Temporary, for a command whose time is limited; of a server that it started nothing is left.
+    `java_options`: further ones for Java, of a server that is started. `prepare`: called with one that was started,
+    before others can see it.
     Raises NotConfigured for what has to be put right by hand, Temporary for what may pass.
     """
     found = find(settings)
@@ -101,11 +109,13 @@ def ensure_running(
             telling.say(f"NEO4J_URI is not set: creating a new, empty database in {home}")
         last = state.read(home)
         with telling.doing(f"Starting the embedded Neo4j {wanted}"):
-            pid, port = launch(store, wanted, parts, last.port if last else None, left())
+            pid, port = launch(store, wanted, parts, last.port if last else None, left(), java_options)
         store.finish(wanted)
         now = state.State(pid, process.identity(pid) or "", port, wanted)
+        started = _server(home, now)
+        prepare(started)
         now.write(home)
-    return _server(home, now)
+    return started
 
 
 @explained

@@ -38,6 +38,11 @@ class Store:
         """What the server said since its last start."""
         return self.neo4j / "logs" / "console.log"
 
+    @property
+    def classes(self) -> Path:
+        """Which classes the server has loaded; there only until an archive has been made of them."""
+        return self.neo4j / "logs" / "classes.txt"
+
     def version(self) -> str | None:
         """The Neo4j version that last ran on the graph; None when there is no graph, or nothing says so."""
         words = self._version_words()
