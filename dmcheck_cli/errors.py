@@ -49,7 +49,10 @@ class WrongDetails(DmcheckError):
 
 
 class OverQuota(DmcheckError):
-    template = "Client {client} holds {held} of the {allowance} leases that it may hold ({why}): submit some first."
+    template = (
+        "Client {client} may hold no more leases than it does ({held}): submit some first "
+        "(`dmcheck stats --client {client}` says what it may hold)."
+    )
     code = "over_quota"
 
 
@@ -111,6 +114,11 @@ class NotConfigured(DmcheckError):
 class SchemaMissing(DmcheckError):
     template = "The database lacks {count} of dmcheck's constraints and indexes: run `dmcheck schema apply`."
     code = "schema_missing"
+    exit_status = NOT_CONFIGURED
+
+
+class UpgradeNeeded(DmcheckError):
+    code = "upgrade_needed"
     exit_status = NOT_CONFIGURED
 
 

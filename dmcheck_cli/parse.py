@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import IO, Any
 
 from dmcheck_cli.errors import Malformed, Usage
-from dmcheck_cli.limits import LONGEST_REQUEST_ID
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions.answers import ANSWERS, Answered
 from dmcheck_cli.transactions.leases import User
 
-MOST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 """The largest number that the database can store (and Twitter gives out)."""
 
-MOST_BYTES = 64 * 1024 * 1024
+MAX_BYTES = 64 * 1024 * 1024
 """The largest document that `submit` reads; ten buckets of 180 users take about 0.1 MB."""
 
 PIECE = 1024 * 1024
 """Bytes that are copied at a time."""
 
-LONGEST_LINE = 4096
+MAX_LINE = 4096
 """Characters in a line of a list of users; a name has 20, an id 19."""
 
 _NAME = re.compile(r"@?([A-Za-z0-9_]{1,20})", re.ASCII)
@@ -35,10 +35,10 @@ _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def identifier(text: str) -> int:
-    """An account's id: digits only, from 1 to MOST_ID."""
-    if _DIGITS.fullmatch(text) and 1 <= int(text) <= MOST_ID:
+    """An account's id: digits only, from 1 to MAX_ID."""
+    if _DIGITS.fullmatch(text) and 1 <= int(text) <= MAX_ID:
         return int(text)
-    raise Malformed(what=f"An id is a whole number from 1 to {MOST_ID}, not {_shown(text)}")
+    raise Malformed(what=f"An id is a whole number from 1 to {MAX_ID}, not {_shown(text)}")
 
 
 def whole_number(what: str, least: int, most: int) -> Callable[[object], int]:
@@ -82,9 +82,9 @@ def read_document(file: IO[bytes]) -> list[Answered]:
     Raises Usage when the file cannot be read.
     """
     with _readable(file):
-        raw = file.read(MOST_BYTES + 1)
-    if len(raw) > MOST_BYTES:
-        raise Malformed(what=f"The document is larger than {MOST_BYTES} bytes")
+        raw = file.read(MAX_BYTES + 1)
+    if len(raw) > MAX_BYTES:
+        raise Malformed(what=f"The document is larger than {MAX_BYTES} bytes")
     if not raw.strip():
         raise Malformed(what="The document is empty")
     try:
@@ -138,7 +138,7 @@ def copied(file: IO[bytes], to: IO[bytes]) -> None:
 
 def _readline(file: IO[bytes]) -> bytes:
     with _readable(file):
-        return file.readline(LONGEST_LINE + 1)
+        return file.readline(MAX_LINE + 1)
 
 
 def _piece(file: IO[bytes]) -> bytes:
@@ -175,8 +175,8 @@ def _answered(bucket: Any, where: str) -> Answered:
 
 def _user(row: Any) -> User:
     name, id = screen_name(row.get("screen_name")), row.get("id")
-    if id is not None and (isinstance(id, bool) or not isinstance(id, int) or not 1 <= id <= MOST_ID):
-        raise Malformed(what=f"id of {name} is a whole number from 1 to {MOST_ID} or null, not {_shown(id)}")
+    if id is not None and (isinstance(id, bool) or not isinstance(id, int) or not 1 <= id <= MAX_ID):
+        raise Malformed(what=f"id of {name} is a whole number from 1 to {MAX_ID} or null, not {_shown(id)}")
     return User(name, id)
 
 
@@ -193,9 +193,9 @@ def _member(holder: Any, name: str, kind: type, where: str) -> Any:
 
 
 def _token(text: str, what: str) -> str:
-    if 1 <= len(text) <= LONGEST_REQUEST_ID and text.isprintable():
+    if 1 <= len(text) <= DEFAULTS.max_request_id and text.isprintable():
         return text
-    raise Malformed(what=f"{what} is 1 to {LONGEST_REQUEST_ID} printable characters, not {_shown(text)}")
+    raise Malformed(what=f"{what} is 1 to {DEFAULTS.max_request_id} printable characters, not {_shown(text)}")
 
 
 def _once(names: Iterable[str], what: str) -> None:
@@ -207,8 +207,8 @@ def _once(names: Iterable[str], what: str) -> None:
 
 
 def _line(line: bytes, number: int) -> str:
-    if len(line) > LONGEST_LINE:
-        raise Malformed(what=f"Line {number} is longer than {LONGEST_LINE} characters")
+    if len(line) > MAX_LINE:
+        raise Malformed(what=f"Line {number} is longer than {MAX_LINE} characters")
     try:
         return line.decode("utf-8-sig" if number == 1 else "utf-8")
     except UnicodeDecodeError as error:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dmcheck_cli import textfile
 from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.limits import DEFAULTS, Limits
 
-LONGEST_SECONDS = 1_000_000_000
+MAX_SECONDS = 1_000_000_000
 """About 31 years: past it, the database's date arithmetic could overflow."""
 
 
@@ -34,13 +35,16 @@ _BLANK_LINES = re.compile(r"(?:[^\S\r\n]*(?:\r\n|\n|\r))+")
 """The parser of `.env` counts those before a line to it."""
 
 
-def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = LONGEST_SECONDS) -> Any:
+def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = MAX_SECONDS) -> Any:
     return field(default=default, metadata={"name": name, "meaning": meaning, "least": least, "most": most})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, typed. Each field's metadata holds its variable's name and meaning (README lists them)."""
+    """All settings, typed. The metadata of a field holds its variable's name and meaning (README lists them).
+
+    `limits` has no variable: tests and simulations pass others.
+    """
 
     neo4j_uri: str | None = _setting("NEO4J_URI", None, "The Neo4j to use; unset: the embedded one.")
     neo4j_username: str = _setting("NEO4J_USERNAME", "neo4j", "The account of that Neo4j.")
@@ -66,6 +70,7 @@ class Settings:
         "DMCHECK_SCAN_USERS_PER_RUN", 500_000, "How many users one make_buckets looks at.", 1
     )
     keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
+    limits: Limits = DEFAULTS
 
     @classmethod
     def load(cls) -> Settings:
@@ -75,7 +80,7 @@ class Settings:
         """
         given = _merged(_dotenv(), os.environ)
         values: dict[str, Any] = {}
-        for setting in fields(cls):
+        for setting in variables():
             raw = given.get(setting.metadata["name"])
             if raw is None:
                 continue
@@ -100,6 +105,11 @@ class Settings:
         if not password:
             raise NotConfigured(what="NEO4J_PASSWORD_FILE cannot be used: its first line is empty")
         return password
+
+
+def variables() -> list[Field[Any]]:
+    """The fields of Settings that a variable sets."""
+    return [setting for setting in fields(Settings) if setting.metadata]
 
 
 def expanded(variable: str, path: str) -> Path:
@@ -169,7 +179,7 @@ def _dotenv() -> dict[str, str]:
 
     from dotenv.parser import parse_stream  # only who has a .env pays for it
 
-    ours = {setting.metadata["name"] for setting in fields(Settings)}
+    ours = {setting.metadata["name"] for setting in variables()}
     found: dict[str, str] = {}
     for one in parse_stream(io.StringIO(textfile.read(".env", ".env"))):
         blank = _BLANK_LINES.match(one.original.string)

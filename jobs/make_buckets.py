@@ -9,7 +9,6 @@ from typing import NoReturn
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json
-from dmcheck_cli.limits import BATCH_USERS, SCAN_SLICE
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema, users
 from dmcheck_cli.transactions.buckets import Made
@@ -39,7 +38,7 @@ def run(database: Database, dry_run: bool = False) -> Made:
     if dry_run:
         return Made(parts, len(names))
     done = users_done = 0
-    per_batch = max(BATCH_USERS // settings.bucket_size, 1)
+    per_batch = max(settings.limits.batch_users // settings.bucket_size, 1)
     for first in range(0, parts, per_batch):
         last = min(first + per_batch, parts)
         batch = names[first * len(names) // parts : last * len(names) // parts]
@@ -60,7 +59,7 @@ def find_waiting(database: Database, cursor: str, most: int) -> tuple[list[str],
     names: list[str] = []
     budget, start, wrapped = database.settings.scan_users_per_run, cursor, False
     while budget > 0 and len(names) < most:
-        found = users.scan(database, cursor, min(SCAN_SLICE, budget))
+        found = users.scan(database, cursor, min(database.settings.limits.scan_slice, budget))
         budget -= found.seen
         waiting = [user.screen_name for user in found.waiting if not (wrapped and user.screen_name > start)]
         if len(names) + len(waiting) > most:

@@ -8,7 +8,7 @@ from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import buckets, schema
+from dmcheck_cli.transactions import buckets, schema, upgrade_1
 from jobs.options import DryRun, all_batches, app, summary
 
 program = app()
@@ -25,6 +25,7 @@ def reclaim_leases(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 def run(database: Database) -> tuple[int, int]:
     """One round of the job; returns how many leases were marked dead, and how many released."""
+    all_batches(lambda: upgrade_1.strays(database))
     all_batches(lambda: buckets.correct_times(database))
     # Released first: a round must never release what it has marked itself, whatever the time of grace.
     released = all_batches(lambda: buckets.release_dead(database))

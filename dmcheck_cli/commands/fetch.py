@@ -13,7 +13,7 @@ from dmcheck_cli.commands.options import Bucket, ClientId, LeaseId, client_of
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import NothingToFetch, Usage
-from dmcheck_cli.limits import MOST_BUCKETS_PER_FETCH
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import leases
@@ -24,9 +24,9 @@ def fetch(
     count: Annotated[
         int | None,
         typer.Option(
-            parser=parse.whole_number("A count", 1, MOST_BUCKETS_PER_FETCH),
+            parser=parse.whole_number("A count", 1, DEFAULTS.max_fetch),
             metavar="N",
-            help="The most buckets to lease; 10 unless said otherwise.",
+            help="The most buckets to lease; default: what the client stated as its capacity (at most 10), else 2.",
         ),
     ] = None,
     request_id: Annotated[
@@ -54,7 +54,7 @@ def fetch(
             else:
                 # A key of its own makes every fetch repeatable, so that a lost answer never leases twice.
                 key = request_id or os.urandom(16).hex()
-                found = leases.fetch(database, who, count or MOST_BUCKETS_PER_FETCH, key)
+                found = leases.fetch(database, who, count, key)
         except NothingToFetch as problem:
             found, nothing = [], problem
     if as_json or format is Format.json:

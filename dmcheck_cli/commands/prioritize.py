@@ -11,7 +11,7 @@ from dmcheck_cli import parse, show
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
-from dmcheck_cli.limits import MOST_NAMES, MOST_PRIORITY, PRIORITIZED
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import users
@@ -22,8 +22,10 @@ def prioritize(
     file: Annotated[str | None, typer.Option(help="A file of users, names or JSON lines; - is standard input.")] = None,
     priority: Annotated[
         int,
-        typer.Option(parser=parse.whole_number("A priority", 0, MOST_PRIORITY), metavar="N", help="Lower is sooner."),
-    ] = PRIORITIZED,
+        typer.Option(
+            parser=parse.whole_number("A priority", 0, DEFAULTS.max_priority), metavar="N", help="Lower is sooner."
+        ),
+    ] = DEFAULTS.prioritized,
     recheck: Annotated[bool, typer.Option("--recheck", help="Have checked users checked again.")] = False,
     as_json: Json = False,
     format: Shape = Format.auto,
@@ -34,8 +36,8 @@ def prioritize(
         with parse.open_file(file) as source:
             wanted += [user.screen_name for user in parse.user_lines(parse.lines(source))]
     wanted = list(dict.fromkeys(wanted))
-    if not 1 <= len(wanted) <= MOST_NAMES:
-        raise Usage(what=f"Give 1 to {MOST_NAMES} users, as arguments or with --file; these are {len(wanted)}")
+    if not 1 <= len(wanted) <= DEFAULTS.max_names:
+        raise Usage(what=f"Give 1 to {DEFAULTS.max_names} users, as arguments or with --file; these are {len(wanted)}")
     with Database(Settings.load(), "prioritize") as database:
         done = users.prioritize(database, wanted, priority, recheck)
     if as_json or format is Format.json:

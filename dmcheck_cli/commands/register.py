@@ -12,7 +12,7 @@ from dmcheck_cli.commands.options import Id, ScreenName
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
-from dmcheck_cli.limits import MOST_CAPACITY
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import clients
@@ -26,9 +26,9 @@ def register(
     capacity: Annotated[
         int | None,
         typer.Option(
-            parser=parse.whole_number("A capacity", 1, MOST_CAPACITY),
+            parser=parse.whole_number("A capacity", 1, DEFAULTS.max_capacity),
             metavar="N",
-            help="How many leases it can hold; 10 unless said otherwise.",
+            help="How many leases it can hold; unless said, it may hold 10 and fetches 2 at a time.",
         ),
     ] = None,
     dm_from_id: Annotated[

@@ -13,12 +13,12 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import schema
 
-app = typer.Typer(help="The constraints and indexes that dmcheck relies on.", no_args_is_help=True)
+app = typer.Typer(help="The constraints, indexes and version that dmcheck relies on.", no_args_is_help=True)
 
 
 @app.callback()
 def group() -> None:
-    """The constraints and indexes that dmcheck relies on."""
+    """The constraints, indexes and version that dmcheck relies on."""
 
 
 @app.command(epilog="Example: dmcheck schema apply --print")
@@ -29,7 +29,7 @@ def apply(
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
-    """Create the constraints and indexes that are missing, and take over an older system's graph."""
+    """Create missing constraints and indexes, and upgrade an older graph to what this release needs."""
     machine = as_json or format is Format.json
     if print_only:
         if machine:
@@ -42,5 +42,5 @@ def apply(
     if machine:
         show.document({"applied": applied})
     else:
-        show.table("Applied", ("constraint or index",), [(name,) for name in applied], format)
-        show.message(f"{len(applied)} created")
+        show.table("Applied", ("constraint, index or version",), [(name,) for name in applied], format)
+        show.message(f"{len(applied)} applied")

@@ -14,7 +14,7 @@ from dmcheck_cli.transactions.stats import ClientStats, SystemStats
 from dmcheck_cli.transactions.stats import stats as read
 
 CLIENTS = ("id", "name", "held", "given", "done", "fault", "dead", "seen", "flags")
-ALLOWANCE = ("states", "may hold", "holds", "judged for", "ago", "turnaround", "oldest lease", "asks")
+ALLOWANCE = ("states", "may hold", "holds", "judged for", "ago", "turnaround", "oldest lease")
 SYSTEM = ("users", "waiting", "leased", "checked", "buckets", "ready", "leased", "dead")
 WAITS = ("kind", "oldest wait", "overdue after")
 
@@ -64,7 +64,6 @@ def _allowance(one: ClientStats) -> tuple[object, ...]:
         show.duration(one.judged_seconds, units=1),
         show.duration(one.turnaround_seconds),
         show.duration(one.oldest_lease_seconds),
-        one.asked,
     )
 
 

@@ -10,15 +10,11 @@ from dmcheck_cli import parse, show
 from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import DmcheckError, LeaseLost, NotOwner, PayloadChanged, UnknownBucket
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import answers
 from dmcheck_cli.transactions.answers import Report
-
-REFUSALS: dict[str, type[DmcheckError]] = {
-    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged)
-}
+from dmcheck_cli.transactions.leases import REFUSALS
 
 
 def submit(

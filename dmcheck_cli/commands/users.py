@@ -73,7 +73,7 @@ def pending(
     limit: Annotated[
         int | None,
         typer.Option(
-            parser=parse.whole_number("A limit", 1, parse.MOST_ID),
+            parser=parse.whole_number("A limit", 1, parse.MAX_ID),
             metavar="N",
             help="The most users to list; all unless said otherwise.",
         ),

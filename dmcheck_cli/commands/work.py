@@ -13,14 +13,14 @@ from dmcheck_cli import show
 from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import DmcheckError, Usage
-from dmcheck_cli.limits import MOST_CAPACITY
-from dmcheck_cli.settings import LONGEST_SECONDS, Settings
+from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.settings import MAX_SECONDS, Settings
 from dmcheck_cli.show import Format
 
 CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}
 """What follows COMMAND belongs to it."""
 
-MOST_JOBS = MOST_CAPACITY // 2
+MAX_JOBS = DEFAULTS.max_capacity // 2
 """Each job holds two buckets: one at work, one that waits."""
 
 
@@ -31,12 +31,10 @@ def work(
         bool, typer.Option("--once", help="End when no bucket waits, instead of waiting for more.")
     ] = False,
     max_buckets: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many buckets.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=MOST_JOBS, metavar="N", help="COMMANDs that run at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=MAX_JOBS, metavar="N", help="COMMANDs that run at once.")] = 1,
     command_timeout: Annotated[
         float,
-        typer.Option(
-            min=0.1, max=LONGEST_SECONDS, metavar="SECONDS", help="End a COMMAND that answers nothing so long."
-        ),
+        typer.Option(min=0.1, max=MAX_SECONDS, metavar="SECONDS", help="End a COMMAND that answers nothing so long."),
     ] = 3600,
     kill_after: Annotated[
         float,

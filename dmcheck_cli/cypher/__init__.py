@@ -8,8 +8,11 @@ Four rules hold in all of them.
 
 * Locks are taken in one order: the placing lock (`DMCheckJob`), clients by id, buckets by uuid, and only then
   relationships and users. Two statements that meet then wait for each other and seldom deadlock.
-* `SET x.key = x.key` with a key that never changes is the lock: it takes the node's write lock, changes
-  nothing, and skips a node that was deleted meanwhile (its properties then read as null).
+* `REMOVE x.lock` is the lock on clients and buckets. It takes the node's write lock, leaves no trace, and
+  skips a node that was deleted meanwhile (its properties then read as null). Nothing reads `lock`, so the
+  planner need not separate it from what is read. It would do nothing in a database that knows no property of
+  that name, so the node that says the graph's version bears one (`begin_upgrade`). Elsewhere
+  `SET x.key = x.key` with a key that never changes is the lock.
 * What was read before a lock proves nothing after it. The planner may even serve a property that it has
   read from its cache, so whatever decides is read behind the lock only, on a variable that was not asked
   for that property before.
@@ -22,6 +25,10 @@ import re
 from functools import cache
 from pathlib import Path
 
+SCHEMA = 1
+"""The version of the graph that the statements are written for. Every statement that writes checks it first
+(`_graph`), in its own transaction: two releases on one graph could break each other's rules."""
+
 _FOLDER = Path(__file__).parent
 _INCLUDE = re.compile(r"^ *// include: (\w+)\n", re.MULTILINE)
 
@@ -33,6 +40,12 @@ def text(name: str) -> str:
     Raises FileNotFoundError when there is none of that name.
     """
     return re.sub(r"^ *//.*\n", "", _whole(name), flags=re.MULTILINE)
+
+
+@cache
+def bounds(name: str) -> frozenset[str]:
+    """The fields of Limits that the statement called `name` uses. Packing all 27 took 62 µs, six take 15."""
+    return frozenset(re.findall(r"\$limits\.(\w+)", text(name)))
 
 
 def source(name: str) -> str:

@@ -1,7 +1,8 @@
        // A client as it is reported.
        c {
            .id, screen_name: toStringOrNull(c.screen_name), state: toStringOrNull(c.state),
-           capacity: toIntegerOrNull(c.capacity), dm_from_id: toIntegerOrNull(c.dm_from_id),
+           capacity: coalesce(toIntegerOrNull(c.capacity), $limits.start_allowance),
+           dm_from_id: toIntegerOrNull(c.dm_from_id),
            dm_from_screen_name: toStringOrNull(c.dm_from_screen_name),
            first_registered: toStringOrNull(c.create_datetime), last_registered: toStringOrNull(c.edit_datetime)
        } AS client

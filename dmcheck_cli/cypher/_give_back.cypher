@@ -1,27 +1,18 @@
     // Puts the locked bucket `b` back in line. Users that were prioritized meanwhile go to a new bucket of that
-    // priority; a bucket with nobody left in it goes.
-    CALL (b) {
-        SET b.ready = rand()
-        REMOVE b.assigned_datetime, b.renewed_datetime, b.dead_datetime, b.expires
-        WITH b
-        OPTIONAL MATCH (b)-[held:DMCHECKCLIENT]->()
-        DELETE held
-    }
-    CALL (b) {
-        MATCH (u)-[m:INDMCHECKBUCKET]->(b)
-        // include: _uncheckable
-        DELETE m
-    }
+    // priority; a bucket in which nobody can be asked for is left goes.
+    SET b += {place: rand(), assigned_datetime: null, renewed_datetime: null, dead_datetime: null,
+        expires: null}
+    WITH *
+    CALL (b) { OPTIONAL MATCH (b)-[held:DMCHECKCLIENT]->() DELETE held }
     CALL (b) {
         MATCH (u)-[m:INDMCHECKBUCKET]->(b) WHERE m.priority IS NOT NULL
         WITH m.priority AS priority, collect(m) AS leaving, collect(u) AS users
-        CREATE (n:DMCheckBucket {
-            uuid: replace(randomUUID(), '-', ''), priority: priority, ready: rand(), edit_datetime: datetime()
-        })
+        CREATE (n:DMCheckBucket {uuid: replace(randomUUID(), '-', ''), priority: priority,
+            place: rand(), edit_datetime: datetime()})
         FOREACH (m IN leaving | DELETE m)
         FOREACH (u IN users | CREATE (u)-[:INDMCHECKBUCKET]->(n))
     }
     CALL (b) {
-        WITH b WHERE NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+        WITH b WHERE NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-(u) WHERE u.screen_name =~ '\\w{1,20}' }
         DETACH DELETE b
     }

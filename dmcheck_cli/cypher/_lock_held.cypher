@@ -3,11 +3,11 @@ CALL (ids) {
     UNWIND ids AS id
     WITH DISTINCT id ORDER BY id
     MATCH (c:DMCheckClient {id: id})
-    SET c.id = c.id
+    REMOVE c.lock
 }
 CALL (uuids) {
     UNWIND uuids AS uuid
     WITH uuid ORDER BY uuid
     MATCH (b:DMCheckBucket {uuid: uuid})
-    SET b.uuid = b.uuid
+    REMOVE b.lock
 }

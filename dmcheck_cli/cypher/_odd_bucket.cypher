@@ -7,11 +7,11 @@
         WHEN holders > 1 THEN 'buckets held by several clients'
         WHEN holders = 1 AND NOT coalesce(c:DMCheckClient AND c.state = 'ACTIVE' AND c.id IS :: INTEGER NOT NULL, false)
             THEN 'buckets held by a client that is not active'
-        WHEN holders = 1 AND b.ready IS NOT NULL THEN 'buckets held, and in line'
+        WHEN holders = 1 AND b.place IS NOT NULL THEN 'buckets held, and in line'
         WHEN holders = 1 AND NOT EXISTS {
-            MATCH (l:DMCheckLease {id: b.lease}) WHERE l.client = c.id AND l.bucket = b.uuid AND l.digest IS NULL
+            MATCH (l:DMCheckLease {id: b.newest}) WHERE l.client = c.id AND l.bucket = b.uuid AND l.digest IS NULL
         } THEN 'buckets held under no lease on record'
-        WHEN holders = 0 AND NOT b.ready IS :: FLOAT NOT NULL THEN 'buckets neither held nor in line'
+        WHEN holders = 0 AND NOT b.place IS :: FLOAT NOT NULL THEN 'buckets neither held nor in line'
         WHEN holders = 0 AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() } THEN 'buckets that wait without a user'
         END AS problem
     WHERE problem IS NOT NULL

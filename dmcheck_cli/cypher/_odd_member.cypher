@@ -1,3 +1,4 @@
         // Who should not be in a bucket: who is checked, and who can never be answered for.
         WITH *, NOT coalesce(u:User AND u.screen_name =~ '[A-Za-z0-9_]{1,20}', false) AS nameless,
-             EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS checked
+    // include: _checked
+             AS checked

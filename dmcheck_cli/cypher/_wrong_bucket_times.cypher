@@ -1,5 +1,6 @@
     // Of a bucket `b`: a time that lies in the future, since a clock was ahead, or that is missing or no time at all.
-    WITH b, datetime() + duration({seconds: $skew_seconds}) AS latest, EXISTS { (b)-[:DMCHECKCLIENT]->() } AS held
+    WITH b, datetime() + duration({seconds: $limits.max_skew_seconds}) AS latest,
+         EXISTS { (b)-[:DMCHECKCLIENT]->() } AS held
     WHERE NOT coalesce(b.edit_datetime <= latest, false) OR held AND NOT coalesce(
         b.assigned_datetime <= latest AND b.expires IS :: ZONED DATETIME NOT NULL
         AND coalesce(b.renewed_datetime, latest) <= latest AND coalesce(b.dead_datetime, latest) <= latest, false)

@@ -1,6 +1,6 @@
     // Of a client `c` and its counters: times that lie in the future, or that are no times.
     WITH c, [c] + COLLECT { MATCH (c)-[:STATS]->(s) RETURN s } AS nodes
     UNWIND nodes AS n
-    UNWIND ['create_datetime', 'edit_datetime', 'last_access_time', 'judged_datetime'] AS key
+    UNWIND ['create_datetime', 'edit_datetime', 'last_access_time', 'judged_datetime', 'next_fetch'] AS key
     WITH c, n, key WHERE n[key] IS NOT NULL
-        AND NOT coalesce(n[key] <= datetime() + duration({seconds: $skew_seconds}), false)
+        AND NOT coalesce(n[key] <= datetime() + duration({seconds: $limits.max_skew_seconds}), false)

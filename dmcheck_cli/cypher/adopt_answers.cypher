@@ -1,12 +1,16 @@
 // Leaves one answer in force for each of the next users, in the order of names, where another system let several clients
 // answer. The others become history, as after a recheck.
-// Parameters: after (a name; '' starts from the first), slice (how many users to look at).
-// Columns: seen (users looked at), last (the name of the last one; null when none).
+// Parameters: after (a name; '' starts from the first), slice (how many users to look at), schema.
+// Columns: seen (users looked at), last (the name of the last one; null when none). No
+//   row: the graph is of another version.
 // Repeating: a user with one answer is left alone.
-MATCH (u:User) WHERE u.screen_name > $after
-WITH u ORDER BY u.screen_name LIMIT $slice
-WITH count(u) AS seen, max(u.screen_name) AS last, collect(CASE
-    WHEN COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 THEN u END) AS several
+// include: _graph
+CALL () {
+    MATCH (u:User) WHERE u.screen_name > $after
+    WITH u ORDER BY u.screen_name LIMIT $slice
+    RETURN count(u) AS seen, max(u.screen_name) AS last, collect(CASE
+        WHEN COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 THEN u END) AS several
+}
 CALL (several) {
     UNWIND several AS found
     SET found.screen_name = found.screen_name
@@ -18,8 +22,8 @@ CALL (several) {
     WITH u, collect({by: c, answer: answer})[1..] AS others
     UNWIND others AS other
     WITH u, other.by AS c, other.answer AS answer
-    CREATE (c)-[:DM_PAST {candm: CASE type(answer)
-        WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END, datetime: datetime()}]->(u)
+    CREATE (c)-[:DM_PAST {at: answer.at, candm: CASE type(answer)
+        WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END}]->(u)
     DELETE answer
 }
 RETURN seen, last

@@ -1,14 +1,15 @@
 // Takes over clients as another system left them: counters that are missing, no numbers, contradictory, or there several
 // times; ids stored as texts.
-// Parameters: batch (the most clients in one run).
-// Columns: adopted (clients).
+// Parameters: limits, schema.
+// Columns: adopted (clients). No row: the graph is of another version.
 // Repeating: what was taken over is not found again.
+// include: _graph
 CALL () {
     MATCH (c:DMCheckClient)
     // include: _odd_client
-    WITH c LIMIT $batch
+    WITH c LIMIT $limits.batch_adopted
     WITH c ORDER BY c.id
-    SET c.id = c.id
+    REMOVE c.lock
     RETURN collect(c) AS locked
 }
 CALL (locked) {

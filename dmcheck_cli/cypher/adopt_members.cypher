@@ -1,11 +1,14 @@
 // Takes users out of the next buckets, in the order of their uuids, who should not be in them: who is checked, whose
 // name nobody can ask for, and who is in several; of these, a lease counts first and then the more urgent bucket.
-// Parameters: after (a uuid; '' starts from the first), slice (how many buckets to look at).
-// Columns: last (the uuid of the last one; null when none).
+// Parameters: after (a uuid; '' starts from the first), slice (how many buckets to look at), schema.
+// Columns: last (the uuid of the last one; null when none). No row: the graph is of another version.
 // Repeating: who was taken out is not found again.
-MATCH (b:DMCheckBucket) WHERE b.uuid > $after
-WITH b ORDER BY b.uuid LIMIT $slice
-WITH collect(b) AS slice, max(b.uuid) AS last
+// include: _graph
+CALL () {
+    MATCH (b:DMCheckBucket) WHERE b.uuid > $after
+    WITH b ORDER BY b.uuid LIMIT $slice
+    RETURN collect(b) AS slice, max(b.uuid) AS last
+}
 CALL (slice) {
     UNWIND slice AS b
     MATCH (b)<-[:INDMCHECKBUCKET]-(u)
@@ -22,7 +25,7 @@ CALL (odd) {
     UNWIND odd AS u
     MATCH (u)-[:INDMCHECKBUCKET]->(held)
     WITH DISTINCT held ORDER BY held.uuid
-    SET held.uuid = held.uuid
+    REMOVE held.lock
 }
 CALL (odd) {
     UNWIND odd AS u

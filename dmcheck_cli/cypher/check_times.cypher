@@ -1,5 +1,5 @@
 // Looks for times that lie in the future, and for what is stored as a time and is none.
-// Parameters: skew_seconds (how far ahead is not yet wrong).
+// Parameters: limits.
 // Columns: one row a kind: problem (its name), found (how many), example.
 // Repeating: reads only.
 CALL () {

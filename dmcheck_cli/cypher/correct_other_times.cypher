@@ -1,13 +1,15 @@
 // Puts right the times of jobs, clients and their counters, and those of leases that are no times: see correct_times.
-// Parameters: skew_seconds (how far ahead is not yet wrong), batch (the most of each kind in one run).
-// Columns: corrected (times).
+// Parameters: limits, schema.
+// Columns: corrected (times). No row: the graph is of another version.
 // Repeating: what was put right is not found again.
+// include: _graph
 CALL () {
     MATCH (n:DMCheckJob)
     WITH n ORDER BY n.name
     SET n.name = n.name
     WITH n, 'last_success_time' AS key
-    WHERE n[key] IS NOT NULL AND NOT coalesce(n[key] <= datetime() + duration({seconds: $skew_seconds}), false)
+    WHERE n[key] IS NOT NULL
+        AND NOT coalesce(n[key] <= datetime() + duration({seconds: $limits.max_skew_seconds}), false)
     SET n[key] =
         // include: _time_as_it_counts
     RETURN count(n) AS jobs
@@ -15,9 +17,9 @@ CALL () {
 CALL () {
     MATCH (c:DMCheckClient)
     // include: _wrong_client_times
-    WITH DISTINCT c LIMIT $batch
+    WITH DISTINCT c LIMIT $limits.batch_adopted
     WITH c ORDER BY c.id
-    SET c.id = c.id
+    REMOVE c.lock
     RETURN collect(c) AS locked
 }
 CALL (locked) {
@@ -29,7 +31,7 @@ CALL (locked) {
 }
 CALL () {
     MATCH (odd:DMCheckLease) WHERE NOT odd.assigned_datetime IS :: ZONED DATETIME NOT NULL
-    WITH odd LIMIT $batch
+    WITH odd LIMIT $limits.batch_adopted
     WITH odd ORDER BY odd.id
     SET odd.id = odd.id
     WITH collect(odd) AS locked

@@ -1,20 +1,20 @@
 // Puts right the times of buckets and leases that a clock which was ahead, or another program, has stored: what lies in
 // the future, is no time, or is missing counts as now. A lease then lasts its own length from now.
-// Parameters: skew_seconds (how far ahead is not yet wrong), lease_seconds (for a lease whose length is not known),
-//   batch (the most buckets, and the most leases, in one run).
-// Columns: corrected (buckets and leases).
+// Parameters: lease_seconds (for a lease whose length is not known), limits, schema.
+// Columns: corrected (buckets and leases). No row: the graph is of another version.
 // Repeating: what was put right is not found again.
+// include: _graph
 CALL () {
     MATCH (b:DMCheckBucket)
     // include: _wrong_bucket_times
-    WITH b LIMIT $batch
+    WITH b LIMIT $limits.batch_raised
     RETURN collect(b.uuid) AS uuids
 }
 CALL (uuids) {
     UNWIND uuids AS uuid
     WITH uuid ORDER BY uuid
     MATCH (b:DMCheckBucket {uuid: uuid})
-    SET b.uuid = b.uuid
+    REMOVE b.lock
 }
 CALL (uuids) {
     UNWIND uuids AS uuid
@@ -39,13 +39,14 @@ CALL (uuids) {
     RETURN count(b) AS buckets
 }
 CALL () {
-    MATCH (ahead:DMCheckLease) WHERE ahead.assigned_datetime > datetime() + duration({seconds: $skew_seconds})
-    WITH ahead LIMIT $batch
+    MATCH (ahead:DMCheckLease)
+    WHERE ahead.assigned_datetime > datetime() + duration({seconds: $limits.max_skew_seconds})
+    WITH ahead LIMIT $limits.batch_raised
     WITH ahead ORDER BY ahead.id
     SET ahead.id = ahead.id
     WITH collect(ahead) AS locked
     UNWIND locked AS l
-    WITH l WHERE l.assigned_datetime > datetime() + duration({seconds: $skew_seconds})
+    WITH l WHERE l.assigned_datetime > datetime() + duration({seconds: $limits.max_skew_seconds})
     SET l.assigned_datetime = datetime()
     RETURN count(l) AS leases
 }

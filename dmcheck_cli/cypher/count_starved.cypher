@@ -1,5 +1,5 @@
 // How many buckets raise_starved would move now.
-// Parameters: starved_seconds, prioritized_seconds, default_priority, step (as in raise_starved).
+// Parameters: starved_seconds, prioritized_seconds (as in raise_starved), limits.
 // Columns: raised.
 // Repeating: reads only.
 // include: _starved_buckets

@@ -1,125 +1,69 @@
-// Leases up to `count` of the most urgent waiting buckets to a client, chosen at random among equals.
-// Parameters: client, request (names this fetch), count, top_up (true: take what is missing to `count` although the
-//   request has leases already), lease_seconds, default_capacity, start_allowance, window (buckets that are looked
-//   at), tolerance (how often a client may ask and give no answer, beyond its allowance), longest_pause (seconds),
-//   beyond (a priority that is less urgent than any).
-// Columns: one row a bucket: held (leases before), capacity (as stated), allowance (leases that it may hold), known
-//   (leases that this request got before), wait (seconds until it may ask, 0 or less: it may), pause (seconds from this
-//   ask to the next), clients (how many there are), seen (waiting buckets it tried for), lost (those of them that others
-//   took first), bucket, lease, priority, expires, names, ids (users, side by side). One row with bucket null when
-//   nothing was leased. No row: the client is not active.
-// Repeating: leases of the same request are found by (client, request); those still held are returned and
-//   nothing new is taken, unless to top up.
-// The pick: `start` is a random point in the line of the most urgent priority (`ready` is each bucket's random place
-//   in it). What is wanted is drawn from the next `window` buckets, around the end, and what is missing then from the
-//   next priorities. A bucket that this client had last comes after all its equals. Two clients seldom meet, and who
-//   waits for a lock looks again whether the bucket is still free.
-MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
-WITH c, s LIMIT 1
-SET c.id = c.id
-WITH c, s WHERE c.state = 'ACTIVE'
-// include: _counters
-WITH c, s
-CALL () { MATCH (any:DMCheckClient) RETURN count(any) AS clients }
-WITH *, COLLECT {
-    MATCH (l:DMCheckLease {client: $client, request: $request}) RETURN l
-} AS known, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, coalesce(toIntegerOrNull(c.capacity), $default_capacity) AS capacity
-// include: _allowance
-WITH *, CASE WHEN earned < capacity THEN earned ELSE capacity END AS allowance
-WITH *, coalesce(s.asked, 0) - allowance - $tolerance AS vain
-WITH *, [n IN [vain, vain + 1] | CASE
-    WHEN n < 0 THEN 0 WHEN 2 ^ n < $longest_pause THEN toInteger(2 ^ n) ELSE $longest_pause END] AS pauses
-WITH *, pauses[1] AS pause, CASE WHEN $top_up OR pauses[0] = 0 THEN 0
-    ELSE pauses[0] - coalesce(duration.inSeconds(s.last_access_time, datetime()).seconds, pauses[0]) END AS wait
-WITH *, CASE
-    WHEN size(known) > 0 AND NOT $top_up OR held >= allowance OR wait > 0 THEN 0
-    WHEN allowance - held < $count - size(known) THEN allowance - held
-    ELSE $count - size(known) END AS want
-SET s.last_access_time = CASE WHEN wait > 0 THEN s.last_access_time ELSE datetime() END
-WITH *, rand() AS start
-CALL (start, want) {
-    WITH start, want WHERE want > 0
-    MATCH (head:DMCheckBucket) WHERE head.priority IS NOT NULL AND head.ready IS NOT NULL
-    WITH start, want, head.priority AS top ORDER BY head.priority LIMIT 1
-    CALL (start, top) {
-        MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready >= start
-            AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
-        WITH b ORDER BY b.priority, b.ready LIMIT $window
-        RETURN collect(b) AS after
+// Leases up to `count` of the most urgent waiting buckets to a client, at random among equals.
+// Parameters: client, request (names this fetch), count (0: what the client stated), lease_seconds, limits, schema.
+// Columns: refusal (null: none; 'repeated': this request has leases, of which nothing new is taken; 'over_quota';
+//   'too_fast'), seen (waiting buckets that it tried for), held (leases before), wait (seconds, when 'too_fast'), clients
+//   (how many there are), and of each bucket: bucket, lease, priority, expires, users (a list of [name, id]). Where
+//   there is none, a row without. No row: the client is not active, or the graph is of another version.
+// Repeating: leases of the same request are found by (client, request), and nothing new is taken.
+// include: _graph
+// 1. The client, and what it may take: the numbers of those leases after the ones held that it has earned and stated.
+// include: _active_client
+WITH *, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, toIntegerOrNull(c.capacity) AS stated
+WITH *, [n IN range(held + 1, held + $limits.max_fetch)
+    WHERE n <= coalesce(toIntegerOrNull(s.allowance), $limits.start_allowance)
+        AND n <= coalesce(stated, $limits.start_allowance)
+][..CASE $count WHEN 0 THEN coalesce(stated, $limits.default_fetch) ELSE $count END] AS free
+// 2. Whether this request has leases already, or must wait; and the most urgent priority.
+WITH *, CASE WHEN EXISTS { (:DMCheckLease {client: $client, request: $request}) } THEN 'repeated'
+    WHEN free = [] THEN 'over_quota' WHEN datetime() < s.next_fetch
+        <= datetime() + duration({seconds: $limits.pause_seconds}) THEN 'too_fast' END AS refusal
+WITH *, rand() AS start, CASE WHEN refusal IS NULL THEN COLLECT {
+    MATCH (b:DMCheckBucket) WHERE b.priority IS NOT NULL AND b.place IS NOT NULL
+    RETURN b.priority ORDER BY b.priority LIMIT 1
+}[0] END AS top
+// 3. The pick: the next buckets of that priority from a random point on, around the end, in random order. The place of
+//    each in the line is random, so clients seldom meet.
+CALL (top, start) {
+    UNWIND [[start, 1.0], [0.0, start]] AS arc
+    CALL (top, arc) {
+        MATCH (b:DMCheckBucket) WHERE b.priority = top AND arc[0] <= b.place < arc[1]
+            // include: _eligible
+        RETURN b ORDER BY b.priority, b.place LIMIT $limits.window
     }
-    CALL (start, top, after) {
-        WITH start, top WHERE size(after) < $window
-        MATCH (b:DMCheckBucket) WHERE b.priority = top AND b.ready < start
-            AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
-        WITH b ORDER BY b.priority, b.ready LIMIT $window
-        RETURN collect(b) AS around
-    }
-    WITH top, want, (after + around)[..$window] AS near
-    CALL (near) {
-        UNWIND near AS b
-        WITH b, rand() AS draw ORDER BY draw
-        RETURN collect(b) AS equals
-    }
-    CALL (top, want, equals) {
-        WITH top, want - size(equals) AS lacking WHERE lacking > 0
-        CALL (top) {
-            MATCH (b:DMCheckBucket) WHERE b.priority > top AND b.ready IS NOT NULL
-                AND NOT EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
-            WITH b ORDER BY b.priority, b.ready LIMIT $window
-            RETURN collect(b) AS next
-        }
-        WITH top, next, coalesce(next[lacking - 1].priority, $beyond) AS enough
-        CALL (top, next, enough) {
-            UNWIND next AS b
-            RETURN b, false AS again
-            UNION ALL
-            MATCH (b:DMCheckBucket) WHERE b.priority >= top AND b.priority < enough AND b.ready IS NOT NULL
-                AND EXISTS { (:DMCheckLease {id: b.lease, client: $client}) }
-            RETURN b, true AS again ORDER BY b.priority, b.ready LIMIT $window
-        }
-        WITH b, again, rand() AS draw ORDER BY b.priority, again, draw
-        RETURN collect(b) AS others
-    }
-    WITH want, equals + others AS line
-    UNWIND line[..want] AS b
-    RETURN collect(b) AS picks
+    WITH b ORDER BY b.place < start, b.place LIMIT $limits.window
+    WITH b ORDER BY rand()
+    RETURN collect(b) AS near
 }
-CALL (picks) {
-    UNWIND picks AS pick
-    WITH pick ORDER BY pick.uuid
-    SET pick.uuid = pick.uuid
-    WITH collect(pick) AS locked
-    UNWIND locked AS b
-    WITH b WHERE b.ready IS NOT NULL
-    RETURN collect(b) AS taken
+// 4. Where it falls short: the rest, of less urgent priorities too.
+CALL (top, near, free) {
+    MATCH (b:DMCheckBucket) WHERE b.priority >= CASE WHEN size(near) < size(free) THEN top END
+        AND b.place IS NOT NULL AND NOT b IN near
+    WITH b ORDER BY b.priority, b.place LIMIT $limits.window
+    WITH b ORDER BY b.priority, coalesce(b.last_client = $client, false), rand()
+    RETURN collect(b) AS rest
 }
-SET s.buckets_assigned = s.buckets_assigned + size(taken),
-    s.asked = CASE WHEN taken <> [] AND known = [] THEN coalesce(s.asked, 0) + 1 ELSE s.asked END
+// 5. The claim: whoever waited for a lock looks again whether the bucket is still in line. Then the record.
+CALL (near, rest, free) {
+    UNWIND (near + rest)[..size(free)] AS pick
+    WITH pick ORDER BY pick.uuid REMOVE pick.lock
+    RETURN [b IN collect(pick) WHERE b.place IS NOT NULL] AS taken
+}
 FOREACH (b IN taken |
-    SET b.uuid = CASE WHEN b.uuid IS :: STRING NOT NULL THEN b.uuid ELSE randomUUID() END,
-        b.lease = randomUUID(), b.assigned_datetime = datetime(),
-        b.expires = datetime() + duration({seconds: $lease_seconds})
-    REMOVE b.ready
-    CREATE (b)-[:DMCHECKCLIENT]->(c)
-    CREATE (:DMCheckLease {
-        id: b.lease, client: $client, request: $request, bucket: b.uuid, assigned_datetime: b.assigned_datetime,
-        processed: s.buckets_processed
-    })
+    SET b += {newest: randomUUID(), last_client: $client, assigned_datetime: datetime(),
+        expires: datetime() + duration({seconds: $lease_seconds}), place: null}
+    CREATE (b)-[:DMCHECKCLIENT]->(c), (:DMCheckLease {id: b.newest, client: $client, unjudged: true,
+        request: $request, bucket: b.uuid, processed: s.buckets_processed, assigned_datetime: datetime()})
 )
-WITH held, capacity, allowance, wait, pause, clients, size(known) AS known, size(picks) AS seen,
-     size(picks) - size(taken) AS lost, taken + COLLECT {
-    UNWIND known AS l
-    MATCH (b:DMCheckBucket {uuid: l.bucket}) WHERE b.lease = l.id AND EXISTS { (b)-[:DMCHECKCLIENT]->() }
-    RETURN b
-} AS mine
-UNWIND CASE mine WHEN [] THEN [null] ELSE mine END AS b
-WITH *, COLLECT {
-    MATCH (b)<-[:INDMCHECKBUCKET]-(u)
-    // include: _checkable
-    RETURN u
-} AS users
-RETURN held, capacity, allowance, wait, pause, clients, known, seen, lost, b.uuid AS bucket, b.lease AS lease,
-       toIntegerOrNull(b.priority) AS priority, toStringOrNull(b.expires) AS expires,
-       [u IN users | u.screen_name] AS names, [u IN users |
-           // include: _id
-       ] AS ids
+// 6. Each fetch that takes something moves the moment of the next on by a pause. It may lag behind the clock by so many.
+WITH *, datetime() - duration({seconds: $limits.pause_seconds * $limits.tolerance}) AS lag
+FOREACH (b IN taken[..1] | SET s.next_fetch = duration({seconds: $limits.pause_seconds}) +
+    CASE WHEN s.next_fetch > lag THEN s.next_fetch ELSE lag END)
+SET s.last_access_time = datetime(),
+    s.buckets_assigned = coalesce(toIntegerOrNull(s.buckets_assigned), 0) + size(taken)
+// 7. The leases of this request; null for each that has ended.
+WITH *
+OPTIONAL MATCH (l:DMCheckLease {client: $client, request: $request})
+OPTIONAL MATCH (b:DMCheckBucket {uuid: l.bucket})-[:DMCHECKCLIENT]->(c) WHERE b.newest = l.id
+RETURN refusal, size(near + rest) AS seen, held, COUNT { (:DMCheckClient) } AS clients,
+       duration.inSeconds(datetime(), s.next_fetch).seconds AS wait,
+       // include: _as_given

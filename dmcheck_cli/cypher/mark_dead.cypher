@@ -1,11 +1,12 @@
 // Marks leases dead whose time is over.
-// Parameters: lease_seconds (the longest that the job allows), start_allowance, batch (the most leases in one run).
-// Columns: marked.
+// Parameters: lease_seconds (the longest that the job allows), limits, schema.
+// Columns: marked. No row: the graph is of another version.
 // Repeating: a lease that is dead already is passed over; one that lives again after a renewal and dies once more
 //   is marked, but counted in buckets_dead only the first time.
+// include: _graph
 CALL () {
     // include: _expired_leases
-    WITH b, c LIMIT $batch
+    WITH b, c LIMIT $limits.batch_leases
     RETURN collect(b.uuid) AS uuids, collect(c.id) AS ids
 }
 // include: _lock_held
@@ -13,17 +14,11 @@ CALL (uuids, ids) {
     // include: _expired_leases
         AND b.uuid IN uuids AND c.id IN ids
     MATCH (c)-[:STATS]->(s:DMCheckClientStats)
-    OPTIONAL MATCH (l:DMCheckLease {id: b.lease})
-    // include: _counters
-    WITH c, s, collect(b) AS ending, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths
-    // include: _allowance
+    OPTIONAL MATCH (l:DMCheckLease {id: b.newest})
+    WITH s, collect(b) AS ending, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths
     FOREACH (b IN ending | SET b.dead_datetime = datetime())
     FOREACH (l IN deaths | SET l.died = true)
-    FOREACH (x IN CASE deaths WHEN [] THEN [] ELSE [s] END |
-        SET x.buckets_dead = x.buckets_dead + size(deaths),
-            x.allowance = toInteger(earned / 2 ^ size(deaths)), x.faults_judged = x.buckets_fault,
-            x.judged_for = 'died', x.judged_datetime = datetime()
-    )
+    SET s.buckets_dead = coalesce(toIntegerOrNull(s.buckets_dead), 0) + size(deaths)
     RETURN sum(size(ending)) AS marked
 }
 RETURN marked

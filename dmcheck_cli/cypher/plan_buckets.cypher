@@ -1,5 +1,5 @@
 // What make_buckets needs to know before it starts.
-// Parameters: per_client (buckets that should wait for each active client), default_priority.
+// Parameters: limits.
 // Columns: room (buckets that may still be made), cursor (the name up to which the last runs have looked).
 // Repeating: reads only.
 // include: _room

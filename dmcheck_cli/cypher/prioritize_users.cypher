@@ -1,9 +1,10 @@
 // Moves waiting users into new buckets of a priority; users under lease are marked to go there if they come back.
-// Parameters: names (each once), priority, default_priority (of ordinary buckets), size (the most users in a bucket),
-//   recheck (true: checked users wait again, and their answers become history).
+// Parameters: names (each once), priority, size (the most users in a bucket),
+//   recheck (true: checked users wait again, and their answers become history), limits, schema.
 // Columns: prioritized, under_lease (users), already_checked, unknown (names), missed (users whose bucket changed
-//   before it was locked; run again).
+//   before it was locked; run again). No row: the graph is of another version.
 // Repeating: who is in a bucket of that priority, or in a raised one, stays there and is counted again.
+// include: _graph
 CALL () {
     UNWIND $names AS name
     MATCH (u:User {screen_name: name})
@@ -18,7 +19,7 @@ CALL () {
     UNWIND $names AS name
     MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(old:DMCheckBucket)
     WITH DISTINCT old ORDER BY old.uuid
-    SET old.uuid = old.uuid
+    REMOVE old.lock
     RETURN collect(old) AS locked
 }
 CALL (locked) {
@@ -27,7 +28,8 @@ CALL (locked) {
     OPTIONAL MATCH (u)-[m:INDMCHECKBUCKET]->(b:DMCheckBucket)
     WITH name, u, m, b, CASE
         WHEN u IS NULL THEN 'unknown'
-        WHEN b IS NULL AND EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
+        WHEN b IS NULL AND
+    // include: _checked
             THEN CASE WHEN $recheck THEN 'move' ELSE 'checked' END
         WHEN b IS NULL THEN 'move'
         WHEN NOT b IN locked THEN 'missed'
@@ -36,7 +38,7 @@ CALL (locked) {
         ELSE 'move' END AS where
     RETURN collect({
         name: name, u: u, m: m, where: where, raised: b.raised_from IS NOT NULL,
-        since: CASE WHEN b.priority < $default_priority THEN b.edit_datetime END
+        since: CASE WHEN b.priority < $limits.default_priority THEN b.edit_datetime END
     }) AS users
 }
 FOREACH (user IN [x IN users WHERE x.where = 'leased' AND NOT x.raised] |
@@ -50,8 +52,8 @@ WITH locked, users, moving, since
 CALL (moving) {
     UNWIND moving AS u
     MATCH (c:DMCheckClient)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
-    CREATE (c)-[:DM_PAST {candm: CASE type(answer)
-        WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END, datetime: datetime()}]->(u)
+    CREATE (c)-[:DM_PAST {at: answer.at, candm: CASE type(answer)
+        WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END}]->(u)
     DELETE answer
 }
 CALL (moving, since) {
@@ -62,13 +64,13 @@ CALL (moving, since) {
     UNWIND range(0, parts - 1) AS i
     WITH since, mixed[i * n / parts .. (i + 1) * n / parts] AS members
     CREATE (b:DMCheckBucket {
-        uuid: replace(randomUUID(), '-', ''), priority: $priority, ready: rand(), edit_datetime: since
+        uuid: replace(randomUUID(), '-', ''), priority: $priority, place: rand(), edit_datetime: since
     })
     FOREACH (u IN members | CREATE (u)-[:INDMCHECKBUCKET]->(b))
 }
 CALL (locked) {
     UNWIND locked AS b
-    WITH b WHERE b.ready IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+    WITH b WHERE b.place IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
     DETACH DELETE b
 }
 RETURN size([x IN users WHERE x.where IN ['move', 'stay']]) AS prioritized,

@@ -1,26 +1,28 @@
 // Adds a client, or makes a known one active again.
 // Parameters: id, screen_name, capacity, dm_from_id, dm_from_screen_name (each of the last three may be null: keep
-//   what is there), default_capacity, most_new_per_hour, skew_seconds (a date
-//   of registration further ahead than that was written by a wrong clock, and does not count).
-// Columns: outcome ('registered', 'wrong_details', 'too_many'), client (a map).
+//   what is there), limits, schema.
+// Columns: outcome ('registered', 'wrong_details', 'too_many'), client (a map). No row:
+//   the graph is of another version.
 // Repeating: MERGE on the unique id finds the node of the first run; with the same details nothing changes.
+// include: _graph
 CALL () {
+    // A date of registration that lies in the future was written by a wrong clock.
     MATCH (recent:DMCheckClient) WHERE recent.create_datetime > datetime() - duration('PT1H')
-        AND recent.create_datetime <= datetime() + duration({seconds: $skew_seconds})
+        AND recent.create_datetime <= datetime() + duration({seconds: $limits.max_skew_seconds})
     RETURN count(recent) AS recent
 }
 OPTIONAL MATCH (known:DMCheckClient {id: $id})
-WITH known IS NULL AND recent >= $most_new_per_hour AS too_many
+WITH known IS NULL AND recent >= $limits.max_new_clients_per_hour AS too_many
 CALL (too_many) {
     WITH too_many WHERE NOT too_many
     MERGE (c:DMCheckClient {id: $id})
     ON CREATE SET c.screen_name = $screen_name, c.create_datetime = datetime()
-    SET c.id = c.id
+    REMOVE c.lock
     WITH c, c.screen_name <> $screen_name AS wrong
     FOREACH (x IN CASE WHEN wrong THEN [] ELSE [c] END |
         SET x.edit_datetime = CASE WHEN x.state = 'ACTIVE' THEN x.edit_datetime ELSE datetime() END,
             x.state = 'ACTIVE',
-            x.capacity = coalesce($capacity, toIntegerOrNull(x.capacity), $default_capacity),
+            x.capacity = coalesce($capacity, toIntegerOrNull(x.capacity)),
             x.dm_from_id = coalesce($dm_from_id, x.dm_from_id),
             x.dm_from_screen_name = coalesce($dm_from_screen_name, x.dm_from_screen_name)
         MERGE (x)-[:STATS]->(s:DMCheckClientStats)

@@ -1,10 +1,11 @@
 // Releases leases that have been dead for the time of grace: their buckets wait again.
-// Parameters: grace_seconds, batch (the most leases in one run).
-// Columns: released.
+// Parameters: grace_seconds, limits, schema.
+// Columns: released. No row: the graph is of another version.
 // Repeating: a released bucket is held by nobody, so it is not found again.
+// include: _graph
 CALL () {
     // include: _dead_leases
-    WITH b, c LIMIT $batch
+    WITH b, c LIMIT $limits.batch_leases
     RETURN collect(b.uuid) AS uuids, collect(c.id) AS ids
 }
 // include: _lock_held
@@ -13,6 +14,8 @@ CALL (uuids, ids) {
         AND b.uuid IN uuids AND c.id IN ids
     WITH collect(b) AS dead
     UNWIND dead AS b
+    WITH b, 'died' AS how
+    // include: _end_lease
     // include: _give_back
     RETURN count(b) AS released
 }

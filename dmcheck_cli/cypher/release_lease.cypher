@@ -1,15 +1,18 @@
-// Gives a held bucket back, unanswered: it waits again, and nothing is counted.
-// Parameters: client, bucket, lease.
-// Columns: outcome ('held', 'unknown_bucket', 'not_owner', 'lease_lost', 'released' when it was given back before),
-//   returned (users). No row: the client is not active.
-// Repeating: the lease remembers how many users waited again with its bucket, whoever has that bucket by now.
-// include: _own_lease
-WITH l, b, outcome, COUNT { (b)<-[:INDMCHECKBUCKET]-() } AS returned
-CALL (l, b, outcome, returned) {
-    WITH l, b, returned WHERE outcome = 'held'
-    SET l.given_back = returned
-    WITH b
+// Gives held buckets back, unanswered: they wait again, and nothing is counted.
+// Parameters: client, buckets (a list of {bucket, lease}), schema.
+// Columns: one row a bucket: outcome ('released', also when it was before, 'unknown_bucket', 'not_owner',
+//   'lease_lost'), returned (users). No row: the client is not active, or the graph is of another version.
+// Repeating: the lease's record says how it ended and how many users waited again, whoever has the bucket by now.
+// include: _graph
+// include: _standing
+SET s.last_access_time = datetime()
+WITH c, items
+UNWIND items AS item
+WITH c, item.b AS b, item.l AS l, item.standing AS standing
+CALL (b, c, standing) {
+    WITH b, 'released' AS how WHERE standing = 'newest' AND EXISTS { (b)-[:DMCHECKCLIENT]->(c) }
+    // include: _end_lease
     // include: _give_back
 }
-RETURN CASE WHEN outcome = 'lease_lost' AND (b.lease = $lease OR l.given_back IS NOT NULL) THEN 'released'
-    ELSE outcome END AS outcome, coalesce(l.given_back, returned) AS returned
+RETURN CASE WHEN standing = 'newest' OR l.how = 'released' THEN 'released'
+           WHEN standing = 'answered' THEN 'lease_lost' ELSE standing END AS outcome, l.users AS returned

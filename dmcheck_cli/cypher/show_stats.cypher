@@ -1,5 +1,5 @@
 // The clients with their counters, and the state of the whole.
-// Parameters: client (an id, or null for all), default_capacity, start_allowance, default_priority.
+// Parameters: client (an id, or null for all), limits.
 // Columns: now, clients (a list of maps), users, answers (relationships), buckets, held, dead (leases),
 //   leased_users, and since when the oldest waiting bucket of each kind waits (null when none does):
 //   oldest_prioritized, oldest_ordinary.
@@ -10,20 +10,23 @@ CALL () { MATCH ()-[r:DM_NO]->() RETURN count(r) AS no }
 CALL () { MATCH ()-[r:DM_UNKNOWN]->() RETURN count(r) AS gone }
 CALL () {
     MATCH (b:DMCheckBucket)
-    WITH b, CASE WHEN b.ready IS NOT NULL AND b.edit_datetime IS :: ZONED DATETIME THEN b.edit_datetime END AS since,
-         coalesce(b.raised_from, b.priority) < $default_priority AS urgent
+    WITH b, CASE WHEN b.place IS NOT NULL AND b.edit_datetime IS :: ZONED DATETIME THEN b.edit_datetime END AS since,
+         coalesce(b.raised_from, b.priority) < $limits.default_priority AS urgent
     RETURN count(b) AS buckets, min(CASE WHEN urgent THEN since END) AS oldest_prioritized,
            min(CASE WHEN NOT urgent THEN since END) AS oldest_ordinary
 }
 CALL () {
     MATCH (b)-[:DMCHECKCLIENT]->()
-    RETURN count(b) AS held, count(b.dead_datetime) AS dead, coalesce(sum(COUNT { (b)<-[:INDMCHECKBUCKET]-() }), 0) AS leased_users
+    RETURN count(b) AS held, count(b.dead_datetime) AS dead, coalesce(sum(COUNT {
+        (b)<-[:INDMCHECKBUCKET]-(u) WHERE NOT
+    // include: _checked
+    }), 0) AS leased_users
 }
 CALL () {
     MATCH (c:DMCheckClient) WHERE $client IS NULL OR c.id = $client
     WITH c, COLLECT { MATCH (c)-[:STATS]->(s:DMCheckClientStats) RETURN s LIMIT 1 }[0] AS s
-    // include: _allowance
-    WITH c, s, earned, faults, coalesce(toIntegerOrNull(c.capacity), $default_capacity) AS capacity ORDER BY c.id
+    WITH c, s, coalesce(toIntegerOrNull(s.allowance), $limits.start_allowance) AS earned,
+         coalesce(toIntegerOrNull(c.capacity), $limits.start_allowance) AS capacity ORDER BY c.id
     RETURN collect({
         id: CASE WHEN c.id IS :: INTEGER THEN c.id END, screen_name: toStringOrNull(c.screen_name),
         state: CASE c.state WHEN 'ACTIVE' THEN 'ACTIVE' ELSE 'DEACTIVE' END, capacity: capacity,
@@ -34,9 +37,8 @@ CALL () {
         buckets_processed: coalesce(toIntegerOrNull(s.buckets_processed), 0),
         buckets_fault: coalesce(toIntegerOrNull(s.buckets_fault), 0),
         buckets_dead: coalesce(toIntegerOrNull(s.buckets_dead), 0),
-        judged_for: CASE WHEN faults > 0 THEN 'refused' ELSE toStringOrNull(s.judged_for) END,
-        judged_datetime: CASE WHEN faults > 0 THEN null ELSE toStringOrNull(s.judged_datetime) END,
-        turnaround_seconds: toIntegerOrNull(s.turnaround_seconds), asked: coalesce(toIntegerOrNull(s.asked), 0),
+        judged_for: toStringOrNull(s.judged_for), judged_datetime: toStringOrNull(s.judged_datetime),
+        turnaround_seconds: toIntegerOrNull(s.turnaround_seconds),
         users_unknown: COUNT { (c)-[:DM_UNKNOWN]->() },
         users_checked: COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() },
         oldest_lease: toStringOrNull(COLLECT {

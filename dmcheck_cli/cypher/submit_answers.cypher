@@ -1,114 +1,69 @@
 // Takes a client's answers for buckets that it leased, and ends those leases.
-// Parameters: client, start_allowance, most_allowance, flood (that many UNKNOWN answers, if they are more than half of
-//   a bucket's, say that the client cannot see any more), first_try (false: an earlier try may have been committed, so
-//   refusals are not counted again), buckets: a list of {bucket, lease, digest, answers: {screen_name: 'DM' |
-//   'NON_DM' | 'UNKNOWN'}}.
-// Columns: one row a bucket: bucket, outcome ('accepted', or the reason of a refusal: 'unknown_bucket',
-//   'not_owner', 'lease_lost', 'payload_changed'), accepted, returned (users), refused (names). No row: the client
-//   is not active.
+// Parameters: client, buckets (a list of {bucket, lease, digest, answers: {screen_name: 'DM' | 'NON_DM' | 'UNKNOWN'}}),
+//   repeated (true: an earlier try may have been committed, so refusals are not counted again), schema.
+// Columns: one row a bucket: bucket, outcome ('accepted', or the reason of a refusal: 'unknown_bucket', 'not_owner',
+//   'lease_lost', 'payload_changed'), users (how many the bucket had), accepted (answers), refused (which of the names,
+//   as their places in alphabetical order). The last row has no bucket. No row: the client is not active, or the graph
+//   is of another version.
 // Repeating: the lease keeps the digest of the answers that ended it and what was reported; the same answers get
 //   that report again and change nothing.
-MATCH (c:DMCheckClient {id: $client})-[:STATS]->(s:DMCheckClientStats)
-WITH c, s LIMIT 1
-SET c.id = c.id
-WITH c, s WHERE c.state = 'ACTIVE'
-// include: _counters
-SET s.last_access_time = datetime()
-WITH c, s
-CALL (c) {
-    UNWIND $buckets AS given
-    WITH c, given ORDER BY given.bucket
-    OPTIONAL MATCH (target:DMCheckBucket {uuid: given.bucket})
-    SET target.uuid = target.uuid
-    WITH c, collect([given, target]) AS pairs
-    UNWIND pairs AS pair
-    WITH c, pair[0] AS given, pair[1] AS b
-    OPTIONAL MATCH (l:DMCheckLease {id: given.lease}) WHERE l.bucket = given.bucket
-    WITH given, b, l, CASE
-        WHEN b.uuid IS NULL AND l IS NULL AND NOT EXISTS { (:DMCheckLease {bucket: given.bucket}) }
-            THEN 'unknown_bucket'
-        WHEN l IS NOT NULL AND NOT coalesce(l.client = c.id, false) THEN 'not_owner'
-        WHEN l.digest = given.digest THEN 'repeated'
-        WHEN l.digest IS NOT NULL THEN 'payload_changed'
-        WHEN b.lease = given.lease AND l IS NOT NULL THEN 'accepted'
-        WHEN b.uuid IS NULL AND NOT EXISTS {
-            (other:DMCheckLease {bucket: given.bucket}) WHERE other.digest IS NOT NULL
-        } THEN 'unknown_bucket'
-        ELSE 'lease_lost' END AS outcome
-    RETURN collect({given: given, b: b, l: l, outcome: outcome}) AS items
-}
+// include: _graph
+// 1. The client, and 2. its buckets, locked in order, each with where its lease stands.
+// include: _standing
 CALL (c, items) {
-    UNWIND [item IN items WHERE item.outcome = 'accepted'] AS item
+    UNWIND [x IN items WHERE x.standing = 'newest'] AS item
     WITH c, item.given AS given, item.b AS b, item.l AS l, keys(item.given.answers) AS named
+    // 3. The users of the bucket by their answers, and strangers: users who are not in it.
     CALL (b, given) {
-        WITH b, given.answers AS answers
         MATCH (u)-[:INDMCHECKBUCKET]->(b)
     // include: _checkable
-        WITH u, answers[u.screen_name] AS answer
-        RETURN collect(CASE answer WHEN 'DM' THEN u END) AS yes,
+        WITH u, given.answers[u.screen_name] AS answer
+        RETURN count(u) AS members, collect(CASE answer WHEN 'DM' THEN u END) AS yes,
                collect(CASE answer WHEN 'NON_DM' THEN u END) AS no,
-               collect(CASE answer WHEN 'UNKNOWN' THEN u END) AS gone,
-               count(u) AS members
+               collect(CASE answer WHEN 'UNKNOWN' THEN u END) AS gone
     }
-    WITH *, size(yes) + size(no) + size(gone) AS accepted,
-         CASE WHEN l.assigned_datetime <= datetime()
-             THEN duration.inSeconds(l.assigned_datetime, datetime()).seconds ELSE 0 END AS took,
-         coalesce(b.renewed_datetime, l.assigned_datetime) AS began
-    WITH *, CASE WHEN began <= b.expires THEN duration.inSeconds(began, b.expires).seconds END AS granted
-    // What this bucket says of the client. 0: it cannot see; null: too little was answered, or too late, to tell; else
-    // how often the time that the bucket took goes into its lease.
-    WITH *, CASE
-        WHEN size(gone) >= $flood AND size(gone) * 2 > accepted THEN 0.0
-        WHEN accepted = 0 OR accepted * 2 < members OR granted IS NULL THEN null
-        WHEN took * granted <= 0 THEN toFloat($most_allowance)
-        ELSE toFloat(granted) / took END AS pace
+    WITH *, size(yes) + size(no) + size(gone) AS accepted
     CALL (b, named, accepted) {
-        WITH b, named WHERE accepted < size(named)
-        UNWIND named AS name
-        MATCH (stranger:User {screen_name: name}) WHERE NOT EXISTS { (stranger)-[:INDMCHECKBUCKET]->(b) }
+        UNWIND CASE WHEN accepted < size(named) THEN named ELSE [] END AS name
         WITH name ORDER BY name
-        RETURN collect(name) AS refused
+        WITH collect(name) AS names
+        UNWIND range(0, size(names) - 1) AS place
+        MATCH (u:User {screen_name: names[place]}) WHERE NOT EXISTS { (u)-[:INDMCHECKBUCKET]->(b) }
+        RETURN collect(place) AS refused
     }
-    FOREACH (u IN yes | CREATE (c)-[:DM_YES]->(u))
-    FOREACH (u IN no | CREATE (c)-[:DM_NO]->(u))
-    FOREACH (u IN gone | CREATE (c)-[:DM_UNKNOWN]->(u))
-    SET l.digest = given.digest, l.accepted = accepted, l.returned = members - accepted, l.refused = refused
+    // 4. The answers, and the record of the lease.
+    FOREACH (u IN yes | CREATE (c)-[:DM_YES {at: datetime()}]->(u))
+    FOREACH (u IN no | CREATE (c)-[:DM_NO {at: datetime()}]->(u))
+    FOREACH (u IN gone | CREATE (c)-[:DM_UNKNOWN {at: datetime()}]->(u))
+    SET l += {how: CASE WHEN size(named) > size(refused) THEN 'answered' ELSE 'released' END,
+        ended: datetime(), users: members, dm: size(yes), non_dm: size(no), unknown: size(gone),
+        refused: refused, digest: given.digest}
+    // 5. The bucket goes, or what is left of it waits again.
     FOREACH (x IN CASE WHEN accepted = members THEN [b] ELSE [] END | DETACH DELETE x)
-    WITH given, b, members, accepted, named, refused, pace, took, l.processed AS before
-    CALL (given, b, members, accepted) {
-        WITH given, b WHERE accepted < members
-        CALL (given, b) {
-            MATCH (u)-[m:INDMCHECKBUCKET]->(b) WHERE given.answers[toStringOrNull(u.screen_name)] IS NOT NULL
+    WITH *
+    CALL (b, given, accepted, members) {
+        WITH b WHERE accepted < members
+        CALL (b, given) {
+            MATCH (u)-[m:INDMCHECKBUCKET]->(b)
+            WHERE given.answers[toStringOrNull(u.screen_name)] IS NOT NULL
             DELETE m
         }
         // include: _give_back
     }
-    RETURN sum(CASE WHEN size(named) > size(refused) THEN 1 ELSE 0 END) AS processed,
-           sum(CASE WHEN size(refused) > 0 THEN 1 ELSE 0 END) AS strange,
-           collect(CASE WHEN pace IS NOT NULL THEN {pace: pace, before: before} END) AS told,
-           max(CASE WHEN pace IS NOT NULL THEN took END) AS turnaround
+    RETURN count(CASE l.how WHEN 'answered' THEN 1 END) AS processed,
+           count(CASE WHEN refused <> [] THEN 1 END) AS strange,
+           count(CASE WHEN accepted > 0 AND accepted * 2 >= members THEN 1 END) AS finished
 }
-// include: _allowance
-// What the client answered since it took a bucket, times the pace of that bucket, is what it finishes in the time of a
-// lease (Little's law). More than a newcomer's is for who answers three of four leases.
-WITH *, s.buckets_processed + processed AS total
-WITH *, CASE WHEN c.capacity > $start_allowance AND total * 4 >= s.buckets_assigned * 3
-    THEN c.capacity ELSE $start_allowance END AS most
-WITH *, [x IN told | x.pace * (total - coalesce(x.before, total - 1))] AS finishes
-WITH *, reduce(a = earned, n IN finishes | CASE
-    WHEN n = 0 THEN a / 2 WHEN n < a THEN toInteger(n) WHEN n >= a + 1 AND a < most THEN a + 1 ELSE a END) AS allowance
-FOREACH (x IN CASE finishes WHEN [] THEN [] ELSE [s] END |
-    SET x.allowance = allowance, x.faults_judged = x.buckets_fault, x.turnaround_seconds = turnaround,
-        x.asked = CASE WHEN any(n IN finishes WHERE n > 0) THEN 0 ELSE x.asked END,
-        x.judged_for = CASE WHEN 0 IN finishes THEN 'unknown' WHEN allowance < earned THEN 'slow' ELSE 'answered' END,
-        x.judged_datetime = datetime()
-)
-WITH s, items, processed, strange, CASE WHEN $first_try
-    THEN size([item IN items WHERE NOT item.outcome IN ['accepted', 'repeated']]) ELSE 0 END AS denied
-SET s.buckets_processed = s.buckets_processed + processed,
-    s.buckets_fault = s.buckets_fault + strange + denied
+// 6. The count: each thing once.
+WITH *, size([x IN items WHERE NOT coalesce(x.l.digest = x.given.digest, false)]) AS denied
+SET s.last_access_time = datetime(), s.next_fetch = CASE finished WHEN 0 THEN s.next_fetch END,
+    s.buckets_processed = coalesce(toIntegerOrNull(s.buckets_processed), 0) + processed,
+    s.buckets_fault = coalesce(toIntegerOrNull(s.buckets_fault), 0) + strange +
+        CASE WHEN $repeated THEN 0 ELSE denied END
 WITH items
-UNWIND items AS item
-WITH item.given.bucket AS bucket, item.l AS l,
-     CASE item.outcome WHEN 'repeated' THEN 'accepted' ELSE item.outcome END AS outcome
-RETURN bucket, outcome, l.accepted AS accepted, l.returned AS returned, coalesce(l.refused, []) AS refused
+UNWIND items + [null] AS item
+WITH item.given AS given, item.l AS l, item.standing AS standing
+RETURN given.bucket AS bucket, CASE WHEN l.digest = given.digest THEN 'accepted'
+           WHEN standing = 'answered' THEN 'payload_changed' ELSE standing END AS outcome,
+       coalesce(l.accepted, l.dm + l.non_dm + l.unknown) AS accepted, l.users AS users,
+       l.refused AS refused

@@ -1,9 +1,11 @@
 // Deactivates a client and puts the buckets that it holds back in line.
-// Parameters: id, screen_name.
-// Columns: outcome ('unregistered', 'wrong_details'), client (a map), returned (buckets). No row: no such client.
+// Parameters: id, screen_name, limits, schema.
+// Columns: outcome ('unregistered', 'wrong_details'), client (a map), returned (buckets). No row: no such client,
+//   or the graph is of another version.
 // Repeating: the second run finds the client inactive and nothing held; returned is 0.
+// include: _graph
 MATCH (c:DMCheckClient {id: $id})
-SET c.id = c.id
+REMOVE c.lock
 WITH c, c.screen_name <> $screen_name AS wrong
 FOREACH (x IN CASE WHEN wrong OR c.state = 'DEACTIVE' THEN [] ELSE [c] END |
     SET x.state = 'DEACTIVE', x.edit_datetime = datetime()
@@ -13,9 +15,11 @@ CALL (c, wrong) {
     WITH c WHERE NOT wrong
     MATCH (c)<-[:DMCHECKCLIENT]-(held:DMCheckBucket)
     WITH held ORDER BY held.uuid
-    SET held.uuid = held.uuid
+    REMOVE held.lock
     WITH collect(held) AS locked
     UNWIND locked AS b
+    WITH b, 'returned' AS how
+    // include: _end_lease
     // include: _give_back
     RETURN count(b) AS returned
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ class Aside:
     """
 
     def __init__(self, database: Database, patience: float) -> None:
-        self.token = secrets.token_hex(8)
+        self.token = os.urandom(8).hex()
         self._patience = patience
         self._database = Database(database.settings, database.command)
         self._thread: threading.Thread | None = None

@@ -7,27 +7,22 @@ so that running it again after a lost answer does no harm.
 
 from __future__ import annotations
 
-import logging
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dmcheck_cli import cypher
+from dmcheck_cli.backoff import between_tries
 from dmcheck_cli.database import address
 from dmcheck_cli.database.failures import NEEDS_RESTART, Passing, Trouble, from_driver, from_server
-from dmcheck_cli.database.retry import delays
-from dmcheck_cli.database.sending import Statement, within
+from dmcheck_cli.database.link import Link, Row, connect_seconds
+from dmcheck_cli.database.sending import Guard, OutOfTime, Statement
 from dmcheck_cli.errors import NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
 
 if TYPE_CHECKING:
-    import neo4j
-
-Row = dict[str, Any]
-
-MAX_CONNECT_SECONDS = 5.0
-"""Seconds for one address of a host to take a connection, before the next one is tried: a lost packet costs one or
-three, and a host that is switched off never answers."""
+    from dmcheck_cli.embedded.server import Server
 
 
 class Database:
@@ -41,7 +36,8 @@ class Database:
         self.settings = settings
         self.command = command
         self.about = {"app": "dmcheck", "command": command}
-        self._driver: neo4j.Driver | None = None
+        self._guard = Guard()
+        self._link: Link | None = None
         self._address: address.Address | None = None
         self._pid: int | None = None
         self._was_ended = False
@@ -54,9 +50,8 @@ class Database:
 
     def close(self) -> None:
         """Say goodbye to the database. Harmless when nothing was opened."""
-        if self._driver is not None:
-            self._driver.close()
-            self._driver = None
+        self._unlink()
+        self._guard.close()
 
     @property
     def embedded(self) -> bool:
@@ -66,75 +61,100 @@ class Database:
     def run(self, statement: str, /, *, patience: float | None = None, **parameters: Any) -> list[Row]:
         """Run the statement of that name and return its rows, each a dict of its columns.
 
+        Each statement may also use `$limits` (the bounds that it names), `$schema` (the version of the graph that it is
+        written for) and `$repeated` (whether an earlier try may have been committed without its answer arriving).
+
         Errors that pass (deadlocks, lost connections, a restart) are tried again until DMCHECK_TIMEOUT_SECONDS, or
-        `patience` seconds, are over. A parameter `first_try`, where given, is set to False once an earlier try may
-        have been committed without its answer arriving.
+        `patience` seconds, are over.
 
         Raises Temporary when the time is over (it says whether the statement may have been committed), NotConfigured
         when the database does not let us in, DatabaseRefused for what does not pass.
         """
-        return self.run_text(cypher.text(statement), patience=patience, **parameters)
+        return self.run_text(cypher.text(statement), patience=patience, **(self._ours(statement) | parameters))
 
     def run_text(
         self, text: str, /, *, patience: float | None = None, once: bool = False, **parameters: Any
     ) -> list[Row]:
-        """Like `run`, for the text of a statement. `once`: without trying again."""
+        """Like `run`, for a text; of ours it gets only `$repeated`, once that is true. `once`: without trying again."""
+        if self.embedded and self._link is None:
+            self._link = self._open(None)  # a start takes its own time, which is not ours
         trouble = Trouble(self.settings.timeout_seconds if patience is None else patience)
         deadline = time.monotonic() + trouble.limit
-        for attempt, delay in enumerate(delays()):
+        backoff = between_tries()
+        while True:
             statement = Statement(text)
             try:
-                first_start = self.embedded and self._driver is None and attempt == 0
-                started = time.monotonic()
-                driver = self._open(None if first_start else deadline - started)
-                if first_start:
-                    deadline += time.monotonic() - started  # it takes its own time, which is not ours
-                left = max(deadline - time.monotonic(), 0.001)
-                return within(left, partial(self._once, driver, statement, parameters, left))
-            except TimeoutError as error:
-                self._driver = None  # a hung connection must not be waited for again, not even to say goodbye
+                return self._try(statement, parameters, deadline)
+            except OutOfTime as error:
                 sent = statement.withdraw()
                 trouble.note(Passing("no answer", unknown=sent, connected=sent))
                 raise trouble.gave_up(self._address) from error
             except Passing as passing:
                 trouble.note(passing)
-                if "first_try" in parameters and passing.unknown:
-                    parameters["first_try"] = False
+                if passing.unknown:
+                    parameters["repeated"] = True
+                delay = backoff.delay()
                 if once or time.monotonic() + delay >= deadline:
                     raise trouble.gave_up(self._address) from passing
                 if not passing.connected and not self.embedded:
                     self._look(trouble, deadline - time.monotonic())
                 time.sleep(delay)
-        raise AssertionError("delays() never ends")
 
-    def _open(self, seconds: float | None) -> neo4j.Driver:
-        """The driver, made anew after it was given up. `seconds`: for a start of the embedded database."""
-        if self._driver is None:
-            from neo4j import GraphDatabase
-            from neo4j.exceptions import ConfigurationError
+    def _try(self, statement: Statement, parameters: Row, deadline: float) -> list[Row]:
+        link = self._link or self._open(deadline - time.monotonic())
+        self._link = None  # one that hangs must not be waited for again, not even to say goodbye
+        left = max(deadline - time.monotonic(), 0.001)
+        work = partial(link.run, statement, parameters, self.about, left)
+        try:
+            rows = self._guard.within(left, work, afterwards=link.close)
+        except OutOfTime:
+            raise
+        except Passing:
+            self._link = link
+            raise
+        except Exception as error:
+            self._link = link
+            raise self._explained(error, statement.sent) from error
+        self._link = link
+        return rows
 
-            # The driver tells a log of its own about broken connections; what matters of it we say ourselves.
-            logging.getLogger("neo4j").addHandler(logging.NullHandler())
-            uri, username, password = self._log_in(seconds)
-            self._address = address.read(uri)
-            limit = float(self.settings.timeout_seconds)
-            try:
-                self._driver = GraphDatabase.driver(
-                    uri,
-                    auth=(username, password),
-                    connection_timeout=self._connect_seconds(),
-                    connection_acquisition_timeout=limit,
-                    max_transaction_retry_time=0,
-                    notifications_min_severity="OFF",
-                    telemetry_disabled=True,
-                    user_agent="dmcheck",
-                )
-            except (ConfigurationError, ValueError) as error:
-                raise NotConfigured(what="the driver cannot use NEO4J_URI: it takes a scheme and host:port") from error
-        return self._driver
+    def _explained(self, error: Exception, sent: bool) -> Exception:
+        """What to raise for an error of the driver, after what has to be done about it."""
+        from neo4j.exceptions import DriverError, Neo4jError
 
-    def _connect_seconds(self) -> float:
-        return min(self.settings.timeout_seconds / 4, MAX_CONNECT_SECONDS)
+        if isinstance(error, Neo4jError):
+            if self.embedded and error.code == NEEDS_RESTART:
+                self._end_embedded()
+            return from_server(error, sent)
+        if sent and not isinstance(error, DriverError | OSError):
+            return error  # not the network's doing
+        if self.embedded:
+            self._unlink()  # it may be back on another port
+        return from_driver(error, sent)
+
+    def _open(self, seconds: float | None) -> Link:
+        """`seconds`: for a start of the embedded database; None: as long as it takes."""
+        uri, username, password = self._log_in(seconds)
+        self._address = address.read(uri)
+        return Link(self.settings, uri, username, password)
+
+    def _warm(self, server: Server) -> None:
+        """Have a server that this process started plan what all clients run. What fails here, fails later or not."""
+        from dmcheck_cli.database.warming import warm
+
+        limit = float(self.settings.timeout_seconds)
+        with suppress(Exception):
+            link = Link(self.settings, server.uri, server.username, server.password)
+            self._guard.within(limit, partial(warm, link, self._ours, self.about, limit))
+
+    def _ours(self, statement: str) -> Row:
+        limits = {bound: getattr(self.settings.limits, bound) for bound in cypher.bounds(statement)}
+        return {"limits": limits, "schema": cypher.SCHEMA, "repeated": False}
+
+    def _unlink(self) -> None:
+        if self._link is not None:
+            self._link.close()
+            self._link = None
 
     def _log_in(self, seconds: float | None) -> tuple[str, str, str]:
         if self.settings.neo4j_uri is not None:
@@ -145,7 +165,7 @@ class Database:
         from dmcheck_cli.embedded.server import ensure_running
 
         try:
-            server = ensure_running(self.settings, seconds=seconds)
+            server = ensure_running(self.settings, seconds=seconds, prepare=self._warm)
         except Temporary as problem:
             if seconds is None:
                 raise
@@ -161,8 +181,9 @@ class Database:
 
         trouble.looked = True
         try:
-            trouble.seen = within(max(left, 0.001), partial(look, self._address, self._connect_seconds())) or ""
-        except TimeoutError:
+            looking = partial(look, self._address, connect_seconds(self.settings))
+            trouble.seen = self._guard.within(max(left, 0.001), looking) or ""
+        except OutOfTime:
             trouble.seen = "no answer"
 
     def _end_embedded(self) -> None:
@@ -170,28 +191,6 @@ class Database:
         if not self._was_ended and self._pid is not None:
             from dmcheck_cli.embedded.server import kill
 
-            self._driver = None
+            self._unlink()
             kill(self.settings, self._pid)
             self._was_ended = True
-
-    def _once(self, driver: neo4j.Driver, statement: Statement, parameters: Row, seconds: float) -> list[Row]:
-        from neo4j import Query
-        from neo4j.exceptions import DriverError, Neo4jError
-
-        query = Query(statement, metadata=self.about, timeout=seconds)  # type: ignore[arg-type]
-        try:
-            with driver.session(database=self.settings.neo4j_database, fetch_size=-1) as session:
-                result = session.run(query, parameters)
-                # Not record.data(), which looks for nodes in every value: that took a third of a fetch's time here.
-                columns = result.keys()
-                return [dict(zip(columns, record.values(), strict=True)) for record in result]
-        except Neo4jError as error:
-            if self.embedded and error.code == NEEDS_RESTART:
-                self._end_embedded()
-            raise from_server(error, statement.sent) from error
-        except Exception as error:
-            if statement.sent and not isinstance(error, DriverError | OSError):
-                raise  # not the network's doing
-            if self.embedded:
-                self._driver = None  # it may be back on another port
-            raise from_driver(error, statement.sent) from error

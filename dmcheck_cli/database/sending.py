@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
 
 from dmcheck_cli.database.failures import Passing
 
@@ -38,28 +39,79 @@ class Statement:
             return self.sent
 
 
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """Run `work` in a thread of its own and return what it returns; raises TimeoutError after `seconds`.
+class OutOfTime(Exception):
+    """The work was not done in time; it may still go on."""
 
-    A connection that has gone silent cannot be interrupted from outside on all platforms; it can be left behind.
+
+class Guard:
+    """Does work in a thread that can be left behind, one piece at a time, for one thread that waits.
+
+    A connection that has gone silent cannot be interrupted from outside on all platforms. The thread is started when it
+    is first needed, and kept until it is left behind or `close` is called.
     """
-    outcome: list[T] = []
-    failure: list[BaseException] = []
 
-    def target() -> None:
+    def __init__(self) -> None:
+        self._helper: _Helper | None = None
+
+    def within(self, seconds: float, work: Callable[[], T], afterwards: Callable[[], object] = lambda: None) -> T:
+        """Return what `work` returns, or raise what it raises.
+
+        Raises OutOfTime after `seconds`, and Passing if the system starts no further thread. Work that is left behind
+        is followed by `afterwards`, in the same thread.
+        """
+        helper, self._helper = self._helper, None
+        if helper is None or not helper.alive():
+            helper = _Helper()
         try:
-            outcome.append(work())
-        except BaseException as error:  # whatever it is belongs to the caller's thread
-            failure.append(error)
+            result, failure = helper.do(work, seconds)
+        except BaseException:  # time is up, or whoever waits was interrupted: its next outcome would be the wrong one
+            helper.end(afterwards)
+            raise
+        self._helper = helper
+        if failure is not None:
+            raise failure
+        return result  # type: ignore[no-any-return]
 
-    thread = threading.Thread(target=target, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError as error:
-        raise Passing("the system has no room for another thread", unknown=False) from error
-    thread.join(seconds)
-    if thread.is_alive():
-        raise TimeoutError
-    if failure:
-        raise failure[0]
-    return outcome[0]
+    def close(self) -> None:
+        """End the thread. The guard can be used again."""
+        if self._helper is not None:
+            self._helper.end()
+            self._helper = None
+
+
+class _Helper:
+    """A thread, which gets work through one queue and gives outcomes through another."""
+
+    def __init__(self) -> None:
+        self._works: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError as error:
+            raise Passing("the system has no room for another thread", unknown=False) from error
+
+    def alive(self) -> bool:
+        """Not in a process that was forked off."""
+        return self._thread.is_alive()
+
+    def do(self, work: Callable[[], Any], seconds: float) -> tuple[Any, BaseException | None]:
+        """What `work` returned, and what it raised."""
+        self._works.put(work)
+        try:
+            return self._outcomes.get(timeout=seconds)
+        except Empty:
+            raise OutOfTime from None
+
+    def end(self, last: Callable[[], object] = lambda: None) -> None:
+        """Let the thread end, once it is done with what it does now and with `last`."""
+        self._works.put(last)
+        self._works.put(None)
+
+    def _serve(self) -> None:
+        for work in iter(self._works.get, None):
+            try:
+                self._outcomes.put((work(), None))
+            except BaseException as error:  # whatever it is belongs to whoever waits
+                self._outcomes.put((None, error))
+            del work  # what it holds may be large, and the next may be long in coming

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import BATCH_ADOPTED, BATCH_RAISED, DEFAULT_PRIORITY, MAX_SKEW_SECONDS, SCAN_BUCKETS, SCAN_SLICE
-from dmcheck_cli.transactions import buckets
+from dmcheck_cli.database.link import Row
+from dmcheck_cli.errors import Temporary
 
 
 def adopt(database: Database) -> None:
@@ -15,45 +15,41 @@ def adopt(database: Database) -> None:
     In batches, each under the locks that it needs, so clients and jobs may go on meanwhile. May be repeated, also after
     a crash: what is right is left alone.
     """
-    _all_batches(lambda: _clients(database))
+    limits = database.settings.limits
+    _all_batches(lambda: _count(database.run("adopt_clients")), limits.batch_adopted)
     # First those that no other step would find by their uuid, last those that taking users out has left empty.
-    _all_batches(lambda: _buckets(database))
-    _members(database)
-    _all_batches(lambda: _buckets(database))
-    _all_batches(lambda: buckets.correct_times(database), BATCH_RAISED)
-    _all_batches(lambda: _other_times(database))
-    _answers(database)
+    _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
+    _all_slices(lambda after: _last(database.run("adopt_members", after=after, slice=limits.scan_buckets)))
+    _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
+    lease_seconds = database.settings.lease_seconds
+    _all_batches(lambda: _count(database.run("correct_times", lease_seconds=lease_seconds)), limits.batch_raised)
+    _all_batches(lambda: _count(database.run("correct_other_times")), limits.batch_adopted)
+    _all_slices(lambda after: _last(database.run("adopt_answers", after=after, slice=limits.scan_slice)))
 
 
-def _all_batches(step: Callable[[], int], batch: int = BATCH_ADOPTED) -> None:
+def _all_batches(step: Callable[[], int], batch: int) -> None:
     while step() >= batch:  # a smaller batch was the last, also if something in it cannot be put right
         pass
 
 
-def _clients(database: Database) -> int:
-    [row] = database.run("adopt_clients", batch=BATCH_ADOPTED)
-    return int(row["adopted"])
-
-
-def _buckets(database: Database) -> int:
-    [row] = database.run("adopt_buckets", default_priority=DEFAULT_PRIORITY, batch=BATCH_ADOPTED)
-    return int(row["adopted"])
-
-
-def _other_times(database: Database) -> int:
-    [row] = database.run("correct_other_times", skew_seconds=MAX_SKEW_SECONDS, batch=BATCH_ADOPTED)
-    return int(row["corrected"])
-
-
-def _members(database: Database) -> None:
+def _all_slices(step: Callable[[str], str | None]) -> None:
     after: str | None = ""
     while after is not None:
-        [row] = database.run("adopt_members", after=after, slice=SCAN_BUCKETS)
-        after = row["last"]
+        after = step(after)
 
 
-def _answers(database: Database) -> None:
-    after: str | None = ""
-    while after is not None:
-        [row] = database.run("adopt_answers", after=after, slice=SCAN_SLICE)
-        after = row["last"]
+def _count(rows: list[Row]) -> int:
+    """How many were changed: the only number in the row."""
+    [count] = _row(rows).values()
+    return int(count)
+
+
+def _last(rows: list[Row]) -> str | None:
+    last: str | None = _row(rows)["last"]
+    return last
+
+
+def _row(rows: list[Row]) -> Row:
+    if not rows:
+        raise Temporary(what="The graph is being upgraded: repeat the same command")
+    return rows[0]

@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import FLOOD, MOST_ALLOWANCE, START_ALLOWANCE
+from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.clients import not_registered
-
-MOST_ANSWERS = 20_000
-"""In one transaction. 36,000 passed within the embedded database's heap of 384 MB, 180,000 did not."""
 
 ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
@@ -47,49 +44,44 @@ class Report:
 def submit(database: Database, client: int, answered: list[Answered]) -> list[Report]:
     """Store answers and end the leases they belong to; reports in the order given.
 
-    One transaction, unless the document holds more than MOST_ANSWERS: then one for each part of it. Whatever cuts that
+    One transaction, unless the document holds more than `max_answers`: then one for each part of it. Whatever cuts that
     short, submitting the same document again gives the reports of the parts that were stored, and stores the rest.
 
     Raises NotRegistered. A refused bucket is a Report, not an error: the others are stored.
     """
     reports: dict[str, Report] = {}
-    for part in _parts(answered):
-        rows = database.run(
+    for part in _parts(answered, database.settings.limits.max_answers):
+        rows = schema.write(
+            database,
             "submit_answers",
             client=client,
-            first_try=True,
-            start_allowance=START_ALLOWANCE,
-            most_allowance=MOST_ALLOWANCE,
-            flood=FLOOD,
             buckets=[{"bucket": a.bucket, "lease": a.lease, "digest": a.digest(), "answers": a.answers} for a in part],
         )
         if not rows:
-            raise not_registered(database, client)
-        reports.update((row["bucket"], _report(row)) for row in rows)
-    if not answered and not _active(database, client):
-        raise not_registered(database, client)
+            raise not_registered(client)
+        given = {a.bucket: a for a in part}
+        reports.update((row["bucket"], _report(row, given[row["bucket"]])) for row in rows if row["bucket"] in given)
     return [reports[a.bucket] for a in answered]
 
 
-def _parts(answered: list[Answered]) -> Iterator[list[Answered]]:
+def _parts(answered: list[Answered], most: int) -> Iterator[list[Answered]]:
+    """The document in parts of at most so many answers; an empty one is one part."""
     part: list[Answered] = []
     size = 0
     for one in answered:
-        if part and size + len(one.answers) > MOST_ANSWERS:
+        if part and size + len(one.answers) > most:
             yield part
             part, size = [], 0
         part.append(one)
         size += len(one.answers)
-    if part:
-        yield part
+    yield part
 
 
-def _active(database: Database, client: int) -> bool:
-    return bool(database.run("held_leases", client=client))
-
-
-def _report(row: dict[str, Any]) -> Report:
+def _report(row: dict[str, Any], given: Answered) -> Report:
     if row["outcome"] != "accepted":
         return Report(row["bucket"], "refused", reason=row["outcome"])
-    status = "partial" if row["returned"] else "done"
-    return Report(row["bucket"], status, row["accepted"], row["returned"], row["refused"])
+    names = sorted(given.answers)
+    # Release 0.1.0 stored the names themselves.
+    refused = [place if isinstance(place, str) else names[place] for place in row["refused"] or []]
+    returned = row["users"] - row["accepted"]
+    return Report(row["bucket"], "partial" if returned else "done", row["accepted"], returned, refused)

@@ -6,16 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import (
-    BATCH_LEASES,
-    BATCH_RAISED,
-    BUCKETS_PER_CLIENT,
-    DEFAULT_PRIORITY,
-    MAX_SKEW_SECONDS,
-    START_ALLOWANCE,
-    STEP_SECONDS,
-)
 from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import schema
 
 
 @dataclass(frozen=True)
@@ -36,25 +28,19 @@ class Made:
 
 def plan(database: Database) -> Plan:
     """What make_buckets needs to know before it starts."""
-    [row] = database.run("plan_buckets", per_client=BUCKETS_PER_CLIENT, default_priority=DEFAULT_PRIORITY)
+    [row] = database.run("plan_buckets")
     return Plan(max(row["room"], 0), row["cursor"])
 
 
 def place(database: Database, names: list[str]) -> Made:
     """Put those of the users who still wait in no bucket into new buckets, as long as there is room for more."""
-    [row] = database.run(
-        "place_users",
-        names=names,
-        size=database.settings.bucket_size,
-        default_priority=DEFAULT_PRIORITY,
-        per_client=BUCKETS_PER_CLIENT,
-    )
+    row = schema.write_one(database, "place_users", names=names, size=database.settings.bucket_size)
     return Made(row["buckets"], row["users"])
 
 
 def finish(database: Database, job: str, cursor: str | None = None) -> None:
     """Note that a job has run to its end, and where make_buckets goes on."""
-    database.run("finish_job", name=job, cursor=cursor)
+    schema.write_one(database, "finish_job", name=job, cursor=cursor)
 
 
 def correct_times(database: Database) -> int:
@@ -63,29 +49,19 @@ def correct_times(database: Database) -> int:
     Such a time counts as now, so a clock that was ahead delays what is decided by it for no longer than once more its
     own bound. Returns how many buckets and leases were changed.
     """
-    [row] = database.run(
-        "correct_times",
-        skew_seconds=MAX_SKEW_SECONDS,
-        lease_seconds=database.settings.lease_seconds,
-        batch=BATCH_RAISED,
-    )
+    row = schema.write_one(database, "correct_times", lease_seconds=database.settings.lease_seconds)
     return int(row["corrected"])
 
 
 def release_dead(database: Database) -> int:
     """Release a batch of leases that have been dead for DMCHECK_GRACE_SECONDS; returns how many."""
-    [row] = database.run("release_dead", grace_seconds=database.settings.grace_seconds, batch=BATCH_LEASES)
+    row = schema.write_one(database, "release_dead", grace_seconds=database.settings.grace_seconds)
     return int(row["released"])
 
 
 def mark_dead(database: Database) -> int:
     """Mark a batch of leases dead whose time is over; returns how many."""
-    [row] = database.run(
-        "mark_dead",
-        lease_seconds=database.settings.lease_seconds,
-        start_allowance=START_ALLOWANCE,
-        batch=BATCH_LEASES,
-    )
+    row = schema.write_one(database, "mark_dead", lease_seconds=database.settings.lease_seconds)
     return int(row["marked"])
 
 
@@ -100,13 +76,13 @@ def reclaimable(database: Database) -> tuple[int, int]:
 
 def forget(database: Database) -> int:
     """Forget a batch of leases that ended more than DMCHECK_KEEP_SECONDS ago; returns how many."""
-    [row] = database.run("forget_leases", keep_seconds=database.settings.keep_seconds, batch=BATCH_LEASES)
+    row = schema.write_one(database, "forget_leases", keep_seconds=database.settings.keep_seconds)
     return int(row["forgotten"])
 
 
 def raise_starved(database: Database) -> int:
     """Move a batch of buckets that waited too long to the front (see `longest_waits`); returns how many."""
-    [row] = database.run("raise_starved", **_starved(database), batch=BATCH_RAISED)
+    row = schema.write_one(database, "raise_starved", **_starved(database))
     return int(row["raised"])
 
 
@@ -124,9 +100,4 @@ def longest_waits(settings: Settings) -> tuple[int, int]:
 
 def _starved(database: Database) -> dict[str, Any]:
     prioritized, ordinary = longest_waits(database.settings)
-    return {
-        "prioritized_seconds": prioritized,
-        "starved_seconds": ordinary,
-        "default_priority": DEFAULT_PRIORITY,
-        "step": STEP_SECONDS,
-    }
+    return {"prioritized_seconds": prioritized, "starved_seconds": ordinary}

@@ -7,7 +7,6 @@ from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NotRegistered, TooFast, WrongDetails, spread
-from dmcheck_cli.limits import DEFAULT_CAPACITY, MAX_SKEW_SECONDS, MOST_NEW_CLIENTS_PER_HOUR
 from dmcheck_cli.transactions import schema, times
 
 
@@ -37,19 +36,16 @@ def register(
     """Add a client, or make it active again. None for one of the last three keeps what is known.
 
     Raises WrongDetails when the id is known by another screen name, TooFast when the system has taken
-    MOST_NEW_CLIENTS_PER_HOUR new clients within the hour, SchemaMissing on a database without our schema.
+    `max_new_clients_per_hour` new clients within the hour, what `schema.ensure` raises.
     """
-    schema.ensure(database)
-    [row] = database.run(
+    row = schema.write_one(
+        database,
         "register_client",
         id=id,
         screen_name=screen_name,
         capacity=capacity,
         dm_from_id=dm_from_id,
         dm_from_screen_name=dm_from_screen_name,
-        default_capacity=DEFAULT_CAPACITY,
-        most_new_per_hour=MOST_NEW_CLIENTS_PER_HOUR,
-        skew_seconds=MAX_SKEW_SECONDS,
     )
     if row["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
@@ -64,9 +60,9 @@ def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, i
 
     Raises NotRegistered for an unknown id, WrongDetails when it is known by another screen name.
     """
-    rows = database.run("unregister_client", id=id, screen_name=screen_name)
+    rows = schema.write(database, "unregister_client", id=id, screen_name=screen_name)
     if not rows:
-        raise not_registered(database, id)
+        raise not_registered(id)
     if rows[0]["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
     return _client(rows[0]["client"]), rows[0]["returned"]
@@ -76,10 +72,6 @@ def _client(found: dict[str, Any]) -> Client:
     return Client(**found | {name: times.utc(found[name]) for name in ("first_registered", "last_registered")})
 
 
-def not_registered(database: Database, id: int) -> NotRegistered:
-    """The error for a client that is not there or not active.
-
-    Raises SchemaMissing instead when the database was never set up, which looks the same to a statement.
-    """
-    schema.ensure(database)
+def not_registered(id: int) -> NotRegistered:
+    """The error for a client that is not there or not active."""
     return NotRegistered(client=id)

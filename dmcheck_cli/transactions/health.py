@@ -8,11 +8,10 @@ from typing import Any
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import MAX_SKEW_SECONDS, SCAN_BUCKETS, SCAN_SLICE
 from dmcheck_cli.transactions import schema, times
 from dmcheck_cli.transactions.stats import count_users
 
-JOBS = ("make_buckets", "reclaim_leases", "raise_starved")
+JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 
 LATE = 2 * 3600
 """Seconds after which a job is missed: crontab.example runs each every 15 minutes; a reboot is no reason to mail."""
@@ -63,13 +62,16 @@ class Health:
 
 
 def health(database: Database) -> Health:
-    """The quick look: version, schema, jobs, times. That the database answers at all is what getting here shows."""
+    """The quick look: versions, schema, jobs, times. That the database answers at all is what getting here shows."""
     lacking = schema.missing(database)
     problems = []
     if lacking:
         # What others put in the way comes first: until it is gone, `schema apply` cannot help.
         problems += [Problem(what, remedy) for what, remedy in schema.obstacles(database)]
         problems.append(Problem(f"{len(lacking)} constraints or indexes are missing", APPLY))
+    other = schema.other_version(database)
+    if other is not None:
+        problems.append(Problem(*other))
     [row] = database.run("show_health")
     last = {job["name"]: job["last_success_time"] for job in row["jobs"]}
     jobs = [Job(name, times.utc(last.get(name)), times.age(last.get(name), row["now"])) for name in JOBS]
@@ -80,7 +82,7 @@ def health(database: Database) -> Health:
             since = "never" if job.seconds_ago is None else f"not for {job.seconds_ago // 3600} hours"
             program = f"dmcheck-{job.name.replace('_', '-')}"
             problems.append(Problem(f"{job.name} has {since} run to its end: is cron running it?", program))
-    rows = database.run("check_times", skew_seconds=MAX_SKEW_SECONDS)
+    rows = database.run("check_times")
     return Health(row["version"], jobs, problems + [_problem(one) for one in rows])
 
 
@@ -90,6 +92,8 @@ def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem
     However much is wrong, there is one Problem a kind, with a count and an example. `schema apply` comes last: it also
     puts right what the other remedies leave, such as the buckets of a client that is none any more.
     """
+    if schema.other_version(database) is not None:
+        return []  # its terms are not ours
     found = [_problem(row) for row in database.run("check_buckets")]
     found += [_problem(row) for row in database.run("check_clients")]
     found += _members(database)
@@ -101,7 +105,7 @@ def _members(database: Database) -> Iterator[Problem]:
     count, example = 0, None
     after: str | None = ""
     while after is not None:
-        [row] = database.run("check_members", after=after, slice=SCAN_BUCKETS)
+        [row] = database.run("check_members", after=after, slice=database.settings.limits.scan_buckets)
         count, example, after = count + row["found"], example or row["example"], row["last"]
     if count:
         yield _kind("users in a bucket whose name nobody can ask for", count, f"one in bucket {example}")
@@ -113,7 +117,7 @@ def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Pro
     before, seen = count_users(database), 0
     after: str | None = ""
     while after is not None:
-        [row] = database.run("check_users", after=after, slice=SCAN_SLICE)
+        [row] = database.run("check_users", after=after, slice=database.settings.limits.scan_slice)
         for kind in ABOUT_USERS:
             count, example = row[kind]
             counts[kind] += count

@@ -36,9 +36,11 @@ class Index:
 
 @dataclass(frozen=True)
 class Transaction:
-    """A row of `show_transactions`; `builds` is the constraint or index of ours that it creates or drops."""
+    """A row of `show_transactions`; `app` is 'dmcheck' for ours, `builds` the constraint or index of ours that it
+    creates or drops."""
 
     id: str
+    app: str | None
     builds: str | None
     locks: int
     origin: str | None

@@ -6,42 +6,28 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from dmcheck_cli.backoff import between_tries
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.database.retry import delays
 from dmcheck_cli.errors import (
     DmcheckError,
     LeaseLost,
     NothingToFetch,
     NotOwner,
     OverQuota,
+    PayloadChanged,
     Temporary,
     TooFast,
     UnknownBucket,
     spread,
 )
-from dmcheck_cli.limits import (
-    ASKS_PER_SECOND,
-    DEFAULT_CAPACITY,
-    DEFAULT_PRIORITY,
-    LONGEST_PAUSE,
-    MOST_PRIORITY,
-    QUOTA_PAUSE,
-    START_ALLOWANCE,
-    TOLERANCE,
-    WINDOW,
-)
-from dmcheck_cli.transactions import times
+from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.transactions import schema, times
 from dmcheck_cli.transactions.clients import not_registered
 
-RULES = {
-    "default_capacity": DEFAULT_CAPACITY,
-    "start_allowance": START_ALLOWANCE,
-    "window": WINDOW,
-    "tolerance": TOLERANCE,
-    "longest_pause": LONGEST_PAUSE,
-    "beyond": MOST_PRIORITY + 1,
+REFUSALS: dict[str, type[DmcheckError]] = {
+    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged)
 }
-"""The parameters of `fetch_buckets` that are the same for every fetch."""
+"""What a statement's `outcome` means where it is a refusal."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +49,9 @@ class Lease:
     users: list[User]
 
 
-def fetch(database: Database, client: int, count: int, request: str) -> list[Lease]:
-    """Lease up to `count` buckets (1 to 10), but not more than the client's allowance leaves free; at least one.
+def fetch(database: Database, client: int, count: int | None, request: str) -> list[Lease]:
+    """Lease up to `count` buckets (1 to 10; None: what the client stated, at most 10, else 2), at least one, but not
+    more than it may still hold.
 
     The most urgent bucket comes first. `request` names this fetch: the same request again returns those of its leases
     that are still held.
@@ -72,31 +59,28 @@ def fetch(database: Database, client: int, count: int, request: str) -> list[Lea
     Raises NotRegistered, OverQuota, TooFast, NothingToFetch (no bucket waits, or the request's leases have all ended).
     """
     deadline = time.monotonic() + database.settings.timeout_seconds
-    top_up = False
-    for delay in delays():
-        rows = database.run(
+    backoff = between_tries()
+    while True:
+        rows = schema.write(
+            database,
             "fetch_buckets",
             client=client,
             request=request,
-            count=count,
-            top_up=top_up,
+            count=count or 0,
             lease_seconds=database.settings.lease_seconds,
-            **RULES,
         )
         if not rows:
-            raise not_registered(database, client)
-        leases, first = _leases(rows), rows[0]
-        out_of_time = time.monotonic() + delay >= deadline
-        if leases and (not first["lost"] or out_of_time):
+            raise not_registered(client)
+        leases = _leases(rows)
+        if leases:
             return leases
-        if not first["lost"]:
-            raise _nothing(client, first)
-        if out_of_time:
-            raise Temporary(what="Other clients were always faster; nothing was leased: try again")
-        # Others took some of what this try had picked, and more may wait: pick again for what is missing.
-        top_up = True
+        if rows[0]["refusal"] or not rows[0]["seen"]:
+            raise _nothing(database, client, rows[0])
+        # Others took all that this try had picked; more may wait.
+        delay = backoff.delay()
+        if time.monotonic() + delay >= deadline:
+            raise Temporary(what="Other clients took every bucket first; nothing was leased: try again")
         time.sleep(delay)
-    raise AssertionError("delays() never ends")
 
 
 def resume(database: Database, client: int) -> list[Lease]:
@@ -104,9 +88,9 @@ def resume(database: Database, client: int) -> list[Lease]:
 
     Raises NotRegistered, NothingToFetch when it holds none.
     """
-    rows = database.run("held_leases", client=client)
+    rows = schema.write(database, "held_leases", client=client)
     if not rows:
-        raise not_registered(database, client)
+        raise not_registered(client)
     leases = _leases(rows)
     if not leases:
         raise NothingToFetch(what=f"Client {client} holds no lease")
@@ -118,11 +102,15 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
 
     Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
     """
-    rows = database.run(
-        "renew_lease", client=client, bucket=bucket, lease=lease, lease_seconds=database.settings.lease_seconds
+    rows = schema.write(
+        database,
+        "renew_lease",
+        client=client,
+        buckets=[{"bucket": bucket, "lease": lease}],
+        lease_seconds=database.settings.lease_seconds,
     )
     if not rows:
-        raise not_registered(database, client)
+        raise not_registered(client)
     _refuse(rows[0]["outcome"], bucket)
     return str(times.utc(rows[0]["expires"]))
 
@@ -134,38 +122,30 @@ def release(database: Database, client: int, bucket: str, lease: str) -> int:
 
     Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
     """
-    rows = database.run("release_lease", client=client, bucket=bucket, lease=lease)
+    rows = schema.write(database, "release_lease", client=client, buckets=[{"bucket": bucket, "lease": lease}])
     if not rows:
-        raise not_registered(database, client)
+        raise not_registered(client)
     _refuse(rows[0]["outcome"], bucket)
-    return int(rows[0]["returned"])
+    return int(rows[0]["returned"] or 0)
 
 
-def _nothing(client: int, row: dict[str, Any]) -> DmcheckError:
+def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckError:
     """Why a fetch that had no rivals got nothing."""
-    if row["known"]:
+    limits = database.settings.limits
+    if row["refusal"] == "repeated":
         return NothingToFetch(what="The leases of this request have all ended")
-    if row["held"] >= row["allowance"]:
-        stated = row["allowance"] == row["capacity"]
-        why = "as it stated" if stated else f"it stated {row['capacity']}; `dmcheck stats --client {client}` tells why"
-        return OverQuota(
-            client=client, held=row["held"], allowance=row["allowance"], why=why, retry_after=spread(QUOTA_PAUSE)
-        )
-    if row["wait"] > 0:
-        wait = min(spread(row["wait"]), LONGEST_PAUSE)
-        return TooFast(
-            what=f"Client {client} asks again and again, and answers nothing", seconds=wait, retry_after=wait
-        )
-    pause = spread(max(row["pause"], row["clients"] / ASKS_PER_SECOND, 1))
+    if row["refusal"] == "over_quota":
+        return OverQuota(client=client, held=row["held"], retry_after=spread(limits.quota_pause_seconds))
+    if row["refusal"] == "too_fast":
+        wait = min(spread(row["wait"] + 1), limits.pause_seconds)
+        return TooFast(what=f"Client {client} keeps fetching without submitting", seconds=wait, retry_after=wait)
+    pause = spread(max(row["clients"] / limits.polls_per_second, 1))
     return NothingToFetch(what="No bucket is waiting; make_buckets makes new ones", retry_after=pause)
 
 
 def _refuse(outcome: str, bucket: str) -> None:
-    refusals: dict[str, type[DmcheckError]] = {
-        refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost)
-    }
-    if outcome in refusals:
-        raise refusals[outcome](bucket=bucket)
+    if outcome in REFUSALS:
+        raise REFUSALS[outcome](bucket=bucket)
 
 
 def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
@@ -173,11 +153,16 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
         Lease(
             bucket=row["bucket"],
             lease=row["lease"],
-            priority=DEFAULT_PRIORITY if row["priority"] is None else row["priority"],
+            priority=DEFAULTS.default_priority if row["priority"] is None else row["priority"],
             expires=times.utc(row["expires"]),
-            users=[User(name, id) for name, id in zip(row["names"], row["ids"], strict=True)],
+            users=[User(name, _id(id)) for name, id in row["users"]],
         )
         for row in rows
         if row["bucket"] is not None
     ]
     return sorted(leases, key=lambda lease: lease.priority)
+
+
+def _id(stored: object) -> int | None:
+    """An id that another program stored as no whole number from 1 up is not known."""
+    return stored if type(stored) is int and stored > 0 else None

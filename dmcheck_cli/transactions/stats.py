@@ -7,7 +7,7 @@ from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.limits import DEFAULT_CAPACITY, DEFAULT_PRIORITY, FLOOD, START_ALLOWANCE
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import buckets, schema, times
 
 FEW = 3
@@ -23,8 +23,8 @@ class ClientStats:
 
     `allowance` is how many leases it may hold: what it has earned, but not more than it stated (`capacity`).
     `judged_for` says what it was judged for last (answered, slow, unknown, died, refused), `judged_seconds` how long
-    ago (None for a refusal), `turnaround_seconds` how long the last answered bucket took. `asked` counts fetches
-    that took something since its last answer. `id` and `screen_name` are None where another program stored none.
+    ago, `turnaround_seconds` how long the last answered bucket took. `id` and `screen_name` are None where another
+    program stored none.
     """
 
     id: int | None
@@ -35,7 +35,6 @@ class ClientStats:
     judged_for: str | None
     judged_seconds: int | None
     turnaround_seconds: int | None
-    asked: int
     held: int
     oldest_lease_seconds: int | None
     buckets_assigned: int
@@ -81,13 +80,7 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
     Raises NotRegistered when there is no client of that id; an inactive one is shown.
     """
     schema.ensure(database)
-    [row] = database.run(
-        "show_stats",
-        client=client,
-        default_capacity=DEFAULT_CAPACITY,
-        start_allowance=START_ALLOWANCE,
-        default_priority=DEFAULT_PRIORITY,
-    )
+    [row] = database.run("show_stats", client=client)
     if client is not None and not row["clients"]:
         raise NotRegistered(client=client)
     clients = [_client(found, row["now"]) for found in row["clients"]]
@@ -98,7 +91,7 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
     waits = [wait.oldest_seconds for wait in (prioritized, ordinary) if wait.oldest_seconds is not None]
     system = SystemStats(
         users_total=row["users"],
-        users_waiting=max(row["users"] - row["answers"] - row["leased_users"], 0),
+        users_waiting=row["users"] - row["answers"] - row["leased_users"],
         users_leased=row["leased_users"],
         users_checked=row["answers"],
         buckets_ready=row["buckets"] - row["held"],
@@ -122,7 +115,8 @@ def flags(counters: dict[str, Any]) -> list[str]:
     signs = {
         "unresponsive": counters["dead"] > 0,
         "dying": dead >= FEW and dead * 4 > counters["buckets_assigned"],
-        "blind": counters["users_unknown"] >= FLOOD and counters["users_unknown"] * 2 > counters["users_checked"],
+        "blind": counters["users_unknown"] >= DEFAULTS.flood
+        and counters["users_unknown"] * 2 > counters["users_checked"],
         "hoarding": (counters["oldest_lease_seconds"] or 0) >= HOARD_SECONDS,
         "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from dmcheck_cli.limits import MAX_SKEW_SECONDS
+from dmcheck_cli.limits import DEFAULTS
 
 _ZONE_NAME = re.compile(r"\[[^]]*\]$")
 """What Neo4j writes behind the offset of a time whose zone has a name: `[Europe/Berlin]`."""
@@ -28,9 +28,9 @@ def age(stored: str | None, now: str) -> int | None:
 
 
 def ahead(stored: str | None, now: str) -> bool:
-    """Whether a stored time lies in the future, by more than clocks and locks explain (MAX_SKEW_SECONDS)."""
+    """Whether a stored time lies in the future, by more than clocks and locks explain (`max_skew_seconds`)."""
     seconds = _seconds(stored, now)
-    return seconds is not None and seconds < -MAX_SKEW_SECONDS
+    return seconds is not None and seconds < -DEFAULTS.max_skew_seconds
 
 
 def _seconds(stored: str | None, now: str) -> int | None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import Temporary, UnknownUser
-from dmcheck_cli.limits import DEFAULT_PRIORITY, SCAN_SLICE
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.leases import User
 
-MOST_TRIES = 10
+MAX_TRIES = 10
 """How often `prioritize` looks again for users who changed buckets between its look and its lock: each try waits
 for whoever moved them, so a second try is rare and a third was never seen."""
 
@@ -41,18 +41,17 @@ def add(database: Database, users: list[User]) -> tuple[int, int]:
     rows = sorted(
         ({"screen_name": user.screen_name, "id": user.id} for user in users), key=lambda row: str(row["screen_name"])
     )
-    [row] = database.run("add_users", users=rows)
+    row = schema.write_one(database, "add_users", users=rows)
     return row["added"], row["existing"]
 
 
 def delete(database: Database, names: list[str]) -> tuple[int, list[str]]:
     """Delete users with their answers; returns how many were deleted and the names that are not known."""
-    schema.ensure(database)
-    [row] = database.run("delete_users", names=sorted(names))
+    row = schema.write_one(database, "delete_users", names=sorted(names))
     return row["deleted"], row["unknown"]
 
 
-def scan(database: Database, after: str, slice: int = SCAN_SLICE) -> Scanned:
+def scan(database: Database, after: str, slice: int = DEFAULTS.scan_slice) -> Scanned:
     """Look at up to `slice` users whose names come after `after`."""
     [row] = database.run("scan_users", after=after, slice=slice)
     users = [User(name, id) for name, id in zip(row["names"], row["ids"], strict=True)]
@@ -76,15 +75,14 @@ def prioritize(database: Database, names: list[str], priority: int, recheck: boo
 
     Raises UnknownUser when none of them is known.
     """
-    schema.ensure(database)
-    for _ in range(MOST_TRIES):
-        [row] = database.run(
+    for _ in range(MAX_TRIES):
+        row = schema.write_one(
+            database,
             "prioritize_users",
             names=names,
             priority=priority,
             recheck=recheck,
             size=database.settings.bucket_size,
-            default_priority=DEFAULT_PRIORITY,
         )
         if len(row["unknown"]) == len(names):
             raise UnknownUser(names=_some(row["unknown"]))

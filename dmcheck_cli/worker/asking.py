@@ -6,11 +6,11 @@ import os
 import time
 from collections.abc import Callable
 
+from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast
 from dmcheck_cli.transactions import leases
 from dmcheck_cli.transactions.leases import Lease
-from dmcheck_cli.worker.backoff import Backoff
 
 REFUSALS = (NothingToFetch, OverQuota, TooFast)
 
@@ -27,7 +27,7 @@ class Asking:
         self._say = say
         self._said: type[DmcheckError] | None = None
         self._request: str | None = None  # of a fetch whose outcome is not known
-        self._backoff = Backoff()
+        self._backoff = between_requests()
 
     @property
     def exhausted(self) -> bool:

@@ -25,10 +25,10 @@ PIECE = 65536
 LARGEST_PIPE = 1024 * 1024
 """Bytes that wait in a pipe at most (Linux; elsewhere fewer)."""
 
-MOST_NOISE = 10_000
+MAX_NOISE = 10_000
 """Lines without sense after which COMMAND is ended: one that floods us would keep a processor busy for nothing."""
 
-LONGEST_SLEEP = 1.0
+MAX_SLEEP = 1.0
 """Seconds after which to look whether COMMAND has ended although something that it started keeps its stdout open."""
 
 
@@ -145,8 +145,8 @@ class Child:
         """Why it must be ended now, if it must."""
         if cancelled:
             return Ending.cancelled
-        if self.conversation.noise > MOST_NOISE:
-            self.why = f"more than {MOST_NOISE} lines of its output made no sense"
+        if self.conversation.noise > MAX_NOISE:
+            self.why = f"more than {MAX_NOISE} lines of its output made no sense"
             return Ending.failed
         if time.monotonic() >= deadline:
             self.why = f"no new answer for {self._timeout:g} seconds"
@@ -197,7 +197,7 @@ def _hear(file: int, conversation: Conversation) -> bool:
 
 
 def _between(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_SLEEP)
+    return min(max(seconds, 0.0), MAX_SLEEP)
 
 
 def _reason(status: int) -> str:

@@ -10,23 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from dmcheck_cli import cypher
+from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import CommandFailed, Temporary
-from dmcheck_cli.limits import MOST_BUCKETS_PER_FETCH
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.leases import Lease
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.asking import Asking
-from dmcheck_cli.worker.backoff import Backoff
 from dmcheck_cli.worker.child import Ending
 from dmcheck_cli.worker.crew import Crew, Worked
 from dmcheck_cli.worker.holding import Holding, next_renewal
 from dmcheck_cli.worker.tally import Tally
 
-MOST_FAILURES = 5
+MAX_FAILURES = 5
 """COMMANDs in a row that failed without a single answer: the next would, too, and each keeps a bucket from others."""
 
-LONGEST_IDLE = 60.0
+MAX_IDLE = 60.0
 """Seconds without need for the database after which the connection is closed: it would cost the server memory, and
 routers on the way forget it."""
 
@@ -65,7 +65,7 @@ class Loop:
         self._resumed = False
         # A database that just came back plans each statement anew for everyone who asks meanwhile. If all ask at once,
         # nobody's plan may be ready within the time limit; so who has waited for that long spreads out as widely.
-        self._outage = Backoff(settings.timeout_seconds / 2)
+        self._outage = between_requests(settings.timeout_seconds / 2)
         self._reach_at = 0.0
 
     def stop(self) -> None:
@@ -98,7 +98,7 @@ class Loop:
             self._crew.stop()
             self._crew.join()
             self._database.close()
-        if self._fruitless >= MOST_FAILURES or (self._limits.once and self._fruitless and not self.tally.users):
+        if self._fruitless >= MAX_FAILURES or (self._limits.once and self._fruitless and not self.tally.users):
             raise CommandFailed(times=self._fruitless, why=self._why)
         if self._limits.once and not self._given and self._asking.refusal is not None:
             raise self._asking.refusal
@@ -107,7 +107,7 @@ class Loop:
         self.say(text)  # which is another once there is a terminal's live line
 
     def _over(self) -> bool:
-        if self._stopped.is_set() or self._fruitless >= MOST_FAILURES:
+        if self._stopped.is_set() or self._fruitless >= MAX_FAILURES:
             return True
         if self._holding.busy or self._holding.waits or not self._resumed:
             return False
@@ -142,7 +142,7 @@ class Loop:
             due.append(0.0)
         until = max(min(due), self._reach_at)
         seconds = max(until - time.monotonic(), 0.0)
-        if seconds > LONGEST_IDLE:
+        if seconds > MAX_IDLE:
             self._database.close()
         try:
             worked = self._crew.worked.get(timeout=None if math.isinf(seconds) else seconds)
@@ -162,7 +162,7 @@ class Loop:
 
     def _room(self) -> int:
         """How many buckets more to lease: each job has one at work and one that waits."""
-        wanted = min(2 * self._limits.jobs - len(self._holding.busy), MOST_BUCKETS_PER_FETCH)
+        wanted = min(2 * self._limits.jobs - len(self._holding.busy), DEFAULTS.max_fetch)
         return int(min(wanted, self._limits.most - self._given))
 
     def _fetch(self) -> None:

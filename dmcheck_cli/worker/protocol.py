@@ -9,7 +9,7 @@ from typing import Any
 from dmcheck_cli.transactions.answers import ANSWERS
 from dmcheck_cli.transactions.leases import User
 
-LONGEST_LINE = 64 * 1024
+MAX_LINE = 64 * 1024
 """Bytes. A checker may add to a user's line whatever it knows; a longer line is garbage and is not kept in memory."""
 
 
@@ -51,7 +51,7 @@ class Conversation:
             if not self._skipping:
                 self._line(line)
             self._skipping = False
-        if len(rest) > LONGEST_LINE and not self._skipping:
+        if len(rest) > MAX_LINE and not self._skipping:
             self.garbage += 1
             self._skipping = True
         self._rest = b"" if self._skipping else rest

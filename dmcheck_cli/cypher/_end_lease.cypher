@@ -1,0 +1,5 @@
+    // Records the end of the newest lease of the locked bucket `b`: `how` it was.
+    CALL (b, how) {
+        MATCH (l:DMCheckLease {id: b.newest})
+        SET l.ended = datetime(), l.how = how, l.users = COUNT { (b)<-[:INDMCHECKBUCKET]-() }
+    }

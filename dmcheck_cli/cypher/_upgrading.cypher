@@ -1,0 +1,1 @@
+MATCH (graph:DMCheckSchema {name: 'graph'}) WHERE $step IN [graph.upgrading, graph.version]

@@ -1,0 +1,32 @@
+// Reads what there is to judge: the next clients of which leases have ended, or faults have come, since the last time.
+// Parameters: after (the id after which to look, 0 at first), limits.
+// Columns: one row a client, by id: client, capacity, allowance (null: as stated; never judged), assigned, processed,
+//   faults, faults_judged, leases (those that ended first, in that order: maps of id, how, began and ended in
+//   milliseconds, users, dm, non_dm, unknown, died, processed_before), left (how many more ended), answered_later (how
+//   many of those were answered, and not in the same submit as the last that is listed).
+// Repeating: reads only. To read on, a client's list is gone through anew: so one batch takes many of one client.
+MATCH (c:DMCheckClient) WHERE c.id > $after
+WITH c ORDER BY c.id
+CALL (c) {
+    MATCH (c)-[:STATS]->(s:DMCheckClientStats)
+    RETURN s LIMIT 1
+}
+CALL (c) {
+    // Left to itself, the planner may go through all leases that ever ended, for each client.
+    MATCH (l:DMCheckLease) USING INDEX SEEK l:DMCheckLease(unjudged, client) WHERE l.unjudged = true AND l.client = c.id
+        AND l.ended IS :: ZONED DATETIME NOT NULL AND l.assigned_datetime IS :: ZONED DATETIME NOT NULL
+    WITH l ORDER BY l.ended, l.id
+    RETURN collect(l) AS ended
+}
+WITH c, s, ended, 10 * $limits.batch_leases AS most, coalesce(toIntegerOrNull(s.buckets_fault), 0) AS faults,
+     coalesce(toIntegerOrNull(s.faults_judged), 0) AS faults_judged
+WHERE ended <> [] OR faults <> faults_judged
+LIMIT $limits.batch_leases
+RETURN c.id AS client, toIntegerOrNull(c.capacity) AS capacity, toIntegerOrNull(s.allowance) AS allowance,
+       coalesce(toIntegerOrNull(s.buckets_assigned), 0) AS assigned,
+       coalesce(toIntegerOrNull(s.buckets_processed), 0) AS processed, faults, faults_judged,
+       [l IN ended[..most] | l {
+           .id, .how, began: l.assigned_datetime.epochMillis, ended: l.ended.epochMillis, .users, .dm, .non_dm,
+           .unknown, .died, processed_before: toIntegerOrNull(l.processed)
+       }] AS leases, size(ended[most..]) AS left, size([l IN ended[most..]
+           WHERE l.how = 'answered' AND l.ended > ended[most - 1].ended]) AS answered_later

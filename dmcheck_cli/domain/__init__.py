@@ -1,0 +1,1 @@
+"""What dmcheck decides, as plain functions: no database, no clock, no command line."""

@@ -1,0 +1,1 @@
+"""The rules by which jobs decide about clients; README.md lists them."""
