@@ -13,15 +13,18 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 from driving import LONGEST_WAIT
 from launching import OURS, Result, launcher
 
+from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
+
+QUICK_TO_WARM_UP = "-XX:TieredStopAtLevel=1"
+"""Java's quick compiler alone: few statements run often enough here for the other to pay."""
 
 
 @pytest.fixture(scope="session")
@@ -36,12 +39,12 @@ def neo4j_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
         given = {ours: os.environ.get(f"NEO4J_TEST_{name}") for name, ours in names.items()}
         yield {name: value for name, value in given.items() if value is not None}
         return
-    from dmcheck_cli.embedded import launch, server
+    from dmcheck_cli.embedded import server
 
     home = tmp_path_factory.mktemp("home")
     settings = Settings(home=str(home))
-    with mock.patch.object(launch, "server_command", _quick_to_warm_up(launch.server_command)):
-        running = server.ensure_running(settings, version=os.environ.get("NEO4J_TEST_VERSION"))
+    version = os.environ.get("NEO4J_TEST_VERSION")
+    running = server.ensure_running(settings, version=version, java_options=[QUICK_TO_WARM_UP])
     try:
         yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
     finally:
@@ -102,16 +105,13 @@ def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Call
     return command
 
 
-def _quick_to_warm_up(command: Callable[..., list[str]]) -> Callable[..., list[str]]:
-    """Java's quick compiler alone: few statements run often enough here for the other to pay."""
-
-    def quick(*arguments: Any) -> list[str]:
-        program, *rest = command(*arguments)
-        return [program, "-XX:TieredStopAtLevel=1", *rest]
-
-    return quick
-
-
 def empty(database: Database) -> None:
-    """Delete every node, in batches that fit into a small heap."""
-    database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+    """Delete every node but the one that says which version the graph is of."""
+    database.run_text(
+        "MATCH (n) WHERE NOT n:DMCheckSchema CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300
+    )
+    database.run_text(
+        """MERGE (graph:DMCheckSchema {name: 'graph'})
+        SET graph.version = $version, graph.lock = true REMOVE graph.upgrading""",
+        version=cypher.SCHEMA,
+    )

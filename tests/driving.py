@@ -33,7 +33,8 @@ MUCH_LONGER = 20.0
 """Seconds that a command with a time limit of one or two may take on such a machine, its beginning and end included.
 What it must not do is go by other limits: the driver's own are 30 seconds and more, and some waits have none."""
 
-MODULES = {"dmcheck": "dmcheck_cli.cli", "make_buckets": "jobs.make_buckets", "reclaim_leases": "jobs.reclaim_leases"}
+JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
+MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 
 Work = Callable[[Database, int], Any]
 
@@ -91,11 +92,13 @@ def pass_time(query: Query, seconds: int) -> None:
         }
         CALL () {
             MATCH (l:DMCheckLease)
-            SET l.assigned_datetime = l.assigned_datetime - duration({seconds: $seconds})
+            SET l.assigned_datetime = l.assigned_datetime - duration({seconds: $seconds}),
+                l.ended = l.ended - duration({seconds: $seconds})
         }
         CALL () {
             MATCH (s:DMCheckClientStats)
-            SET s.last_access_time = s.last_access_time - duration({seconds: $seconds})
+            SET s.last_access_time = s.last_access_time - duration({seconds: $seconds}),
+                s.next_fetch = s.next_fetch - duration({seconds: $seconds})
         }""",
         seconds=seconds,
     )

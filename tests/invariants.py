@@ -25,26 +25,35 @@ INVARIANTS = {
         MATCH (u)-[:INDMCHECKBUCKET]->(b) WHERE NOT u:User OR NOT b:DMCheckBucket
         RETURN labels(u) + labels(b) AS what""",
     "a bucket is ready exactly while nobody holds it": """
-        MATCH (b:DMCheckBucket) WHERE (b.ready IS NULL) <> EXISTS { (b)-[:DMCHECKCLIENT]->() } RETURN b.uuid AS what""",
+        MATCH (b:DMCheckBucket) WHERE (b.place IS NULL) <> EXISTS { (b)-[:DMCHECKCLIENT]->() } RETURN b.uuid AS what""",
     "a bucket has a priority and the time since which it waits": """
         MATCH (b:DMCheckBucket) WHERE b.priority IS NULL OR b.edit_datetime IS NULL RETURN b.uuid AS what""",
     "a held bucket has a lease, and when it was given and ends": """
         MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->()
-        WHERE b.lease IS NULL OR b.assigned_datetime IS NULL OR b.expires IS NULL RETURN b.uuid AS what""",
+        WHERE b.newest IS NULL OR b.assigned_datetime IS NULL OR b.expires IS NULL RETURN b.uuid AS what""",
     "a held bucket's lease is on record, as its holder's and unanswered": """
         MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c)
-        WHERE NOT EXISTS { MATCH (l:DMCheckLease {id: b.lease})
+        WHERE NOT EXISTS { MATCH (l:DMCheckLease {id: b.newest})
             WHERE l.bucket = b.uuid AND l.client = c.id AND l.digest IS NULL } RETURN b.uuid AS what""",
     "a waiting bucket carries nothing of a lease that is held": """
         MATCH (b:DMCheckBucket) WHERE NOT EXISTS { (b)-[:DMCHECKCLIENT]->() }
             AND coalesce(b.assigned_datetime, b.renewed_datetime, b.expires, b.dead_datetime) IS NOT NULL
         RETURN b.uuid AS what""",
     "no waiting bucket is empty": """
-        MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+        MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
         RETURN b.uuid AS what""",
     "no lease is on two buckets": """
-        MATCH (b:DMCheckBucket) WHERE b.lease IS NOT NULL
-        WITH b.lease AS what, count(b) AS times WHERE times > 1 RETURN what""",
+        MATCH (b:DMCheckBucket) WHERE b.newest IS NOT NULL
+        WITH b.newest AS what, count(b) AS times WHERE times > 1 RETURN what""",
+    "a lease has ended unless it is held": """
+        MATCH (l:DMCheckLease)
+        WHERE (l.ended IS NULL) <> EXISTS {
+            MATCH (b:DMCheckBucket {uuid: l.bucket})-[:DMCHECKCLIENT]->() WHERE b.newest = l.id
+        } RETURN l.id AS what""",
+    "a lease that has ended says how; one that has not is not judged": """
+        MATCH (l:DMCheckLease)
+        WHERE (l.ended IS NULL) <> (l.how IS NULL) OR l.ended IS NULL AND (l.unjudged IS NULL OR l.users IS NOT NULL)
+        RETURN l.id AS what""",
     "every client has exactly one node of counters": """
         MATCH (c:DMCheckClient) WHERE COUNT { (c)-[:STATS]->(:DMCheckClientStats) } <> 1 RETURN c.id AS what""",
     "counters belong to exactly one client": """
@@ -57,7 +66,7 @@ INVARIANTS = {
             AND s.buckets_dead >= 0, false) RETURN c.id AS what""",
     "an allowance is a whole number from 0 up, and no more faults were judged than there are": """
         MATCH (c:DMCheckClient)-[:STATS]->(s)
-        WHERE NOT coalesce(s.allowance, 0) IS :: INTEGER NOT NULL OR s.allowance < 0 OR s.asked < 0
+        WHERE NOT coalesce(s.allowance, 0) IS :: INTEGER NOT NULL OR s.allowance < 0
             OR NOT 0 <= coalesce(s.faults_judged, 0) <= s.buckets_fault RETURN c.id AS what""",
     "exactly what was raised has a priority below 0": """
         MATCH (b:DMCheckBucket) WHERE (b.priority < 0) <> (b.raised_from IS NOT NULL) RETURN b.uuid AS what""",

@@ -13,6 +13,7 @@ MODULES = {
     "make_buckets": "jobs.make_buckets",
     "reclaim_leases": "jobs.reclaim_leases",
     "raise_starved": "jobs.raise_starved",
+    "judge_clients": "jobs.judge_clients",
 }
 
 

@@ -65,6 +65,7 @@ def steps(database: Database, folder: Path) -> Iterator[Step]:
     yield Step("dmcheck", ("submit", "--client", 42, folder / "answers.json"))
     yield Step("dmcheck", ("submit", "--client", 42), status=2, prints=False)  # nothing came in
     yield Step("reclaim_leases", ())
+    yield Step("judge_clients", ())
     yield Step("dmcheck", ("work", "--client", 42, "--once", "--", folder / "checker"))
     yield Step("dmcheck", ("fetch", "--client", 42, "--resume"), status=3, prints=False)
     yield Step("dmcheck", ("stats",))

@@ -22,6 +22,8 @@ PROGRAMS = {
 }
 """What is installed, and where its `main` is."""
 
+JOBS = ("dmcheck-reclaim-leases", "dmcheck-make-buckets", "dmcheck-raise-starved", "dmcheck-judge-clients")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -103,16 +105,16 @@ def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, 
     )
     query(
         "MATCH (c:DMCheckClient) CREATE (:User {screen_name: 'held'})-[:INDMCHECKBUCKET]->(b:DMCheckBucket {uuid: 'b1',"
-        "priority: 100, lease: 'l1', edit_datetime: datetime(), assigned_datetime: datetime() - duration('P1D'), "
+        "priority: 100, newest: 'l1', edit_datetime: datetime(), assigned_datetime: datetime() - duration('P1D'), "
         "expires: datetime() - duration('PT20H')})-[:DMCHECKCLIENT]->(c) "
         "CREATE (:DMCheckLease {id: 'l1', client: 1, request: 'r', bucket: 'b1', "
-        "assigned_datetime: b.assigned_datetime})"
+        "assigned_datetime: b.assigned_datetime, unjudged: true})"
     )
     query(
         "CREATE (:User {screen_name: 'old'})-[:INDMCHECKBUCKET]->(:DMCheckBucket {uuid: 'b2', priority: 100, "
-        "ready: 0.5, edit_datetime: datetime() - duration('P2D')})"
+        "place: 0.5, edit_datetime: datetime() - duration('P2D')})"
     )
-    for program in ("dmcheck-reclaim-leases", "dmcheck-make-buckets", "dmcheck-raise-starved"):
+    for program in JOBS:
         done = cron.run(program)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
     [found] = query(
@@ -123,6 +125,7 @@ def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, 
     assert found == {"dead": True, "made": 100, "raised": True}
     assert (cron.home / "dmcheck-jobs.log").read_text() == (
         "reclaim_leases: marked dead 1, released 0\nmake_buckets: buckets 1, users 1\nraise_starved: raised 1\n"
+        "judge_clients: judged 0, raised 0, lowered 0\n"
     )
 
 
@@ -131,7 +134,7 @@ def test_the_doctor_is_silent_while_all_is_well(cron: Cron) -> None:
     missed = cron.run("dmcheck")
     assert missed.returncode == 0  # of `cat`
     assert b"make_buckets" in missed.stdout
-    for program in ("dmcheck-reclaim-leases", "dmcheck-make-buckets", "dmcheck-raise-starved"):
+    for program in JOBS:
         cron.run(program)
     well = cron.run("dmcheck")
     assert (well.returncode, well.stdout, well.stderr) == (0, b"", b"")
@@ -180,4 +183,5 @@ def test_each_entry_is_fit_for_cron() -> None:
         "dmcheck-make-buckets": [(4, "*")],
         "dmcheck-reclaim-leases": [(4, "*")],
         "dmcheck-raise-starved": [(4, "*")],
+        "dmcheck-judge-clients": [(12, "*")],
     }

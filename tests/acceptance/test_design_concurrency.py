@@ -46,7 +46,7 @@ def test_8_5_2_a_client_joins_later(run: Callable[..., Any], database: Database,
     early = run("fetch", "--client", 42, "--count", 6, "--json").document["buckets"]
     assert run("register", "--id", 43, "--screen-name", "latecomer").status == 0
 
-    late = run("fetch", "--client", 43, "--json").document["buckets"]
+    late = run("fetch", "--client", 43, "--count", 10, "--json").document["buckets"]
 
     assert len(late) == 4
     assert not {b["bucket"] for b in early} & {b["bucket"] for b in late}

@@ -66,7 +66,7 @@ def test_8_1_4_a_client_registers_without_details(
     refused = run("register", *details, "--json")
 
     assert (refused.status, refused.out, refused.error["code"]) == (2, "", "usage")
-    assert picture(query) == []
+    assert query("MATCH (n:DMCheckClient|DMCheckClientStats) RETURN n") == []
 
 
 def test_8_1_5_a_client_registers_by_the_id_of_another(
@@ -96,7 +96,7 @@ def test_8_1_5_a_client_registers_by_what_is_no_id_or_name(
 
     assert (refused.status, refused.out) == (2, "")
     assert refused.error["code"] in ("malformed", "usage")
-    assert picture(query) == []
+    assert query("MATCH (n:DMCheckClient|DMCheckClientStats) RETURN n") == []
 
 
 def test_8_1_6_a_flood_of_new_clients_is_refused(run: Callable[..., Any], database: Database, query: Query) -> None:

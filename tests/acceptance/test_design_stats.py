@@ -78,7 +78,7 @@ def test_9_1_a_clients_counters(run: Callable[..., Any], database: Database, que
     """The picture's client, four buckets assigned and one processed, has just these counters of buckets in the
     graph, and the time of its last access from the database's clock."""
     prepare(database, [42], 20, size=5)
-    document = run("fetch", "--client", 42, "--json").document
+    document = run("fetch", "--client", 42, "--count", 4, "--json").document
     one = {**document, "buckets": document["buckets"][:1]}
     assert run("submit", "--client", 42, stdin=answered(one)).status == 0
 

@@ -59,7 +59,7 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def start(other: Database, tmp_path: Path) -> Callable[..., Result]:
     """Runs one step as a real process on an empty graph of that server, with further arguments and stdin."""
-    other.run_text("MATCH (n) DETACH DELETE n")
+    other.run_text("MATCH (n) WHERE NOT n:DMCheckSchema DETACH DELETE n")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     ours = {
         "NEO4J_URI": other.settings.neo4j_uri or "",

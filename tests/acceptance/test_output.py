@@ -25,7 +25,13 @@ from dmcheck_cli.transactions import schema
 Call = Callable[..., Result]
 
 NOTHING = 3
-JOBS = ("make_buckets", "reclaim_leases", "raise_starved")
+JOBS = {
+    "make_buckets": ["buckets", "users"],
+    "reclaim_leases": ["marked_dead", "released"],
+    "raise_starved": ["raised"],
+    "judge_clients": ["judged", "raised", "lowered"],
+}
+"""What each counts."""
 REPORT = ["bucket", "status", "accepted", "returned", "refused"]
 CLIENT = {"id", "screen_name", "state", "capacity", "first_registered", "last_registered"}
 CLIENT_STATS = {
@@ -195,22 +201,27 @@ def test_schema(direct: Call, query: Query) -> None:
 
 
 def test_a_missing_schema_is_named(direct: Call, query: Query) -> None:
-    """On a server of one's own a command that finds no schema names the command that makes it, exit 4."""
+    """On a server of one's own a command that finds no schema names the command that makes it, exit 4; so do jobs and
+    `stats` where an index is missing."""
     query("DROP INDEX dmcheck_lease_bucket IF EXISTS")
     try:
-        result = direct("register", "--id", 1, "--screen-name", "a", "--json")
+        results = [direct("--json", program=program) for program in JOBS]
+        results.append(direct("stats", "--json"))
+        query("MATCH (graph:DMCheckSchema) DELETE graph")
+        results.append(direct("register", "--id", 1, "--screen-name", "a", "--json"))
     finally:
-        direct("schema", "apply")
-    assert (result.status, result.error["code"]) == (4, "schema_missing")
-    assert "dmcheck schema apply" in result.error["message"]
+        assert direct("schema", "apply").status == 0
+    for result in results:
+        assert (result.status, result.error["code"]) == (4, "schema_missing")
+        assert "dmcheck schema apply" in result.error["message"]
+    assert direct("register", "--id", 1, "--screen-name", "a", "--json").status == 0
 
 
 @pytest.mark.parametrize("program", JOBS)
 def test_jobs_print_one_line_or_one_document(direct: Call, program: str) -> None:
     """One summary line for the log, numbers only with --json, and the line says when it was a dry run."""
-    members = {"make_buckets": ["buckets", "users"], "reclaim_leases": ["marked_dead", "released"]}
     document = direct("--json", program=program).document
-    assert list(document) == members.get(program, ["raised"])
+    assert list(document) == JOBS[program]
     assert set(document.values()) == {0}
     line = direct(program=program)
     assert (line.status, line.out.count("\n"), line.err) == (0, 1, "")

@@ -13,7 +13,7 @@ from invariants import Query, broken
 from launching import Result
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import MOST_NEW_CLIENTS_PER_HOUR
+from dmcheck_cli.limits import DEFAULTS
 
 Call = Callable[..., Result]
 
@@ -35,7 +35,7 @@ def lease_anew(direct: Call, query: Query, given: dict[str, Any]) -> None:
     """Client 1's lease is reclaimed, and client 2 gets all that waits, that bucket among it."""
     for _ in range(2):
         assert direct(program="reclaim_leases", **AT_ONCE).status == 0
-    direct("fetch", "--client", 2, "--json")
+    direct("fetch", "--client", 2, "--count", 10, "--json")
     [bucket] = given["buckets"]
     assert query("MATCH (b {uuid: $b})-[:DMCHECKCLIENT]->(c) RETURN c.id AS id", b=bucket["bucket"]) == [{"id": 2}]
 
@@ -294,7 +294,7 @@ def test_too_many_new_clients(direct: Call, query: Query, given: dict[str, Any])
         CREATE (c:DMCheckClient {id: id, screen_name: 'x', state: 'ACTIVE', create_datetime: datetime()})
         CREATE (c)-[:STATS]->(:DMCheckClientStats {
             buckets_assigned: 0, buckets_processed: 0, buckets_fault: 0, buckets_dead: 0})""",
-        last=1000 + MOST_NEW_CLIENTS_PER_HOUR,
+        last=1000 + DEFAULTS.max_new_clients_per_hour,
     )
     result = direct("register", "--id", 4, "--screen-name", "client4", "--json")
     refused(result, "too_fast")

@@ -19,6 +19,7 @@ PROGRAMS = {
     "dmcheck": "dmcheck_cli.cli",
     "dmcheck-make-buckets": "jobs.make_buckets",
     "dmcheck-reclaim-leases": "jobs.reclaim_leases",
+    "dmcheck-judge-clients": "jobs.judge_clients",
 }
 WALK = """
 import signal, sys
@@ -84,6 +85,8 @@ def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: l
     assert f"make_buckets: buckets {len(users) // 20}, users {len(users)}" in done.stdout
     assert "marked dead 1, released 0" in done.stdout
     assert "marked dead 0, released 1" in done.stdout
+    # Each bucket once, one that was made for urgent users, and the lease that died.
+    assert f"judge_clients: judged {len(users) // 20 + 2}, " in done.stdout
     shown = [line.removeprefix("$ ") for line in done.stdout.splitlines() if line.startswith("$ ")]
     assert any(line.startswith("dmcheck fetch --client 42 --count 2 --json | ") for line in shown)
     assert shown[-1] == "dmcheck stats"

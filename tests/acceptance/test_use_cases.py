@@ -158,7 +158,7 @@ def test_4_3_a_bucket_is_unlocked_and_answered_at_the_same_time(database: Databa
     held = [leases.fetch(database, 42, 1, f"{i}")[0] for i in range(rounds)]
     query(
         """MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->()-[:STATS]->(s)
-        MATCH (l:DMCheckLease {id: b.lease})
+        MATCH (l:DMCheckLease {id: b.newest})
         SET b.dead_datetime = datetime(), l.died = true, s.buckets_dead = s.buckets_dead + 1"""
     )
 

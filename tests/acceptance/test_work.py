@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from driving import LONGEST_WAIT, counters, may_hold, prepare, start, wait_until
+from driving import LONGEST_WAIT, counters, may_hold, pass_time, prepare, start, wait_until
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -29,10 +29,9 @@ from dmcheck_cli.errors import TooFast
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema
 from dmcheck_cli.transactions.leases import User
-from dmcheck_cli.worker import backoff
 from dmcheck_cli.worker.asking import Asking
 from dmcheck_cli.worker.child import Child, Ending
-from dmcheck_cli.worker.protocol import LONGEST_LINE, Conversation
+from dmcheck_cli.worker.protocol import MAX_LINE, Conversation
 
 CLIENT = 42
 KINDS = ("command_failed", "command_timeout", "no_answers", "garbage")
@@ -166,8 +165,8 @@ def test_what_was_held_is_resumed(
     status, summary, _ = work(environment, "--max-buckets", 1, "--", *checker(FILTER))
 
     assert (status, summary["buckets"], summary["users"]) == (0, 1, 4)
-    [row] = query("MATCH (l:DMCheckLease {id: $id}) RETURN l.accepted AS accepted", id=lease.lease)
-    assert row["accepted"] == 4
+    ended = query("MATCH (l:DMCheckLease {id: $id}) RETURN l.how AS how, l.dm AS dm", id=lease.lease)
+    assert ended == [{"how": "answered", "dm": 4}]
     assert counters(query, CLIENT) == (1, 1, 0, 0)
 
 
@@ -576,8 +575,8 @@ def test_an_endless_line_takes_no_memory() -> None:
     """What is longer than a line can be is not kept; it counts as one line of garbage, and the next line is heard."""
     said = Conversation([User("someone", 1)])
     for _ in range(100):
-        said.hear(b"x" * LONGEST_LINE)
-        assert len(said._rest) <= LONGEST_LINE
+        said.hear(b"x" * MAX_LINE)
+        assert len(said._rest) <= MAX_LINE
     said.hear(b'x\n{"screen_name": "someone", "candm": "UNKNOWN"}\n')
     assert (said.garbage, said.answers) == (1, {"someone": "UNKNOWN"})
 
@@ -591,27 +590,12 @@ def test_answers_may_come_in_any_pieces() -> None:
     assert (said.answers, said.undecided, said.noise) == ({"someone": "DM"}, set(), 0)
 
 
-def test_waiting_grows_is_spread_and_honours_what_it_is_told() -> None:
-    """Delays are drawn from 0 to a ceiling that doubles up to a minute; `retry_after` is the least of them."""
-    drawn = [[one.delay() for _ in range(12)] for one in (backoff.Backoff() for _ in range(200))]
-    for nth, delays in enumerate(zip(*drawn, strict=True)):
-        ceiling = min(2**nth, backoff.LONGEST)
-        assert max(delays) <= ceiling
-        assert min(delays) < ceiling / 4
-        assert max(delays) > ceiling * 3 / 4
-    again = backoff.Backoff()
-    assert all(30 <= again.delay(retry_after=30) <= 31 + 60 for _ in range(20))
-    again.reset()
-    assert again.delay() <= backoff.FIRST
-
-
 def test_who_was_too_fast_waits_as_told_and_goes_on(database: Database, query: Query) -> None:
     """Also with --once: a pause is not the end of the buckets. It is told once, and ends with the time it named."""
     prepare(database, [CLIENT], 8, size=4)
     told: list[str] = []
     asking = Asking(CLIENT, True, told.append)
-    slow_down = "MATCH (s:DMCheckClientStats) SET s.asked = 1000, s.last_access_time = datetime() - duration($ago)"
-    query(slow_down, ago="PT0S")
+    query("MATCH (s:DMCheckClientStats) SET s.next_fetch = datetime() + duration('PT1M')")
     began = time.monotonic()
     for _ in range(2):
         assert asking.fetch(database, 2) == []
@@ -619,8 +603,8 @@ def test_who_was_too_fast_waits_as_told_and_goes_on(database: Database, query: Q
         assert asking.refusal.retry_after is not None
         assert not asking.exhausted
         assert asking.at >= began + asking.refusal.retry_after
-    assert ["asks again and again" in line for line in told] == [True]
-    query(slow_down, ago="PT1H")
+    assert ["keeps fetching without submitting" in line for line in told] == [True]
+    pass_time(query, 60)
     assert len(asking.fetch(database, 2)) == 2
 
 
@@ -638,7 +622,7 @@ def test_a_small_allowance_is_told_once(database: Database, query: Query) -> Non
         leases.release(database, CLIENT, lease.bucket, lease.lease)
         asking.freed(0)
         assert asking.at <= time.monotonic()
-    assert ["1 of the 1 leases" in line for line in told] == [True]
+    assert ["may hold no more leases than it does (1)" in line for line in told] == [True]
 
 
 def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(database: Database) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ from dmcheck_cli.transactions import answers, buckets, clients, leases, schema, 
 from dmcheck_cli.transactions.answers import Answered
 from dmcheck_cli.transactions.leases import Lease, User
 from harness.history import Recorder
-from jobs import make_buckets, raise_starved, reclaim_leases
+from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
 
 class Actor:
@@ -46,7 +46,7 @@ class Actor:
 
         return self._do("unregister", id, {"screen_name": name}, work)
 
-    def fetch(self, id: int, count: int = 10, request: str | None = None) -> list[Lease]:
+    def fetch(self, id: int, count: int | None = 10, request: str | None = None) -> list[Lease]:
         """Fetches, by a request id of its own unless one is given."""
         request = request or uuid.uuid4().hex
         found: list[Lease] = []
@@ -126,6 +126,11 @@ class Actor:
             lambda: asdict(users.prioritize(self.database, list(names), priority, recheck)),
         )
 
+    @property
+    def jobs(self) -> tuple[Callable[[], dict[str, Any]], ...]:
+        """One run of each job."""
+        return self.make, self.reclaim, self.raise_starved, self.judge
+
     def make(self) -> dict[str, Any]:
         """One run of make_buckets."""
         return self._do("make_buckets", None, {}, lambda: asdict(make_buckets.run(self.database)))
@@ -152,6 +157,10 @@ class Actor:
     def raise_starved(self) -> dict[str, Any]:
         """One run of raise_starved."""
         return self._do("raise_starved", None, {}, lambda: {"raised": raise_starved.run(self.database)})
+
+    def judge(self) -> dict[str, Any]:
+        """One run of judge_clients."""
+        return self._do("judge_clients", None, {}, lambda: judge_clients.run(self.database).counts)
 
     def schema(self) -> dict[str, Any]:
         """Applies the schema, which also takes over older graphs."""

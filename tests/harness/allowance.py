@@ -17,21 +17,21 @@ from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NothingToFetch, OverQuota, TooFast
-from dmcheck_cli.limits import BUCKETS_PER_CLIENT, MOST_BUCKETS_PER_FETCH, START_ALLOWANCE
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, clients, leases, schema, stats, users
 from dmcheck_cli.transactions.leases import Lease, User
 from dmcheck_cli.transactions.stats import ClientStats
 from harness.outcome import Outcome
-from jobs import make_buckets, raise_starved, reclaim_leases
+from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
 COMMAND = "python scripts/prove.py allowance"
 
 TICK = 300
-"""Seconds of virtual time between two moments at which clients act."""
+"""Seconds of virtual time between two moments at which clients act, and between two runs of judge_clients."""
 
 JOBS_EVERY = 3
-"""Ticks between two runs of the jobs: a quarter of an hour, as cron has it."""
+"""Ticks between two runs of the other jobs: a quarter of an hour, as cron has it."""
 
 CAPACITY = 40
 """What each client states."""
@@ -91,8 +91,8 @@ class Player(ABC):
 
     def take(self) -> None:
         """Ask for all that it may hold."""
-        given = MOST_BUCKETS_PER_FETCH
-        while given == MOST_BUCKETS_PER_FETCH:
+        given = DEFAULTS.max_fetch
+        while given == DEFAULTS.max_fetch:
             try:
                 taken = leases.fetch(self.database, self.id, given, f"{self.tick} {random.random()}")
             except (OverQuota, TooFast, NothingToFetch):
@@ -233,6 +233,7 @@ def day(settings: Settings, hours: int) -> list[Player]:
             for player in random.sample(players, len(players)):
                 player.tick = tick
                 player.act()
+            judge_clients.run(database)
             seen = {one.id: one for one in stats.stats(database)[0]}
             for player in players:
                 player.seen.append(seen[player.id])
@@ -242,7 +243,7 @@ def day(settings: Settings, hours: int) -> list[Player]:
 def supply(database: Database, added: int, active: int) -> int:
     """Add users, so that the line never runs dry; returns how many were added so far."""
     _, system = stats.stats(database)
-    missing = 2 * active * BUCKETS_PER_CLIENT * SIZE - system.users_waiting
+    missing = 2 * active * DEFAULTS.buckets_per_client * SIZE - system.users_waiting
     if missing > 0:
         users.add(database, [User(f"user{added + i:06}", None) for i in range(missing)])
         added += missing
@@ -255,17 +256,17 @@ def violations(player: Player) -> list[str]:
     hours, later = len(held) * TICK / 3600, allowed[SOON:]
     wrong = {
         f"may hold {min(allowed)} to {max(allowed)} leases": not 1 <= min(allowed) <= max(allowed) <= CAPACITY,
-        f"was given {allowed[0]} to begin with": allowed[0] != START_ALLOWANCE,
+        f"was given {allowed[0]} to begin with": allowed[0] != DEFAULTS.start_allowance,
         "took more than it may hold": any(
             now > before and now > may for before, now, may in zip([0, *held], held, allowed, strict=False)
         ),
-        # Whoever registers anew gets START_ALLOWANCE: less than that would be pointless.
-        f"held {player.wasted:.0f} bucket-hours in vain": player.wasted > hours * START_ALLOWANCE,
+        # Whoever registers anew gets as many: less than that would be pointless.
+        f"held {player.wasted:.0f} bucket-hours in vain": player.wasted > hours * DEFAULTS.start_allowance,
     }
     end = player.seen[-1]
     match player:
         case Dying() | Greedy() | Refused():
-            wrong[f"may hold {max(later)}"] = max(later) > START_ALLOWANCE
+            wrong[f"may hold {max(later)}"] = max(later) > DEFAULTS.start_allowance
         case Blind():
             wrong[f"may hold {max(later)}"] = max(later) > 1
         case Honest():

@@ -21,6 +21,7 @@ from invariants import broken
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, users
+from harness.graph import empty
 from harness.kills import KILLED, SCENARIOS, Prepared, Scenario, bare_environment, expect, shape
 from harness.network import port_of
 from harness.outcome import Outcome
@@ -77,7 +78,7 @@ def wrong(database: Database, environment: dict[str, str], scenarios: Sequence[S
             ended = Prepared(fake, scenario.program).run(*arguments, stdin=stdin)
             expected.finished(database, where, ended, outcome)
             if (now := _ages(database)) != ages:
-                outcome.violations.append(f"{where}: stored times are {now} and not {ages} hours from the database's")
+                outcome.violations.append(f"{where}: stored times are {now} and not {ages} days from the database's")
     return outcome
 
 
@@ -89,12 +90,13 @@ def _clock(environment: dict[str, str]) -> float:
 
 
 def _ages(database: Database) -> list[int]:
-    """How far each stored time is from the database's clock, in whole hours, rounded."""
+    """How far each stored time is from the database's clock, in whole days, rounded."""
     rows = database.run_text(
-        """MATCH (n) UNWIND [k IN keys(n) WHERE k ENDS WITH '_datetime' OR k ENDS WITH '_time' OR k = 'expires'] AS k
-        RETURN toInteger(round(duration.inSeconds(datetime(), n[k]).seconds / 3600.0)) AS hours ORDER BY hours"""
+        """CALL () { MATCH (n) RETURN n UNION ALL MATCH ()-[n]->() RETURN n }
+        UNWIND [k IN keys(n) WHERE n[k] IS :: ZONED DATETIME] AS k
+        RETURN toInteger(round(duration.inSeconds(datetime(), n[k]).seconds / 86400.0)) AS days ORDER BY days"""
     )
-    return [row["hours"] for row in rows]
+    return [row["days"] for row in rows]
 
 
 def stopped_jobs(
@@ -182,7 +184,7 @@ def killed_between_batches(settings: Settings, environment: dict[str, str]) -> O
     total, size = 5400, 180
 
     def arranged(database: Database) -> None:
-        database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS")
+        empty(database)
         for id in (1, 2):
             clients.register(database, id, f"client{id}")
         users.add(database, [leases.User(f"u{i:05}", None) for i in range(total)])

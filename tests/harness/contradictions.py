@@ -15,7 +15,8 @@ from harness.history import Operation
 READ = {
     "leases": """MATCH (l:DMCheckLease)
         RETURN l.id AS id, l.client AS client, l.bucket AS bucket, l.request AS request,
-               l.digest IS NOT NULL AS answered, coalesce(l.died, false) AS died""",
+               l.digest IS NOT NULL AS answered, coalesce(l.died, false) AS died, l.unjudged IS NULL AS judged,
+               l.how AS how, l.users AS users, coalesce(l.accepted, l.dm + l.non_dm + l.unknown) AS accepted""",
     "clients": """MATCH (c:DMCheckClient)-[:STATS]->(s)
         RETURN c.id AS id, c.screen_name AS screen_name, c.state AS state, s.buckets_assigned AS assigned,
                s.buckets_processed AS processed, s.buckets_fault AS fault, s.buckets_dead AS dead""",
@@ -84,6 +85,7 @@ class _Judge:
         self._never_two_live_leases()
         self._only_the_newest_is_accepted()
         self._answers()
+        self._records()
         self._finished_stays_finished()
         self._repeats_are_alike()
         self._users()
@@ -237,6 +239,21 @@ class _Judge:
                 self._say(
                     f"client {operation.client}: {report} under {lease.id}, but it answered {len(credited)} users"
                 )
+
+    def _records(self) -> None:
+        """The record of a lease says what was reported when it was answered, and none was judged twice."""
+        known = {row["id"]: row for row in self.graph["leases"]}
+        for lease in self.leases.values():
+            row = known.get(lease.id)
+            for _, answers, report in lease.accepted()[:1] if row is not None else []:
+                how = "answered" if len(answers) > len(report["refused"]) else "released"
+                told = (how, report["accepted"], report["accepted"] + report["returned"])
+                if row is not None and (row["how"], row["accepted"], row["users"]) != told:
+                    self._say(f"lease {lease.id} is on record as {row}, and was reported as {told}")
+        jobs = self.by_kind["judge_clients"]
+        told, judged = sum(o.result["judged"] for o in jobs if o.ok), sum(row["judged"] for row in known.values())
+        if told > judged:
+            self._say(f"{judged} leases were judged, but the jobs report {told}")
 
     def _finished_stays_finished(self) -> None:
         """Who was answered is not handed out again, unless a recheck or a deletion asked for it."""

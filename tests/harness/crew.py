@@ -23,6 +23,7 @@ from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
 from harness.actor import Actor
 from harness.contradictions import contradictions
+from harness.graph import empty
 from harness.history import Operation, Recorder, read
 from harness.outcome import Outcome
 from harness.workload import CONTEXT
@@ -88,7 +89,7 @@ class Arena:
     ) -> None:
         """Set the scene, let its tasks loose, and judge; `extra` says what else is wrong with the operations."""
         query = self.database.run_text
-        query("MATCH (n) DETACH DELETE n")
+        empty(self.database)
         with tempfile.TemporaryDirectory() as name:
             before, after = Path(name, "before"), Path(name, "race")
             before.mkdir()

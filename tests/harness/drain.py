@@ -35,7 +35,7 @@ from dmcheck_cli.transactions.leases import User
 from harness.fairness import jain
 from harness.kills import KILLED, PATIENCE
 from harness.outcome import Outcome
-from jobs import make_buckets, reclaim_leases
+from jobs import judge_clients, make_buckets, reclaim_leases
 
 TICK = 0.1
 """Seconds between two looks at the graph."""
@@ -259,6 +259,7 @@ def _drain(
             if tick % TICKS_PER_JOB == 0:
                 make_buckets.run(database)
                 reclaim_leases.run(database)
+                judge_clients.run(database)
                 _note_allowances(database.run_text, lowest)
             now = _answered(database.run_text)
             if now > answered:
@@ -311,10 +312,9 @@ def _note_allowances(query: Query, lowest: dict[int, int]) -> None:
 def _allowances(query: Query) -> dict[int, int]:
     """What each client may hold, if it has been judged yet."""
     rows = query(
-        """MATCH (c:DMCheckClient)-[:STATS]->(s) WHERE s.allowance IS NOT NULL
-        RETURN c.id AS id, toInteger(s.allowance / 2 ^ (s.buckets_fault - coalesce(s.faults_judged, 0))) AS n"""
+        "MATCH (c:DMCheckClient)-[:STATS]->(s) WHERE s.allowance IS NOT NULL RETURN c.id AS id, s.allowance AS n"
     )
-    return {row["id"]: max(row["n"], 1) for row in rows}
+    return {row["id"]: row["n"] for row in rows}
 
 
 _ONCE_EACH = """
@@ -328,8 +328,8 @@ _COUNTERS = """
     MATCH (c:DMCheckClient)-[:STATS]->(s)
     OPTIONAL MATCH (l:DMCheckLease {client: c.id})
     RETURN c.id AS id, [s.buckets_assigned, s.buckets_processed, s.buckets_dead] AS counted,
-           [count(l), count(CASE WHEN l.accepted > 0 THEN 1 END), count(CASE WHEN l.died THEN 1 END)] AS leases,
-           sum(l.accepted) AS users, s.buckets_fault AS refused,
+           [count(l), count(CASE l.how WHEN 'answered' THEN 1 END), count(CASE WHEN l.died THEN 1 END)] AS leases,
+           sum(l.dm + l.non_dm + l.unknown) AS users, s.buckets_fault AS refused,
            COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers"""
 
 

@@ -16,7 +16,7 @@ from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, leases, schema, users
 from dmcheck_cli.transactions.leases import User
-from harness.allowance import empty
+from harness.graph import empty
 from harness.outcome import Outcome
 from jobs import make_buckets
 

@@ -31,15 +31,16 @@ from invariants import broken
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded.launch import SECONDS_TO_READY
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import clients, leases, users
+from dmcheck_cli.transactions import answers, clients, leases, users
+from dmcheck_cli.transactions.answers import Answered
 from harness.actor import Actor
 from harness.contradictions import contradictions
+from harness.graph import empty
 from harness.history import Recorder, read
 from harness.outcome import Outcome
 from harness.workload import crowd, volunteers
-from jobs import make_buckets, raise_starved, reclaim_leases
+from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
-PROGRAMS = {**MODULES, "raise_starved": "jobs.raise_starved"}
 CALLS = "?socket,?connect,sendto,recvfrom,?poll,?ppoll,shutdown,exit_group"
 PATIENCE = LONGEST_WAIT
 """Seconds after which a process that should have ended is a failure of the harness."""
@@ -48,9 +49,11 @@ KILLED = -signal.SIGKILL
 
 _ONE_THREAD = """
 import threading
+from dmcheck_cli.database.sending import Guard
 threading.Thread.start = threading.Thread.run
 threading.Thread.join = lambda self, timeout=None: None
 threading.Thread.is_alive = lambda self: False
+Guard.within = lambda self, seconds, work, afterwards=None: work()
 """
 _WAITING = """
 import json, os, sys, neo4j
@@ -70,7 +73,7 @@ class Prepared:
     ) -> None:
         wait, self._go = os.pipe()
         self._ready, ready = os.pipe()
-        code = before + _WAITING.format(module=PROGRAMS[program], go=wait, said=ready)
+        code = before + _WAITING.format(module=MODULES[program], go=wait, said=ready)
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             [*prefix, sys.executable, "-c", code],
@@ -150,7 +153,9 @@ _SHAPE = """
     CALL () { MATCH (a)-[r]->(b)
         RETURN collect([type(r), properties(r), labels(a), properties(a), labels(b), properties(b)]) AS links }
     RETURN nodes, links"""
-_CHANCE = re.compile(r"uuid|bucket|lease|ready|cursor|expires|.*_datetime|.*_time|turnaround_seconds|digest")
+_CHANCE = re.compile(
+    r"uuid|bucket|newest|place|cursor|expires|ended|at|next_fetch|.*_datetime|.*_time|turnaround_seconds|digest"
+)
 
 
 def shape(database: Database) -> list[str]:
@@ -169,7 +174,9 @@ def _lasting(labels: list[str], properties: dict[str, Any], named: bool = True) 
     if not named:  # which users are in which bucket is chance
         chance.add("screen_name")
     return {
-        key: "set" if key in chance or _CHANCE.fullmatch(key) else value for key, value in sorted(properties.items())
+        key: "set" if key in chance or _CHANCE.fullmatch(key) else value
+        for key, value in sorted(properties.items())
+        if key != "lock"  # says nothing: to be written is what it is for
     }
 
 
@@ -193,7 +200,7 @@ WAITING = [f"waiting{i}" for i in range(5)]
 
 def arrange(database: Database) -> list[leases.Lease]:
     """Two clients, 6 buckets of 2 users, 5 users in no bucket; the first client holds 2 leases, which are returned."""
-    database.run_text("MATCH (n) DETACH DELETE n")
+    empty(database)
     for id in (1, 2):
         clients.register(database, id, f"client{id}")
     users.add(database, [leases.User(name, 1000 + i) for i, name in enumerate(MEMBERS)])
@@ -272,6 +279,18 @@ def _starve(database: Database) -> tuple[list[str], str]:
     return [], ""
 
 
+def _to_judge(database: Database) -> tuple[list[str], str]:
+    """One lease was given back, one died, and a submit was refused: what the client has earned is halved twice."""
+    back, died = arrange(database)
+    leases.release(database, 1, back.bucket, back.lease)
+    answers.submit(database, 1, [Answered(back.bucket, "guessed", {})])
+    database.run_text(
+        "MATCH (b:DMCheckBucket {uuid: $uuid}) SET b.dead_datetime = datetime() - duration('P1D')", uuid=died.bucket
+    )
+    reclaim_leases.run(database)
+    return [], ""
+
+
 SCENARIOS = [
     Scenario(
         "fetch",
@@ -293,6 +312,7 @@ SCENARIOS = [
     Scenario("users delete", _plain("users", "delete", *WAITING[:3])),
     Scenario("reclaim_leases", _reclaim, "reclaim_leases", batches=reclaim_leases.run),
     Scenario("raise_starved", _starve, "raise_starved", batches=raise_starved.run),
+    Scenario("judge_clients", _to_judge, "judge_clients", batches=judge_clients.run),
 ]
 
 

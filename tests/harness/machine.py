@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import hypothesis
 from driving import pass_time
@@ -21,27 +20,31 @@ from invariants import INVARIANTS, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DmcheckError
+from dmcheck_cli.limits import Limits
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import answers, buckets, leases, stats
+from dmcheck_cli.transactions import stats
 from dmcheck_cli.transactions.answers import ANSWERS, Answered
 from harness.actor import Actor
 from harness.contradictions import contradictions
+from harness.graph import empty
 from harness.history import Recorder, read
-from harness.model import Limits, Model, Refusal
+from harness.model import Model, Refusal
 from harness.outcome import Outcome
 
 USERS = [f"user{i:02}" for i in range(12)]
 CLIENTS = (1, 2, 3)
 SIZE = 3
-PER_CLIENT, START, TOLERANCE, SIGHTLESS = 2, 3, 0, 2
-"""Buckets that may wait for each active client, the allowance that a client begins with, fetches beyond it without an
-answer, and UNKNOWN answers that are a flood: few, so that every limit is met."""
+TICK, STEP = 200, 6000
+"""Seconds by which time passes, a little and much. A tick is longer than any step of a test takes on a busy machine."""
 
-TICK, STEP = 20, 600
-"""Seconds by which time passes, a little and much. The pauses of who asks too fast lie between a tick and the next."""
+LIMITS = Limits(
+    buckets_per_client=2, start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
+    step_seconds=9000,
+)  # fmt: skip
+"""So small that every one of them is met."""
 
-LEASE, GRACE, KEEP = 1500, 910, 8710
-STARVED_PRIORITIZED, STARVED = 1510, 3310
+LEASE, GRACE, KEEP = 15_000, 9100, 87_100
+STARVED_PRIORITIZED, STARVED = 15_100, 33_100
 """Seconds; a lease lasts whole ticks."""
 
 ALL_AT_ONCE = " UNION ALL ".join(INVARIANTS.values())
@@ -49,16 +52,25 @@ ALL_AT_ONCE = " UNION ALL ".join(INVARIANTS.values())
 SEE = """
 CALL () { MATCH (u:User) RETURN collect([u.screen_name,
     COLLECT { MATCH (u)-[m:INDMCHECKBUCKET]->(b) RETURN [b.uuid, m.priority] },
-    COLLECT { MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->(u) RETURN [c.id, type(r), r.candm] }]) AS users }
-CALL () { MATCH (b:DMCheckBucket) RETURN collect([b.uuid, b.priority, b.raised_from, b.lease,
-    b.dead_datetime IS NOT NULL, duration.inSeconds(b.edit_datetime, datetime()).seconds / $tick * $tick,
+    COLLECT { MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->(u)
+        RETURN [c.id, type(r), r.candm, CASE WHEN r.at IS :: ZONED DATETIME THEN toString(r.at) END] }]) AS users }
+CALL () { MATCH (b:DMCheckBucket) RETURN collect([b.uuid, b.priority, b.raised_from, b.newest, b.last_client,
+    b.dead_datetime IS NOT NULL, TICKS(b.edit_datetime),
     COLLECT { MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id }]) AS buckets }
 CALL () { MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN collect([c.id, c.screen_name, c.state = 'ACTIVE', c.capacity,
     s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, s.allowance, s.faults_judged,
-    s.judged_for, s.turnaround_seconds, coalesce(s.asked, 0)]) AS clients }
+    s.judged_for, s.judged_datetime IS NOT NULL, s.turnaround_seconds, -TICKS(s.next_fetch),
+    TICKS(s.last_access_time)]) AS clients }
 CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, l.processed,
-    coalesce(l.died, false), l.digest IS NOT NULL, l.given_back]) AS leases }
+    coalesce(l.died, false), coalesce(l.unjudged, false), l.how, TICKS(l.ended), l.users, l.dm, l.non_dm, l.unknown,
+    l.digest IS NOT NULL, l.refused, TICKS(l.assigned_datetime)]) AS leases }
 RETURN users, buckets, clients, leases"""
+SEE = re.sub(
+    r"TICKS\(([a-z._]+)\)",
+    r"toInteger(floor(toFloat(duration.inSeconds(\1, datetime()).seconds) / $tick)) * $tick",
+    SEE,
+)
+"""Times as the whole ticks that have passed since them."""
 
 HOLD = """
 CALL () {
@@ -66,14 +78,15 @@ CALL () {
     UNWIND ['assigned_datetime', 'renewed_datetime', 'dead_datetime', 'edit_datetime', 'expires'] AS time
     RETURN b AS node, time
     UNION ALL
-    MATCH (l:DMCheckLease) RETURN l AS node, 'assigned_datetime' AS time
+    MATCH (l:DMCheckLease) UNWIND ['assigned_datetime', 'ended'] AS time RETURN l AS node, time
     UNION ALL
-    MATCH (s:DMCheckClientStats) RETURN s AS node, 'last_access_time' AS time
+    MATCH (s:DMCheckClientStats) UNWIND ['last_access_time', 'next_fetch'] AS time RETURN s AS node, time
 }
 WITH node, time WHERE node[time] IS NOT NULL
-SET node[time] = datetime() - duration({
+SET node[time] = datetime.truncate('second', datetime()) - duration({
     seconds: toInteger(floor(toFloat(duration.inSeconds(node[time], datetime()).seconds) / $tick)) * $tick})"""
-"""Takes the time that the test itself has needed out again: every stored time is whole ticks away from now."""
+"""Takes the time that the test itself has needed out again: every stored time is a whole second, and whole ticks away
+from now, so that what is worked out from two of them is exact."""
 
 LET_GO = 0.2
 """Seconds that may pass before that: whole seconds are what is decided by."""
@@ -81,6 +94,7 @@ LET_GO = 0.2
 KINDS = {"DM_YES": "DM", "DM_NO": "NON_DM", "DM_UNKNOWN": "UNKNOWN"}
 
 pick = st.integers(0, 11)
+counts = st.sampled_from([None, 1, 2, 3, 4])
 some_users = st.lists(st.sampled_from(USERS), min_size=1, max_size=8, unique=True)
 any_client = st.sampled_from([1, 2, 1, 2, 3])
 any_answer = st.sampled_from(["DM", "NON_DM", "DM", "UNKNOWN"])
@@ -97,15 +111,15 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.query = self.database.run_text
-        self.query("MATCH (n) DETACH DELETE n")
-        self.model = Model(Limits(SIZE, PER_CLIENT, START, TOLERANCE, SIGHTLESS, STARVED_PRIORITIZED, STARVED))
+        empty(self.database)
         self.own = Path(tempfile.mkdtemp(dir=self.folder))
         self.recorder = Recorder(self.own)
         self.settings = replace(
             self.database.settings,
             bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, keep_seconds=KEEP,
-            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED,
+            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED, limits=LIMITS,
         )  # fmt: skip
+        self.model = Model(self.settings)
         self.database.settings = self.settings
         self.actor = Actor(self.database, self.recorder)
         self.submitted: list[tuple[int, list[Answered]]] = []
@@ -192,8 +206,14 @@ class Machine(RuleBasedStateMachine):
                 self.give_all_back(id)
         self.fetch(next_client, 2, LEASE)
 
-    @rule(id=any_client, count=st.integers(1, 4), seconds=st.sampled_from([0, TICK, STEP, 2 * STEP]), candm=any_answer)
-    def work(self, id: int, count: int, seconds: int, candm: str) -> None:
+    @rule(
+        id=any_client,
+        count=counts,
+        seconds=st.sampled_from([0, TICK, STEP, 2 * STEP]),
+        candm=any_answer,
+        judged=st.booleans(),
+    )
+    def work(self, id: int, count: int | None, seconds: int, candm: str, judged: bool) -> None:
         """A client does what it should: it takes some, needs its time, and answers what it holds."""
         self.fetch(id, count, LEASE)
         self.pass_time(seconds)
@@ -202,9 +222,11 @@ class Machine(RuleBasedStateMachine):
             self.submit_as(
                 id, [Answered(uuid, lease, dict.fromkeys(self.model.members(uuid), candm)) for uuid, lease in held]
             )
+        if judged:
+            self.judge()
 
-    @rule(id=any_client, count=st.integers(1, 4))
-    def change_mind(self, id: int, count: int) -> None:
+    @rule(id=any_client, count=counts)
+    def change_mind(self, id: int, count: int | None) -> None:
         """A client gives back what it holds, and asks for something else."""
         self.give_all_back(id)
         self.fetch(id, count, LEASE)
@@ -219,7 +241,7 @@ class Machine(RuleBasedStateMachine):
         name = f"client{id}" if right_name or id not in self.model.clients else "somebody"
         self.same(
             lambda: self.actor.register(id, capacity, name)["client"]["capacity"],
-            lambda: (self.model.register(id, right_name, capacity), self.model.clients[id].capacity)[1],
+            lambda: self.model.register(id, right_name, capacity),
         )
 
     def unregister(self, id: int, right_name: bool) -> None:
@@ -231,8 +253,8 @@ class Machine(RuleBasedStateMachine):
 
     # Leases
 
-    @rule(id=any_client, count=st.integers(1, 4), lease_seconds=st.sampled_from([LEASE, LEASE, 300, 1_000_000]))
-    def fetch(self, id: int, count: int, lease_seconds: int) -> None:
+    @rule(id=any_client, count=counts, lease_seconds=st.sampled_from([LEASE, LEASE, 3000, 10_000_000]))
+    def fetch(self, id: int, count: int | None, lease_seconds: int) -> None:
         self.requests.append((id, f"request{len(self.requests)}"))
         self.fetch_as(id, count, self.requests[-1][1], lease_seconds)
 
@@ -242,13 +264,13 @@ class Machine(RuleBasedStateMachine):
         self.fetch(id, 1, LEASE)
 
     @precondition(lambda self: self.requests)
-    @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]), count=st.integers(1, 4))
-    def fetch_again(self, which: int, id: int | None, count: int) -> None:
+    @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]), count=counts)
+    def fetch_again(self, which: int, id: int | None, count: int | None) -> None:
         """The same request again; now and then another client's, which is a request of its own."""
         owner, request = choose(self.requests, which)
         self.fetch_as(id or owner, count, request, LEASE)
 
-    def fetch_as(self, id: int, count: int, request: str, lease_seconds: int) -> None:
+    def fetch_as(self, id: int, count: int | None, request: str, lease_seconds: int) -> None:
         def expect() -> list[tuple[int, bool]]:
             return self.model.before_fetch(id, request, count)
 
@@ -409,6 +431,12 @@ class Machine(RuleBasedStateMachine):
             self.database.settings = self.settings
         self.forgot = self.forgot or len(self.model.leases) < before
 
+    @rule()
+    def judge(self) -> None:
+        """How long a lease took must be exact."""
+        self.hold()
+        self.same(self.actor.judge, self.model.judge)
+
     def raise_starved(self) -> None:
         self.same(lambda: self.actor.raise_starved()["raised"], self.model.raise_starved)
 
@@ -422,18 +450,26 @@ class Machine(RuleBasedStateMachine):
         def read() -> tuple[dict[int, dict[str, Any]], dict[str, int | None]]:
             clients, system = stats.stats(self.database)
             names = (
-                "allowance", "judged_for", "held", "users_unknown", "users_checked", "oldest_lease_seconds"
+                "allowance", "capacity", "judged_for", "turnaround_seconds", "held", "users_unknown", "users_checked"
             )  # fmt: skip
             return (
-                {client.id: {name: getattr(client, name) for name in names} for client in clients},
-                {"prioritized": system.prioritized.oldest_seconds, "ordinary": system.ordinary.oldest_seconds},
+                {
+                    client.id: {name: getattr(client, name) for name in names}
+                    | {"oldest_lease_seconds": _ticks(client.oldest_lease_seconds)}
+                    for client in clients
+                    if client.id is not None
+                },
+                {
+                    "prioritized": _ticks(system.prioritized.oldest_seconds),
+                    "ordinary": _ticks(system.ordinary.oldest_seconds),
+                },
             )
 
         self.same(read, self.model.stats)
 
     @rule(seconds=st.sampled_from([TICK, 2 * TICK, STEP, 2 * STEP, 3 * STEP, 6 * STEP]))
     def pass_time(self, seconds: int) -> None:
-        """Every stored time moves back; two ticks are beyond any pause but the longest, three beyond that."""
+        """Every stored time moves back; two ticks are the pause between fetches."""
         pass_time(self.query, seconds)
         self.model.pass_time(seconds)
         self.compare()
@@ -443,11 +479,15 @@ class Machine(RuleBasedStateMachine):
     def same(self, act: Callable[[], Any], expect: Callable[[], Any]) -> None:
         """Both do it, with the same result or the same refusal, and are in the same state then."""
         if time.monotonic() - self.held > LET_GO:
-            self.query(HOLD, tick=TICK)
-            self.held = time.monotonic()
+            self.hold()
         expected, got = _outcome(expect), _outcome(act)
         assert got == expected, f"gave {got}, not {expected}"
         self.compare()
+
+    def hold(self) -> None:
+        """Time that the test has needed is taken out again."""
+        self.query(HOLD, tick=TICK)
+        self.held = time.monotonic()
 
     def compare(self) -> None:
         """The whole graph is as the model has it, and breaks no invariant."""
@@ -458,7 +498,8 @@ class Machine(RuleBasedStateMachine):
         for name, places, _ in row["users"]:
             for uuid, _ in places:
                 members[uuid].add(name)
-        self.model.settle(members, {uuid: priority for uuid, priority, *_ in row["buckets"]})
+        times = {name: at for name, _, said in row["users"] for _, kind, _, at in said if kind in KINDS}
+        self.model.settle(members, {uuid: priority for uuid, priority, *_ in row["buckets"]}, times)
         there, expected = _there(row), _expected(self.model)
         for what, parts in expected.items():
             assert there[what] == parts, f"{what} in the graph: {_difference(there[what], parts)}"
@@ -475,8 +516,8 @@ def _outcome(work: Callable[[], Any]) -> Any:
 def _there(row: dict[str, Any]) -> dict[str, dict[Any, Any]]:
     users = {}
     for name, places, said in row["users"]:
-        now = [(client, KINDS[kind]) for client, kind, _ in said if kind in KINDS]
-        past = Counter((client, candm) for client, kind, candm in said if kind == "DM_PAST")
+        now = [(client, KINDS[kind], at) for client, kind, _, at in said if kind in KINDS]
+        past = Counter(((client, candm), at) for client, kind, candm, at in said if kind == "DM_PAST")
         users[name] = ([tuple(place) for place in places], now, past)
     return {
         "users": users,
@@ -491,7 +532,7 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
         "users": {
             name: (
                 [] if user.bucket is None else [(user.bucket, user.promised)],
-                [] if user.answer is None else [user.answer],
+                [] if user.answer is None else [(*user.answer, user.at or "a time")],
                 user.past,
             )
             for name, user in model.users.items()
@@ -501,6 +542,7 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
                 x.priority,
                 x.raised_from,
                 x.lease,
+                None if x.lease is None else model.leases[x.lease].client,
                 x.dead_for is not None,
                 x.age,
                 [] if x.holder is None else [x.holder],
@@ -517,15 +559,31 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
                 x.fault,
                 x.dead,
                 x.allowance,
-                x.judged,
+                x.faults_judged,
                 x.judged_for,
+                x.judged_for is not None,
                 x.turnaround,
-                x.asked,
+                x.next_fetch,
+                x.seen,
             )
             for id, x in model.clients.items()
         },
         "leases": {
-            id: (x.client, x.bucket, x.request, x.processed, x.died, x.answers is not None, x.given_back)
+            id: (
+                x.client,
+                x.bucket,
+                x.request,
+                x.processed,
+                x.died,
+                x.unjudged,
+                x.how,
+                x.ended_for,
+                x.users,
+                *((x.counts or {}).get(kind) for kind in ("dm", "non_dm", "unknown")),
+                x.answers is not None,
+                x.refused,
+                x.age,
+            )
             for id, x in model.leases.items()
         },
     }
@@ -537,6 +595,10 @@ def _difference(there: dict[Any, Any], expected: dict[Any, Any]) -> str:
         for key in sorted(there.keys() | expected.keys(), key=str)
         if there.get(key) != expected.get(key)
     )
+
+
+def _ticks(seconds: int | None) -> int | None:
+    return None if seconds is None else seconds // TICK * TICK
 
 
 def choose(items: list[Any], which: int) -> Any:
@@ -554,16 +616,7 @@ def explore(settings: Settings, folder: Path, *, examples: int, steps: int, dera
         "Hypothesis chooses commands, refusals, repeats and moved stored times",
         f"python scripts/prove.py model --examples {examples} --steps {steps}",
     )
-    small = {
-        buckets: {"BUCKETS_PER_CLIENT": PER_CLIENT, "START_ALLOWANCE": START},
-        answers: {"START_ALLOWANCE": START, "FLOOD": SIGHTLESS},
-        stats: {"START_ALLOWANCE": START},
-    }
-    rules = {"start_allowance": START, "tolerance": TOLERANCE}
-    with Database(settings, "model") as database, ExitStack() as stack, patch.dict(leases.RULES, rules):
-        for module, limits in small.items():
-            for name, limit in limits.items():
-                stack.enter_context(patch.object(module, name, limit))
+    with Database(settings, "model") as database:
         machine = type("Sequence", (Machine,), {"database": database, "folder": folder, "seen": outcome})
         run_state_machine_as_test(
             machine,

@@ -7,11 +7,17 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from dmcheck_cli.limits import DEFAULT_CAPACITY, DEFAULT_PRIORITY, LONGEST_PAUSE, MOST_ALLOWANCE, STEP_SECONDS
+from dmcheck_cli.domain.policy import allowance
+from dmcheck_cli.domain.policy.allowance import EndedLease
+from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.leases import Lease as Given
 
 Answer = tuple[int, str]
 """A client and what it said."""
+
+KINDS = {"dm": "DM", "non_dm": "NON_DM", "unknown": "UNKNOWN"}
+"""The counts of a lease's record, and which answers they count."""
 
 
 class Refusal(Exception):
@@ -24,68 +30,78 @@ class Refusal(Exception):
 
 @dataclass
 class User:
-    """A user: the bucket it is in, the priority it was promised while under lease, its answer and its old answers."""
+    """A user: the bucket it is in, the priority it was promised while under lease, its answer, when that was given (the
+    database says; None: not told yet), and its old answers, each with its time."""
 
     bucket: str | None = None
     promised: int | None = None
     answer: Answer | None = None
-    past: Counter[Answer] = field(default_factory=Counter)
+    at: str | None = None
+    past: Counter[tuple[Answer, str | None]] = field(default_factory=Counter)
 
 
 @dataclass
 class Bucket:
     """A bucket; `lease` is the newest that it was given under, ages are in seconds. `raised_from` is the priority that
-    it had before it was overdue, `granted` how long its lease was to last when it was given or renewed."""
+    it had before it was overdue."""
 
     priority: int
     raised_from: int | None = None
     holder: int | None = None
     lease: str | None = None
-    left: float = 0.0
-    granted: int | None = None
-    since: float = 0.0
-    dead_for: float | None = None
+    left: int = 0
+    since: int = 0
+    dead_for: int | None = None
     age: int = 0
 
     @property
     def urgent(self) -> bool:
         """Whether somebody prioritized its users."""
-        return (self.priority if self.raised_from is None else self.raised_from) < DEFAULT_PRIORITY
+        return (self.priority if self.raised_from is None else self.raised_from) < DEFAULTS.default_priority
 
 
 @dataclass
 class Client:
-    """A client, its counters, and what it has earned: `allowance` when it was last judged, `judged` of its faults
-    among what was judged then, `asked` fetches since its last answer, `seen` seconds since it last came."""
+    """A client, its counters, and how it was judged; `capacity` is None where it stated nothing. `next_fetch`: seconds
+    until it may fetch again (0 or less: now), `seen`: seconds since its last command."""
 
     active: bool
-    capacity: int
+    capacity: int | None
     assigned: int = 0
     processed: int = 0
     fault: int = 0
     dead: int = 0
     allowance: int | None = None
-    judged: int | None = None
+    faults_judged: int | None = None
     judged_for: str | None = None
     turnaround: int | None = None
-    asked: int = 0
+    next_fetch: int | None = None
     seen: int | None = None
 
 
 @dataclass
 class Lease:
-    """A hand-out; `processed` is what its client had answered before it, `answers` and `report` are those of the submit
-    that ended it, `given_back` the users that waited again when its client gave it back."""
+    """A hand-out and its record; `processed` is what its client had answered before it. At its end: how it ended, for
+    how many seconds it has, how many users it had, how many answers of each kind. `answers` are those of the submit
+    that ended it, `refused` the places of strangers among them."""
 
     client: int
     bucket: str
     request: str
     processed: int
     died: bool = False
+    unjudged: bool = True
+    how: str | None = None
+    ended_for: int | None = None
+    users: int | None = None
+    counts: dict[str, int] | None = None
     answers: dict[str, str] | None = None
-    report: dict[str, Any] | None = None
-    given_back: int | None = None
+    refused: list[int] | None = None
     age: int = 0
+
+    def end(self, how: str, users: int) -> None:
+        """It ends now."""
+        self.how, self.users, self.ended_for = how, users, 0
 
 
 @dataclass
@@ -99,27 +115,11 @@ class Group:
     age: int = 0
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The numbers that a model is small by: users in a bucket, buckets that wait for each client, the allowance that a
-    client begins with, fetches beyond it that are served at once, UNKNOWN answers that are a flood; and seconds after
-    which buckets of the two kinds are overdue."""
-
-    size: int
-    per_client: int
-    start: int
-    tolerance: int
-    flood: int
-    prioritized_seconds: int
-    starved_seconds: int
-
-
 class Model:
     """What must be. Each method does what the command of its name must do, or raises the Refusal that it must get."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.size, self.per_client = limits.size, limits.per_client
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.limits, self.size = settings, settings.limits, settings.bucket_size
         self.users: dict[str, User] = {}
         self.buckets: dict[str, Bucket] = {}
         self.clients: dict[int, Client] = {}
@@ -160,45 +160,74 @@ class Model:
     # What a client may hold
 
     def earned(self, client: Client) -> int:
-        """What it has earned: halved for each fault since it was judged, and never nothing."""
-        allowance = self.limits.start if client.allowance is None else client.allowance
-        return max(int(allowance / 2 ** (client.fault - (client.judged or 0))), 1)
+        """What it has earned."""
+        return self.limits.start_allowance if client.allowance is None else client.allowance
 
     def may_hold(self, client: Client) -> int:
         """What it may hold: what it has earned, and not more than it stated."""
-        return min(self.earned(client), client.capacity)
+        return min(self.earned(client), client.capacity or self.limits.start_allowance)
 
-    def wait(self, client: Client) -> int:
-        """Seconds until it may ask again; 0 or less: it may."""
-        vain = client.asked - self.may_hold(client) - self.limits.tolerance
-        if vain < 0 or client.seen is None:
-            return 0
-        return min(2**vain, LONGEST_PAUSE) - client.seen
+    def judge(self) -> dict[str, int]:
+        """The job: judges each client by the leases that have ended and the faults that have come; what it counts."""
+        judged = raised = lowered = 0
+        for id, client in self.clients.items():
+            before = self.may_hold(client)
+            while todo := self._unjudged(id):
+                judged += self._judge(client, todo)
+            if client.fault != (client.faults_judged or 0):
+                self._judge(client, [])
+            raised += self.may_hold(client) > before
+            lowered += self.may_hold(client) < before
+        return {"judged": judged, "raised": raised, "lowered": lowered}
 
-    def judge(self, client: Client, allowance: int, judged_for: str) -> None:
-        """Its allowance is settled, for everything up to now."""
-        client.allowance, client.judged, client.judged_for = allowance, client.fault, judged_for
+    def _unjudged(self, client: int) -> list[Lease]:
+        """Those that ended first come first."""
+        found = [(x.ended_for, id) for id, x in self.leases.items() if x.client == client and x.unjudged and x.how]
+        return [self.leases[id] for _, id in sorted(found, key=lambda one: (-(one[0] or 0), one[1]))]
 
-    def pace(self, uuid: str, lease: str, answers: list[str], members: int) -> float | None:
-        """How often the time that this bucket took goes into its lease; 0: its client does not see, None: too few
-        answers, or too late, to tell."""
-        bucket, known = self.buckets[uuid], self.leases[lease]
-        if answers.count("UNKNOWN") >= self.limits.flood and answers.count("UNKNOWN") * 2 > len(answers):
-            return 0
-        if not answers or len(answers) * 2 < members or bucket.granted is None:
-            return None
-        return bucket.granted / known.age if known.age else MOST_ALLOWANCE
+    def _judge(self, client: Client, todo: list[Lease]) -> int:
+        """One batch; returns how many leases it was."""
+        most = 10 * self.limits.batch_leases
+        batch, later = todo[:most], todo[most:]
+        facts = allowance.Client(
+            client.capacity,
+            client.allowance,
+            client.assigned,
+            client.processed,
+            client.fault - (client.faults_judged or 0),
+            sum(x.how == "answered" and x.ended_for != batch[-1].ended_for for x in later),
+        )
+        ended = [
+            EndedLease(
+                lease.how or "",
+                -lease.age,
+                -(lease.ended_for or 0),
+                lease.users or 0,
+                **(lease.counts or {}),
+                died=lease.died,
+                processed_before=lease.processed,
+            )
+            for lease in batch
+        ]
+        verdict = allowance.judge(facts, ended, self.settings.lease_seconds, self.limits)
+        client.faults_judged = client.fault
+        for lease in batch:
+            lease.unjudged = False
+        if verdict.reason is not None:
+            client.allowance, client.judged_for = verdict.allowance, verdict.reason
+            if verdict.turnaround_seconds is not None:
+                client.turnaround = verdict.turnaround_seconds
+        return len(batch)
 
     # Clients
 
-    def register(self, id: int, right_name: bool, capacity: int | None) -> None:
-        client = self.clients.get(id)
-        if client is None:
-            self.clients[id] = Client(True, capacity or DEFAULT_CAPACITY)
-            return
-        if not right_name:
+    def register(self, id: int, right_name: bool, capacity: int | None) -> int:
+        """Returns how many leases it can hold, as it stated or by default."""
+        if id in self.clients and not right_name:
             raise Refusal("wrong_details")
+        client = self.clients.setdefault(id, Client(True, None))
         client.active, client.capacity = True, capacity or client.capacity
+        return client.capacity or self.limits.start_allowance
 
     def unregister(self, id: int, right_name: bool) -> int:
         if id not in self.clients:
@@ -208,18 +237,16 @@ class Model:
         self.clients[id].active = False
         held = self.held(id)
         for uuid in held:
-            self.give_back(uuid)
+            self.give_back(uuid, "returned")
         return len(held)
 
     # Leases
 
-    def before_fetch(self, id: int, request: str, count: int) -> list[tuple[int, bool]]:
+    def before_fetch(self, id: int, request: str, count: int | None) -> list[tuple[int, bool]]:
         """The priorities that a fetch must give, and whether of buckets that were this client's last, when it takes
         new ones; [] when it repeats."""
         client = self.active(id)
-        wait = self.wait(client)
-        if wait <= 0:
-            client.seen = 0
+        client.seen = 0
         if any((x.client, x.request) == (id, request) for x in self.leases.values()):
             if not self.repeated(id, request):
                 raise Refusal("nothing_to_fetch")
@@ -227,12 +254,13 @@ class Model:
         room = self.may_hold(client) - len(self.held(id))
         if room <= 0:
             raise Refusal("over_quota")
-        if wait > 0:
+        if client.next_fetch is not None and client.next_fetch > 0:
             raise Refusal("too_fast")
         line = sorted((self.buckets[uuid].priority, self.own(id, uuid)) for uuid in self.waiting())
         if not line:
             raise Refusal("nothing_to_fetch")
-        return line[: min(count, room)]
+        wanted = count or client.capacity or self.limits.default_fetch
+        return line[: min(wanted, room, self.limits.max_fetch)]
 
     def repeated(self, id: int, request: str) -> set[str]:
         """The leases of a request that are still held."""
@@ -245,135 +273,115 @@ class Model:
     def fetched(self, id: int, request: str, given: list[Given], lease_seconds: int) -> None:
         """Take in what a fetch gave."""
         client = self.clients[id]
-        client.asked += bool(given)
+        if given:  # a pause for each fetch; it may run ahead of them by so many
+            most = self.limits.pause_seconds * self.limits.tolerance
+            since = -most if client.next_fetch is None else max(client.next_fetch, -most)
+            client.next_fetch = since + self.limits.pause_seconds
         for one in given:
             bucket = self.buckets[one.bucket]
             assert bucket.holder is None, f"bucket {one.bucket} is held by {bucket.holder}, and was given to {id}"
             assert one.lease not in self.every_lease, f"lease {one.lease} was given before"
             bucket.holder, bucket.lease, bucket.dead_for = id, one.lease, None
-            bucket.left, bucket.granted, bucket.since = lease_seconds, lease_seconds, 0
+            bucket.left, bucket.since = lease_seconds, 0
             self.leases[one.lease] = Lease(id, one.bucket, request, client.processed)
             self.every_lease[one.lease] = (id, one.bucket, frozenset(user.screen_name for user in one.users))
             client.assigned += 1
 
+    def standing(self, id: int, uuid: str, lease: str) -> str:
+        """Where a lease stands: 'newest', 'answered', or the reason why it is refused."""
+        bucket, known = self.buckets.get(uuid), self.leases.get(lease)
+        if known is not None and known.client != id:
+            return "not_owner"
+        if known is not None and known.answers is not None:
+            return "answered"
+        if bucket is not None:
+            return "newest" if bucket.lease == lease else "lease_lost"
+        finished = any(x.bucket == uuid and x.answers is not None for x in self.leases.values())
+        return "lease_lost" if finished else "unknown_bucket"
+
     def renew(self, id: int, uuid: str, lease: str, lease_seconds: int) -> None:
-        bucket = self._one_lease(id, uuid, lease)
-        if bucket is None or bucket.lease != lease or bucket.holder != id:
+        self.active(id).seen = 0
+        standing = self.standing(id, uuid, lease)
+        if standing not in {"newest", "answered"}:
+            raise Refusal(standing)
+        bucket = self.buckets.get(uuid)
+        if bucket is None or standing == "answered" or bucket.holder != id:
             raise Refusal("lease_lost")
-        bucket.left, bucket.granted, bucket.since, bucket.dead_for = lease_seconds, lease_seconds, 0, None
+        bucket.left, bucket.since, bucket.dead_for = lease_seconds, 0, None
 
     def release(self, id: int, uuid: str, lease: str) -> int:
         """Returns how many users wait again; giving back again what was given back is a success."""
-        bucket, known = self._one_lease(id, uuid, lease), self.leases.get(lease)
-        if known is not None and known.given_back is not None:
-            return known.given_back
-        if known is None or bucket is None or bucket.lease != lease:
-            raise Refusal("lease_lost")
-        members = len(self.members(uuid))
-        if bucket.holder == id:
-            known.given_back = members
-            self.give_back(uuid)
-        return members
-
-    def _one_lease(self, id: int, uuid: str, lease: str) -> Bucket | None:
         self.active(id).seen = 0
-        bucket, known = self.buckets.get(uuid), self.leases.get(lease)
-        if bucket is None and not any(x.bucket == uuid for x in self.leases.values()):
-            raise Refusal("unknown_bucket")
-        if known is not None and known.client != id:
-            raise Refusal("not_owner")
-        return bucket
+        standing, known = self.standing(id, uuid, lease), self.leases.get(lease)
+        if known is not None and standing == "newest":
+            if self.buckets[uuid].holder == id:
+                self.give_back(uuid, "released")
+        elif known is None or known.how != "released" or known.client != id:
+            raise Refusal("lease_lost" if standing == "answered" else standing)
+        assert known.users is not None
+        return known.users
 
     def submit(self, id: int, answered: list[tuple[str, str, dict[str, str]]]) -> list[dict[str, Any]]:
         """Bucket, lease and answers of each; returns the reports."""
         client = self.active(id)
-        if answered:
-            client.seen = 0
-        outcomes = [self._outcome(id, *one) for one in answered]
-        earned, faults = self.earned(client), client.fault
+        client.seen = 0
         reports = []
-        told: list[tuple[str, float, Lease]] = []
-        for (uuid, lease, answers), outcome in zip(answered, outcomes, strict=True):
-            if outcome == "accepted":
-                members = self.members(uuid)
-                taken = [candm for name, candm in answers.items() if name in members]
-                pace = self.pace(uuid, lease, taken, len(members))
-                if pace is not None:
-                    told.append((uuid, pace, self.leases[lease]))
-                report = self._accept(client, id, uuid, lease, answers)
-            elif outcome == "repeated":
-                report = self.leases[lease].report or {}
-            else:
-                client.fault += 1
-                report = {
-                    "bucket": uuid, "status": "refused", "accepted": 0, "returned": 0, "refused": [], "reason": outcome
-                }  # fmt: skip
-            reports.append(report)
-        if told:
-            told.sort(key=lambda one: one[0])
-            finishes = [pace * (client.processed - known.processed) for _, pace, known in told]
-            self._learn(client, earned, faults, finishes)
-            client.turnaround = max(known.age for _, _, known in told)
+        for (uuid, lease, answers), standing in [(one, self.standing(id, *one[:2])) for one in answered]:
+            if standing == "newest":
+                self._accept(client, id, uuid, lease, answers)
+            same = standing == "answered" and self.leases[lease].answers == answers
+            if standing == "newest" or same:
+                reports.append(self._report(uuid, self.leases[lease]))
+                continue
+            client.fault += 1
+            reason = "payload_changed" if standing == "answered" else standing
+            reports.append(
+                {"bucket": uuid, "status": "refused", "accepted": 0, "returned": 0, "refused": [], "reason": reason}
+            )
         return reports
 
-    def _learn(self, client: Client, earned: int, faults: int, finishes: list[float]) -> None:
-        """Step by step up, as far as it finishes in time, and beyond a newcomer's only if it answers three of four
-        leases; down to what it finishes at once, or by half if it does not see."""
-        answers = client.processed * 4 >= client.assigned * 3
-        most = max(client.capacity, self.limits.start) if answers else self.limits.start
-        allowance = earned
-        for number in finishes:
-            if number == 0:
-                allowance //= 2
-            elif number < allowance:
-                allowance = int(number)
-            elif number >= allowance + 1 and allowance < most:
-                allowance += 1
-        if any(finishes):
-            client.asked = 0
-        self.judge(client, allowance, "unknown" if 0 in finishes else "slow" if allowance < earned else "answered")
-        client.judged = faults  # those of the same document are judged when they count
-
-    def _outcome(self, id: int, uuid: str, lease: str, answers: dict[str, str]) -> str:
-        bucket = self.buckets.get(uuid)
-        of_bucket = [known for known in self.leases.values() if known.bucket == uuid]
-        known = self.leases.get(lease)
-        if known is not None and known.client != id:
-            return "not_owner"
-        if known is not None and known.answers is not None:
-            return "repeated" if known.answers == answers else "payload_changed"
-        if bucket is not None:
-            return "accepted" if bucket.lease == lease else "lease_lost"
-        return "lease_lost" if any(x.answers is not None for x in of_bucket) else "unknown_bucket"
-
-    def _accept(self, client: Client, id: int, uuid: str, lease: str, answers: dict[str, str]) -> dict[str, Any]:
-        members = self.members(uuid)
-        strangers = sorted(name for name in answers if name in self.users and name not in members)
+    def _accept(self, client: Client, id: int, uuid: str, lease: str, answers: dict[str, str]) -> None:
+        members, known = self.members(uuid), self.leases[lease]
+        strangers = {name for name in answers if name in self.users and name not in members}
         taken = {name: candm for name, candm in answers.items() if name in members}
         for name, candm in taken.items():
-            self.users[name].bucket = self.users[name].promised = None
-            self.users[name].answer = (id, candm)
+            user = self.users[name]
+            user.bucket = user.promised = user.at = None
+            user.answer = (id, candm)
         if len(taken) == len(members):
             del self.buckets[uuid]
         else:
             self.give_back(uuid)
-        client.processed += len(answers) > len(strangers)
+        known.end("answered" if len(answers) > len(strangers) else "released", len(members))
+        known.counts = {kind: list(taken.values()).count(candm) for kind, candm in KINDS.items()}
+        known.answers, known.refused = dict(answers), [i for i, name in enumerate(sorted(answers)) if name in strangers]
+        client.processed += known.how == "answered"
         client.fault += bool(strangers)
-        report = {
+        if 0 < len(members) <= len(taken) * 2:
+            client.next_fetch = None
+
+    def _report(self, uuid: str, known: Lease) -> dict[str, Any]:
+        assert known.users is not None
+        assert known.counts is not None
+        assert known.answers is not None
+        assert known.refused is not None
+        accepted, names = sum(known.counts.values()), sorted(known.answers)
+        return {
             "bucket": uuid,
-            "status": "done" if len(taken) == len(members) else "partial",
-            "accepted": len(taken),
-            "returned": len(members) - len(taken),
-            "refused": [{"screen_name": name, "reason": "not_in_bucket"} for name in strangers],
+            "status": "done" if accepted == known.users else "partial",
+            "accepted": accepted,
+            "returned": known.users - accepted,
+            "refused": [{"screen_name": names[i], "reason": "not_in_bucket"} for i in known.refused],
             "reason": None,
         }
-        self.leases[lease].answers, self.leases[lease].report = dict(answers), report
-        return report
 
-    def give_back(self, uuid: str) -> None:
-        """A bucket waits again; who was promised another priority leaves it, and nobody waits in an empty one."""
+    def give_back(self, uuid: str, how: str | None = None) -> None:
+        """A bucket waits again; who was promised another priority leaves it, and nobody waits in an empty one. `how`
+        its lease has ended, unless that is recorded elsewhere."""
         bucket = self.buckets[uuid]
-        bucket.holder = bucket.dead_for = bucket.granted = None
+        bucket.holder = bucket.dead_for = None
+        if how is not None and bucket.lease is not None:
+            self.leases[bucket.lease].end(how, len(self.members(uuid)))
         promised: dict[int, set[str]] = {}
         for name in self.members(uuid):
             priority = self.users[name].promised
@@ -392,7 +400,9 @@ class Model:
         clients = {
             id: {
                 "allowance": self.may_hold(client),
-                "judged_for": "refused" if client.fault > (client.judged or 0) else client.judged_for,
+                "capacity": client.capacity or self.limits.start_allowance,
+                "judged_for": client.judged_for,
+                "turnaround_seconds": client.turnaround,
                 "held": len(self.held(id)),
                 "users_unknown": sum(user.answer == (id, "UNKNOWN") for user in self.users.values()),
                 "users_checked": sum(user.answer is not None and user.answer[0] == id for user in self.users.values()),
@@ -459,8 +469,8 @@ class Model:
         for name in moving:
             user = self.users[name]
             if user.answer is not None:
-                user.past[user.answer] += 1
-                user.answer = None
+                user.past[user.answer, user.at] += 1
+                user.answer = user.at = None
         self.leave(moving)
         self.drop_hollow()
         if moving:
@@ -476,21 +486,21 @@ class Model:
 
     def make(self, most: int) -> tuple[int, int]:
         """Returns buckets and users."""
-        wanted = sum(client.active for client in self.clients.values()) * self.per_client
+        wanted = sum(client.active for client in self.clients.values()) * self.limits.buckets_per_client
         waiting = [self.buckets[uuid] for uuid in self.waiting()]
         # Prioritized ones count for half of the line at most.
         room = max(wanted - len(waiting) + max(sum(bucket.urgent for bucket in waiting) - wanted // 2, 0), 0)
         free = self.free()
         sizes = _sizes(min(len(free), room * self.size, most), self.size)
         if sizes:
-            self.groups.append(Group(DEFAULT_PRIORITY, free, sizes))
+            self.groups.append(Group(self.limits.default_priority, free, sizes))
         return len(sizes), sum(sizes)
 
     def reclaim(self, lease_seconds: int, grace_seconds: int, keep_seconds: int) -> tuple[int, int]:
         """Returns how many were marked dead and released."""
         released = [u for u, b in self.buckets.items() if b.dead_for is not None and b.dead_for >= grace_seconds]
         for uuid in released:
-            self.give_back(uuid)
+            self.give_back(uuid, "died")
         over = [
             bucket
             for bucket in self.buckets.values()
@@ -498,20 +508,15 @@ class Model:
             and bucket.dead_for is None
             and (bucket.left <= 0 or bucket.since >= lease_seconds)
         ]
-        deaths: Counter[int] = Counter()
         for bucket in over:
-            assert bucket.holder is not None
             assert bucket.lease is not None
-            bucket.dead_for = 0
-            deaths[bucket.holder] += not self.leases[bucket.lease].died
-            self.leases[bucket.lease].died = True
-        for id, died in deaths.items():
-            if died:
-                client = self.clients[id]
-                client.dead += died
-                self.judge(client, int(self.earned(client) / 2**died), "died")
+            bucket.dead_for, lease = 0, self.leases[bucket.lease]
+            self.clients[lease.client].dead += not lease.died
+            lease.died = True
         newest = {bucket.lease for bucket in self.buckets.values()}
-        self.leases = {id: x for id, x in self.leases.items() if id in newest or x.age <= keep_seconds}
+        self.leases = {
+            id: x for id, x in self.leases.items() if id in newest or x.ended_for is None or x.ended_for <= keep_seconds
+        }
         return len(over), len(released)
 
     def raise_starved(self) -> int:
@@ -519,9 +524,9 @@ class Model:
         raised = 0
         for bucket in map(self.buckets.get, self.waiting()):
             assert bucket is not None
-            limits = self.limits
-            late = bucket.age - (limits.prioritized_seconds if bucket.urgent else limits.starved_seconds)
-            place = -1 - late // STEP_SECONDS
+            settings = self.settings
+            late = bucket.age - (settings.starved_prioritized_seconds if bucket.urgent else settings.starved_seconds)
+            place = -1 - late // self.limits.step_seconds
             if late >= 0 and place < bucket.priority:
                 if bucket.raised_from is None:
                     bucket.raised_from = bucket.priority
@@ -538,14 +543,22 @@ class Model:
                 bucket.dead_for += seconds
         for lease in self.leases.values():
             lease.age += seconds
+            if lease.ended_for is not None:
+                lease.ended_for += seconds
         for client in self.clients.values():
             if client.seen is not None:
                 client.seen += seconds
+            if client.next_fetch is not None:
+                client.next_fetch -= seconds
 
     # Against the graph
 
-    def settle(self, members: dict[str, set[str]], priorities: dict[str, int]) -> None:
-        """Find the new buckets in the graph: `members` and `priorities` of each bucket there."""
+    def settle(self, members: dict[str, set[str]], priorities: dict[str, int], times: dict[str, str]) -> None:
+        """Find the new buckets in the graph: `members` and `priorities` of each bucket there; and when each user was
+        answered."""
+        for name, user in self.users.items():
+            if user.answer is not None and user.at is None:
+                user.at = times.get(name)
         new = {uuid: names for uuid, names in members.items() if uuid not in self.buckets}
         for group in self.groups:
             mine = [u for u, names in new.items() if names <= group.candidates and priorities[u] == group.priority]

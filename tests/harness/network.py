@@ -17,6 +17,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from harness.actor import Actor
 from harness.contradictions import contradictions
+from harness.graph import empty
 from harness.history import Recorder, read
 from harness.kills import SCENARIOS, Expected, Prepared, Scenario, ahead, bare_environment, expect, supply
 from harness.outcome import Outcome
@@ -149,9 +150,9 @@ def run(settings: Settings, *, retries: int = 5000) -> list[Outcome]:
         folder = Path(name)
         (folder / "history").mkdir()
         with Database(settings, "tests") as database:
-            database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+            empty(database)
         outcomes = [through_transactions(settings, folder / "history", retries)]
         with Database(settings, "tests") as database:
-            database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+            empty(database)
         outcomes.append(through_commands(settings, bare_environment(settings, folder), SCENARIOS))
     return outcomes

@@ -22,7 +22,7 @@ from harness.outcome import Outcome
 LARGEST = 8
 """Processes in the largest race."""
 
-JOBS = (Actor.make, Actor.reclaim, Actor.raise_starved)
+JOBS = (Actor.make, Actor.reclaim, Actor.raise_starved, Actor.judge)
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,8 @@ NAMED = [
 @dataclass
 class _Scene:
     """A graph in which every command has something to do: a lease that is over, one in its time, one that has been
-    dead for the time of grace, a starved bucket that waits, and users in no bucket."""
+    dead for the time of grace, one that was given back and a refusal to judge, a starved bucket that waits, and users
+    in no bucket."""
 
     over: Lease
     fresh: Lease
@@ -239,6 +240,9 @@ class _Scene:
 
 def _busy(actor: Actor) -> _Scene:
     _people(actor, 2, 12)
+    [back] = actor.fetch(2, 1)
+    actor.release(*_renewal(2, back))
+    actor.submit(2, [Answered(back.bucket, "guessed", {})])
     over, fresh = actor.fetch(1, 2)
     [dead] = actor.fetch(2, 1)
     _die(actor, dead)
@@ -276,6 +280,7 @@ COMMANDS: dict[str, Callable[[_Scene], Task]] = {
     "reclaim_leases, marking": lambda scene: (Actor.mark_dead, ()),
     "reclaim_leases, releasing": lambda scene: (Actor.release_dead, ()),
     "raise_starved": lambda scene: (Actor.raise_starved, ()),
+    "judge_clients": lambda scene: (Actor.judge, ()),
     "schema apply": lambda scene: (Actor.schema, ()),
 }
 
@@ -354,7 +359,7 @@ def run_leases(crew: Crew, database: Database, leases: int) -> Outcome:
         actor.database.run_text(
             """UNWIND range(1, $leases) AS i CALL (i) {
                 CREATE (:User {screen_name: 'u' + i})-[:INDMCHECKBUCKET]->(:DMCheckBucket {uuid: randomUUID(),
-                    priority: 100, ready: rand(), edit_datetime: datetime()}) } IN TRANSACTIONS OF 1000 ROWS""",
+                    priority: 100, place: rand(), edit_datetime: datetime()}) } IN TRANSACTIONS OF 1000 ROWS""",
             leases=leases,
             patience=600,
         )

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from driving import LONGEST_WAIT, wait_until
+from driving import LONGEST_WAIT, MODULES, wait_until
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -23,6 +23,7 @@ from dmcheck_cli.embedded.launch import SECONDS_WITH_LITTLE_ROOM
 from dmcheck_cli.settings import Settings
 from harness.actor import Actor
 from harness.contradictions import contradictions
+from harness.graph import empty
 from harness.history import Recorder, of_command, read
 from harness.kills import SCENARIOS, Prepared, Scenario, bare_environment, expect, supply
 from harness.outcome import Outcome
@@ -180,7 +181,7 @@ def lost_output(database: Database, environment: dict[str, str], scenarios: Sequ
             arguments, stdin = scenario.arrange(database)
             with _nowhere(way) as nowhere:
                 done = subprocess.run(
-                    [sys.executable, "-c", f"from {_module(scenario)} import main; main()", *arguments],
+                    [sys.executable, "-c", f"from {MODULES[scenario.program]} import main; main()", *arguments],
                     env=direct,
                     input=stdin,
                     stdout=nowhere,
@@ -202,10 +203,6 @@ def lost_output(database: Database, environment: dict[str, str], scenarios: Sequ
     return outcome
 
 
-def _module(scenario: Scenario) -> str:
-    return "dmcheck_cli.cli" if scenario.program == "dmcheck" else f"jobs.{scenario.program}"
-
-
 @contextmanager
 def _nowhere(way: str) -> Iterator[int]:
     """A file descriptor to which nothing can be written."""
@@ -224,7 +221,7 @@ def long_list(database: Database, environment: dict[str, str], folder: Path, cou
     """A list of `count` names, killed in the middle and repeated: what is missing is added, a third run adds nothing,
     and the client's memory stays what it is for a short list, but for a bound."""
     outcome = Outcome(f"a list of {count:,} names, killed in the middle", "kill -9 of users add", COMMAND)
-    database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+    empty(database)
     _, short = _add(environment, _list(folder, "short", BATCH))
     names = _list(folder, "long", count)
     killed = subprocess.Popen([*DMCHECK, "users", "add", str(names)], env=environment, stdout=subprocess.DEVNULL)
@@ -292,7 +289,7 @@ def run(settings: Settings, *, names: int = 1_000_000) -> list[Outcome]:
         environment = bare_environment(settings, folder)
         with Database(settings, "tests") as database:
             outcomes.append(long_list(database, environment, folder, names))
-            database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=600)
+            empty(database)
             outcomes.append(lost_output(database, environment, SCENARIOS))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -21,11 +21,12 @@ from driving import pass_time, prepare
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DmcheckError
-from dmcheck_cli.limits import BUCKETS_PER_CLIENT, DEFAULT_PRIORITY, WINDOW
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, clients, leases, schema, users
 from dmcheck_cli.transactions.answers import Answered
 from dmcheck_cli.transactions.leases import Lease, User
+from harness.graph import empty
 from harness.outcome import Outcome
 from jobs import make_buckets, reclaim_leases
 
@@ -49,9 +50,9 @@ EQUALS = 80
 
 FORGET = """
     CALL () { MATCH (l:DMCheckLease) DELETE l }
-    CALL () { MATCH (b:DMCheckBucket) SET b.edit_datetime = datetime() REMOVE b.lease }
+    CALL () { MATCH (b:DMCheckBucket) SET b.edit_datetime = datetime() REMOVE b.newest, b.last_client }
     CALL () {
-        MATCH (s:DMCheckClientStats) SET s.asked = 0, s.buckets_dead = 0 REMOVE s.allowance, s.last_access_time
+        MATCH (s:DMCheckClientStats) SET s.buckets_dead = 0 REMOVE s.allowance, s.next_fetch, s.last_access_time
     }"""
 """As if nobody had ever had a bucket. The line stays as it is."""
 
@@ -59,8 +60,8 @@ TARGETS = {
     "made first": "ORDER BY size(elementId(b)), elementId(b)",
     "made last": "ORDER BY size(elementId(b)) DESC, elementId(b) DESC",
     "of the lowest uuid": "ORDER BY b.uuid",
-    "at the front of the line": "ORDER BY b.ready",
-    "at the end of the line": "ORDER BY b.ready DESC",
+    "at the front of the line": "ORDER BY b.place",
+    "at the end of the line": "ORDER BY b.place DESC",
     "with the first name": "ORDER BY [(b)<-[:INDMCHECKBUCKET]-(u) | u.screen_name][0]",
 }
 """Which bucket an attacker may want, and how it is found. Besides: one that it, or somebody else, has just had."""
@@ -111,10 +112,10 @@ def of_gaps(equals: int) -> float:
     """How much more uneven counts are where more buckets wait than a fetch looks at.
 
     At any moment the chance of a bucket is the sum of the gaps before it, as many as the window is wide, which differs
-    by 1 / sqrt(WINDOW). Nobody sees the gaps, and giving back draws the bucket's place anew, so in the long run all
-    are equal; but the times between two draws of a bucket vary more, by this factor.
+    by 1 / sqrt(window). Nobody sees the gaps, and giving back draws the bucket's place anew, so in the long run all are
+    equal; but the times between two draws of a bucket vary more, by this factor.
     """
-    return 1 + 2 / WINDOW * (1 - WINDOW / equals) if equals > WINDOW else 1.0
+    return 1 + 2 / DEFAULTS.window * (1 - DEFAULTS.window / equals) if equals > DEFAULTS.window else 1.0
 
 
 @dataclass
@@ -156,9 +157,9 @@ class Gain:
 
 def fresh(database: Database, ids: Sequence[int], equals: int) -> list[str]:
     """An empty graph, clients, and `equals` buckets of one user each; returns the buckets in the order of making."""
-    database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+    empty(database)
     schema.apply(database)
-    assert equals <= len(ids) * BUCKETS_PER_CLIENT, "make_buckets would not make so many for so few clients"
+    assert equals <= len(ids) * DEFAULTS.buckets_per_client, "make_buckets would not make so many for so few clients"
     prepare(database, ids, equals, 1)
     made = database.run_text(f"MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid {TARGETS['made first']}")
     assert len(made) == equals
@@ -217,7 +218,7 @@ def uniform(database: Database, equals: int, count: int, draws: int) -> Outcome:
     would be uneven by that alone: then one of each fetch is counted.
     """
     outcome = Outcome(f"{equals} equals, {count} at a time", "drawn by clients in turn, given back", COMMAND)
-    counted = count if equals <= WINDOW else 1
+    counted = count if equals <= DEFAULTS.window else 1
     line = fresh(database, DRAWERS, equals)
     times: Counter[str] = Counter()
     for got in drawn(database, draws // counted, count, lambda _: uuid.uuid4().hex):
@@ -430,13 +431,13 @@ def apart(database: Database, names: int, buckets: int, prioritized: bool = Fals
     are (n + 1) / 3 apart, give or take 2 / sqrt(180 m) of n for the mean of m members."""
     how = "prioritize, in the order of the alphabet" if prioritized else f"room for {buckets} among {names:,} names"
     outcome = Outcome("neighbours in the alphabet", how, COMMAND)
-    fresh(database, range(1, buckets // BUCKETS_PER_CLIENT + 2), 0)
+    fresh(database, range(1, buckets // DEFAULTS.buckets_per_client + 2), 0)
     order = [f"n{number:07}" for number in range(names)]
     for first in range(0, names, 3000):
         users.add(database, [User(name, None) for name in order[first : first + 3000]])
     size = database.settings.bucket_size
     if prioritized:
-        users.prioritize(database, order, DEFAULT_PRIORITY // 10, False)
+        users.prioritize(database, order, DEFAULTS.default_priority // 10, False)
     else:
         with Database(replace(database.settings, max_users_per_run=size * buckets), "tests") as small:
             make_buckets.run(small)

@@ -27,8 +27,8 @@ PACKAGES = ("dmcheck_cli", "jobs")
 NEVER = "tests/harness/test_teeth.py"
 """The one test file that is left out: in a copy with a bug no patch has to apply."""
 
-LONGEST_RUN = 600.0
-"""Seconds, which the whole suite does not take; a suite that hangs does not pass."""
+MAX_RUN_SECONDS = 600.0
+"""The whole suite takes less; a suite that hangs does not pass."""
 
 _HEADER = "# tests: "
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
@@ -169,9 +169,9 @@ class Copy:
             start_new_session=True,
         ) as pytest:
             try:
-                said, _ = pytest.communicate(timeout=LONGEST_RUN)
+                said, _ = pytest.communicate(timeout=MAX_RUN_SECONDS)
             except subprocess.TimeoutExpired:
-                return Verdict(f"(no end within {LONGEST_RUN:.0f} s)", LONGEST_RUN)
+                return Verdict(f"(no end within {MAX_RUN_SECONDS:.0f} s)", MAX_RUN_SECONDS)
             finally:
                 _end_group(pytest.pid)
         seconds = time.monotonic() - started

@@ -52,6 +52,15 @@ LIES = {
         "buckets_processed",
     ),
     "a fault is not counted": ("MATCH (s:DMCheckClientStats) SET s.buckets_fault = 0", "buckets_fault"),
+    "a lease's record counts other answers": (
+        "MATCH (l:DMCheckLease) WHERE l.dm > 0 SET l.dm = l.dm - 1",
+        "and was reported as",
+    ),
+    "a lease's record says another end": (
+        "MATCH (l:DMCheckLease) WHERE l.how = 'answered' SET l.how = 'released'",
+        "and was reported as",
+    ),
+    "a lease will be judged again": ("MATCH (l:DMCheckLease) SET l.unjudged = true", "leases were judged"),
     "a death is counted": ("MATCH (s:DMCheckClientStats) SET s.buckets_dead = 1", "buckets_dead"),
 }
 
@@ -72,6 +81,7 @@ def history(database: Database, tmp_path: Path) -> list[Operation]:
     actor.submit(1, [first, second])
     actor.submit(1, [first])
     actor.submit(2, [first])
+    assert actor.judge()["judged"] == 2
     actor.add(["user09"])
     actor.delete(["user09"])
     actor.unregister(3)

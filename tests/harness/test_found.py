@@ -9,6 +9,7 @@ from invariants import Query, broken
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.leases import User
 
@@ -25,7 +26,8 @@ def test_deleting_a_user_who_is_just_being_put_into_a_bucket_leaves_no_empty_buc
         Database(database.settings, "deleting") as other,
         ThreadPoolExecutor(1) as pool,
     ):
-        making.run(cypher.text("place_users"), names=["alone"], size=180, default_priority=100, per_client=20).consume()
+        both = {"limits": vars(DEFAULTS), "schema": cypher.SCHEMA}
+        making.run(cypher.text("place_users"), names=["alone"], size=180, **both).consume()
         deleting = pool.submit(users.delete, other, ["alone"])
         wait_until_blocked(query, "deleting")
         making.commit()

@@ -9,7 +9,7 @@ from driving import pass_time, picture, prepare
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULT_PRIORITY, PRIORITIZED, STEP_SECONDS
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, stats, users
 from dmcheck_cli.transactions.leases import User, fetch, release
@@ -31,7 +31,7 @@ def into_line(database: Database, name: str, priority: int) -> None:
 def line(query: Query) -> dict[str, tuple[int, int | None]]:
     """Priority and raised_from of each waiting bucket, by the name of a user in it."""
     rows = query(
-        """MATCH (u)-[:INDMCHECKBUCKET]->(b:DMCheckBucket) WHERE b.ready IS NOT NULL
+        """MATCH (u)-[:INDMCHECKBUCKET]->(b:DMCheckBucket) WHERE b.place IS NOT NULL
         RETURN u.screen_name AS name, b.priority AS priority, b.raised_from AS raised_from"""
     )
     return {row["name"]: (row["priority"], row["raised_from"]) for row in rows}
@@ -91,7 +91,7 @@ class TestTheLongForm:
     def test_a_line_that_nobody_serves_breaks_its_bound(self, database: Database) -> None:
         """The judge of these runs finds a bucket that is raised and yet not leased."""
         world = waits.World(database, 1, 10, HOUR)
-        into_line(database, "forgotten", DEFAULT_PRIORITY)
+        into_line(database, "forgotten", DEFAULTS.default_priority)
         world.waiting["forgotten"] = waits.Stay("forgotten", ORDINARY, world.now(), world.now())
         for _ in range(27):
             world.next_tick()
@@ -109,7 +109,7 @@ class TestWhoComesFirst:
     ) -> None:
         """Nobody can ask for a priority that comes before it."""
         prepare(database, [1])
-        into_line(database, "old", DEFAULT_PRIORITY)
+        into_line(database, "old", DEFAULTS.default_priority)
         pass_time(query, DAY)
         into_line(database, "fresh", 0)
         raise_starved.run(database)
@@ -121,8 +121,8 @@ class TestWhoComesFirst:
     ) -> None:
         """By more than a step, whatever their kinds: what counts is since when each is overdue, by its own bound."""
         prepare(database, [1])
-        bounds = [DAY if kind == DEFAULT_PRIORITY else HOUR for kind in kinds]
-        late = (STEP_SECONDS * 4, STEP_SECONDS * 3 - 10)
+        bounds = [DAY if kind == DEFAULTS.default_priority else HOUR for kind in kinds]
+        late = (DEFAULTS.step_seconds * 4, DEFAULTS.step_seconds * 3 - 10)
         ages = {name: bound + by for name, bound, by in zip(("longer", "shorter"), bounds, late, strict=True)}
         for name, kind in zip(ages, kinds, strict=True):
             into_line(database, name, kind)
@@ -138,19 +138,19 @@ class TestWhoComesFirst:
 
     def test_it_is_raised_again_as_it_gets_later(self, database: Database, query: Query) -> None:
         """One place for each step; and where it came from is kept."""
-        into_line(database, "old", DEFAULT_PRIORITY)
+        into_line(database, "old", DEFAULTS.default_priority)
         pass_time(query, DAY + 100)
         places = []
         for _ in range(4):
             assert raise_starved.run(database) == 1
             places.append(line(query)["old"])
-            pass_time(query, STEP_SECONDS)
-        assert places == [(place, DEFAULT_PRIORITY) for place in (-1, -2, -3, -4)]
+            pass_time(query, DEFAULTS.step_seconds)
+        assert places == [(place, DEFAULTS.default_priority) for place in (-1, -2, -3, -4)]
 
     def test_to_raise_twice_is_to_raise_once(self, database: Database, query: Query) -> None:
         """The second run finds nothing to do and leaves the graph as it was, but for the time of its success."""
         for number in range(3):
-            into_line(database, f"old{number}", (DEFAULT_PRIORITY, PRIORITIZED, 0)[number])
+            into_line(database, f"old{number}", (DEFAULTS.default_priority, DEFAULTS.prioritized, 0)[number])
             pass_time(query, DAY + 100)
         assert raise_starved.run(database) == 3
         before = picture(query, "last_success_time")
@@ -160,31 +160,39 @@ class TestWhoComesFirst:
 
     def test_a_prioritized_one_is_raised_after_its_own_bound(self, database: Database, query: Query) -> None:
         """Not before it, and an ordinary one of the same age not yet."""
-        for name, priority in (("urgent", PRIORITIZED), ("nearly", 99), ("ordinary", DEFAULT_PRIORITY)):
+        for name, priority in (
+            ("urgent", DEFAULTS.prioritized),
+            ("nearly", 99),
+            ("ordinary", DEFAULTS.default_priority),
+        ):
             into_line(database, name, priority)
         pass_time(query, HOUR - 30)
         assert raise_starved.run(database) == 0
         pass_time(query, 60)
         assert raise_starved.run(database) == 2
-        assert line(query) == {"urgent": (-1, PRIORITIZED), "nearly": (-1, 99), "ordinary": (DEFAULT_PRIORITY, None)}
+        assert line(query) == {
+            "urgent": (-1, DEFAULTS.prioritized),
+            "nearly": (-1, 99),
+            "ordinary": (DEFAULTS.default_priority, None),
+        }
 
     def test_no_kind_waits_longer_than_ordinary_ones_may(self, database: Database, query: Query) -> None:
         """Where ordinary buckets are overdue sooner than prioritized ones by the settings, both are then."""
-        into_line(database, "urgent", PRIORITIZED)
+        into_line(database, "urgent", DEFAULTS.prioritized)
         pass_time(query, 1000)
         with Database(replace(database.settings, starved_seconds=900), "tests") as impatient:
             assert buckets.longest_waits(impatient.settings) == (900, 900)
             assert raise_starved.run(impatient) == 1
 
     @pytest.mark.parametrize("end", ["released", "died"])
-    @pytest.mark.parametrize("priority", [PRIORITIZED, DEFAULT_PRIORITY])
+    @pytest.mark.parametrize("priority", [DEFAULTS.prioritized, DEFAULTS.default_priority])
     def test_what_was_raised_stays_of_its_kind_through_a_lease(
         self, database: Database, query: Query, priority: int, end: str
     ) -> None:
         """Raised, leased and given back, it waits where it was, and gets later by the bound of its own kind: what it
         waited before and under the lease counts."""
         prepare(database, [1])
-        overdue = HOUR if priority == PRIORITIZED else DAY
+        overdue = HOUR if priority == DEFAULTS.prioritized else DAY
         into_line(database, "old", priority)
         pass_time(query, overdue + 100)
         raise_starved.run(database)
@@ -203,11 +211,11 @@ class TestWhoComesFirst:
             late = held + database.settings.grace_seconds
         assert line(query) == {"old": (-1, priority)}
         shown = stats.stats(database)[1]
-        of_kind, other = (shown.prioritized, shown.ordinary)[:: 1 if priority == PRIORITIZED else -1]
+        of_kind, other = (shown.prioritized, shown.ordinary)[:: 1 if priority == DEFAULTS.prioritized else -1]
         assert of_kind.oldest_seconds == pytest.approx(overdue + 100 + late, abs=60)
         assert other.oldest_seconds is None
         raise_starved.run(database)
-        assert line(query) == {"old": (-1 - late // STEP_SECONDS, priority)}
+        assert line(query) == {"old": (-1 - late // DEFAULTS.step_seconds, priority)}
         assert broken(query) == []
 
     def test_stats_show_the_oldest_wait_of_each_kind_and_when_it_is_overdue(
@@ -217,10 +225,10 @@ class TestWhoComesFirst:
         prepare(database, [1])
         assert stats.stats(database)[1].prioritized == stats.Wait(None, HOUR)
         assert stats.stats(database)[1].ordinary == stats.Wait(None, DAY)
-        into_line(database, "old", DEFAULT_PRIORITY)
+        into_line(database, "old", DEFAULTS.default_priority)
         pass_time(query, DAY + 1000)
         raise_starved.run(database)
-        into_line(database, "urgent", PRIORITIZED)
+        into_line(database, "urgent", DEFAULTS.prioritized)
         pass_time(query, 500)
         shown = stats.stats(database)[1]
         assert shown.ordinary.oldest_seconds == pytest.approx(DAY + 1500, abs=60)

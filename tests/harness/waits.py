@@ -1,12 +1,12 @@
 """The longest wait: the real code in virtual time, against the bound that its settings give.
 
 A bucket is overdue after DMCHECK_STARVED_SECONDS, a prioritized one after DMCHECK_STARVED_PRIORITIZED_SECONDS. The next
-run of raise_starved puts it before all that are not overdue and all that are overdue more than STEP_SECONDS later; so
-it is leased once the others have been. Its wait is at most
+run of raise_starved puts it before all that are not overdue and all that are overdue more than a step (`step_seconds`)
+later; so it is leased once the others have been. Its wait is at most
 
       the time after which it is overdue
     + the longest time from a run of raise_starved until clients have fetched after the next one
-    + buckets that are overdue before it, or at most STEP_SECONDS after it, / buckets that clients take in a second
+    + buckets that are overdue before it, or at most a step after it, / buckets that clients take in a second
 
 All of these numbers are taken from the settings and the run: no bound is set by hand.
 """
@@ -27,20 +27,15 @@ from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import NothingToFetch, OverQuota
-from dmcheck_cli.limits import (
-    BUCKETS_PER_CLIENT,
-    DEFAULT_PRIORITY,
-    MOST_BUCKETS_PER_FETCH,
-    PRIORITIZED,
-    STEP_SECONDS,
-)
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, users
 from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.buckets import longest_waits
 from dmcheck_cli.transactions.leases import Lease, User
+from harness.graph import empty
 from harness.outcome import Outcome
-from jobs import make_buckets, raise_starved, reclaim_leases
+from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
 COMMAND = "python scripts/prove.py waits"
 PRIORITIZED_KIND, ORDINARY, MARKED, BARE = "prioritized", "ordinary", "prioritized under lease", "in no bucket yet"
@@ -112,10 +107,11 @@ class World:
         return self._passed + time.monotonic() - self._began
 
     def next_tick(self) -> None:
-        """Let a tick pass, then run the jobs that give dead leases back and raise what is overdue."""
+        """Let a tick pass, then run the jobs that give dead leases back, judge, and raise what is overdue."""
         self._passed += self._tick
         pass_time(self.database.run_text, self._tick)
         reclaim_leases.run(self.database)
+        judge_clients.run(self.database)
         self._rounds.append(self.now())
         self._longest_tick = max(self._longest_tick, self._rounds[-1] - self._rounds[-2])
         if self.raises:
@@ -134,9 +130,9 @@ class World:
             users.add(self.database, [User(name, None) for name in names[first : first + BATCH]])
         self.ok += len(names)
 
-    def prioritize(self, names: Sequence[str], priority: int = PRIORITIZED) -> None:
+    def prioritize(self, names: Sequence[str], priority: int = DEFAULTS.prioritized) -> None:
         """Users who are in line or in no bucket move into buckets of that priority, and wait there from now on."""
-        kind = PRIORITIZED_KIND if priority < DEFAULT_PRIORITY else ORDINARY
+        kind = PRIORITIZED_KIND if priority < DEFAULTS.default_priority else ORDINARY
         for first in range(0, len(names), BATCH):
             part = list(names[first : first + BATCH])
             users.prioritize(self.database, part, priority, recheck=False)
@@ -223,15 +219,15 @@ class World:
             WITH duration.inSeconds(b.edit_datetime, datetime()).seconds AS age,
                  CASE WHEN coalesce(b.raised_from, b.priority) < $default THEN $prioritized ELSE $ordinary END AS most
             RETURN count(CASE WHEN age >= most - $step THEN 1 END) AS buckets""",
-            default=DEFAULT_PRIORITY,
+            default=DEFAULTS.default_priority,
             prioritized=prioritized,
             ordinary=ordinary,
-            step=STEP_SECONDS,
+            step=DEFAULTS.step_seconds,
         )
         return int(row["buckets"])
 
     def _line(self) -> int:
-        [row] = self.database.run_text("MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL RETURN count(b) AS buckets")
+        [row] = self.database.run_text("MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL RETURN count(b) AS buckets")
         return int(row["buckets"])
 
 
@@ -253,10 +249,10 @@ def flood(
     """
     scenario = f"flood of {percent} %" if raises else f"flood of {percent} %, nothing raised"
     with _fresh(settings, 1) as database:
-        world = World(database, active, active * MOST_BUCKETS_PER_FETCH, tick, raises)
+        world = World(database, active, active * DEFAULTS.max_fetch, tick, raises)
         ordinary = [f"ordinary{number}" for number in range(buckets)]
         world.add(ordinary)
-        world.prioritize(ordinary, DEFAULT_PRIORITY)
+        world.prioritize(ordinary, DEFAULTS.default_priority)
         left, faults = set(ordinary), 0
         for number in range(ticks):
             faults += _one_flood(world, f"p{number}_", percent, bool(left))
@@ -281,8 +277,8 @@ def bare_users(
         _fresh(settings, 1) as database,
         Database(replace(database.settings, bucket_size=size), "make_buckets") as jobs,
     ):
-        world = World(database, active, active * MOST_BUCKETS_PER_FETCH, tick)
-        places, turns = active * BUCKETS_PER_CLIENT // 2, 2
+        world = World(database, active, active * DEFAULTS.max_fetch, tick)
+        places, turns = active * DEFAULTS.buckets_per_client // 2, 2
         first = [f"first{number}" for number in range(places * 2)]
         world.add(first)
         world.prioritize(first)
@@ -344,13 +340,13 @@ def from_prioritize_to_lease(
                 names = [user.screen_name for lease in mine for user in lease.users]
                 chosen = dice.sample(names, len(names) // (2 if id <= silent else 4))
                 if chosen:
-                    users.prioritize(database, chosen, PRIORITIZED, recheck=False)
+                    users.prioritize(database, chosen, DEFAULTS.prioritized, recheck=False)
                 marked.update((name, world.now()) for name in chosen)
             taken = 0
             for id in world.ids:
                 if id <= silent:
-                    may_hold(database.run_text, id, MOST_BUCKETS_PER_FETCH)
-                    held[id] = world.fetch(id, MOST_BUCKETS_PER_FETCH, honest=False)
+                    may_hold(database.run_text, id, DEFAULTS.max_fetch)
+                    held[id] = world.fetch(id, DEFAULTS.max_fetch, honest=False)
                     deaths += len(held[id])
                     continue
                 for lease in held.get(id, []):
@@ -394,7 +390,7 @@ def _one_flood(world: World, prefix: str, percent: int, counts: bool) -> int:
 def _fresh(settings: Settings, size: int) -> Iterator[Database]:
     """A connection to an empty graph, for buckets of that size."""
     with Database(replace(settings, bucket_size=size, keep_seconds=KEEP), "tests") as database:
-        database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=300)
+        empty(database)
         yield database
 
 
@@ -402,7 +398,7 @@ def _in_buckets(database: Database, names: Iterable[str], ready: bool = False) -
     """Those of the users who are in a bucket; with `ready`, in one that waits."""
     rows = database.run_text(
         """UNWIND $names AS name
-        MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(b) WHERE NOT $ready OR b.ready IS NOT NULL
+        MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(b) WHERE NOT $ready OR b.place IS NOT NULL
         RETURN name""",
         names=list(names),
         ready=ready,
@@ -414,9 +410,9 @@ def _ordinary(database: Database) -> list[str]:
     """The users who wait in ordinary buckets that were not raised."""
     rows = database.run_text(
         """MATCH (u:User)-[:INDMCHECKBUCKET]->(b:DMCheckBucket)
-        WHERE b.ready IS NOT NULL AND b.priority = $priority
+        WHERE b.place IS NOT NULL AND b.priority = $priority
         RETURN u.screen_name AS name ORDER BY name""",
-        priority=DEFAULT_PRIORITY,
+        priority=DEFAULTS.default_priority,
     )
     return [row["name"] for row in rows]
 

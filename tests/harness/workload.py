@@ -26,7 +26,8 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Volunteer:
-    """How one volunteer acts: until `seconds` have passed, or `operations` were done. Jobs run beside with `jobs`."""
+    """How one volunteer acts: until `seconds` have passed, `operations` were done, or `folder` has a file `stop`. Jobs
+    run beside with `jobs`. `actor` is the release of dmcheck that it has."""
 
     settings: Settings
     folder: Path
@@ -35,16 +36,17 @@ class Volunteer:
     seconds: float = 5.0
     operations: int = 1_000_000
     jobs: bool = True
+    actor: type[Actor] = Actor
 
 
 def act(volunteer: Volunteer) -> None:
     """One volunteer's life: fetch, answer all or part, submit, repeat, renew, be late, try what is not its own."""
     chance = random.Random(volunteer.seed)
     with Database(volunteer.settings, f"volunteer {volunteer.client}") as database:
-        life = _Life(Actor(database, Recorder(volunteer.folder)), volunteer.client, chance, volunteer.jobs)
+        life = _Life(volunteer.actor(database, Recorder(volunteer.folder)), volunteer.client, chance, volunteer.jobs)
         deadline = time.monotonic() + volunteer.seconds
         for _ in range(volunteer.operations):
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or (volunteer.folder / "stop").exists():
                 return
             with suppress(DmcheckError):  # it is in the history
                 life.step()
@@ -153,4 +155,4 @@ class _Life:
             self.actor.submit(self.client, [Answered(lease.bucket, f"guessed{self.chance.random()}", {})])
 
     def job(self) -> None:
-        self.chance.choice([self.actor.make, self.actor.reclaim, self.actor.raise_starved])()
+        self.chance.choice(self.actor.jobs)()

@@ -1,8 +1,9 @@
-"""What a client may hold: each rule of the allowance by itself, with exact numbers, on moved times."""
+"""What a client may hold: what it does with real leases, what judge_clients makes of that, what fetch then gives it.
+
+Each rule with exact numbers: `tests/unit/test_policy_allowance.py`. The job itself: `test_judge_clients.py`.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import pytest
 from driving import answers, counters, may_hold, pass_time, picture, prepare, refusal
@@ -10,19 +11,18 @@ from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import OverQuota
-from dmcheck_cli.limits import FLOOD, QUOTA_PAUSE, START_ALLOWANCE
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import clients
 from dmcheck_cli.transactions.answers import Answered, Report, submit
 from dmcheck_cli.transactions.leases import Lease, fetch, release, renew
 from dmcheck_cli.transactions.stats import ClientStats, stats
-from jobs import reclaim_leases
+from jobs import judge_clients, reclaim_leases
 
 ME, OTHER = 1, 2
 HOUR = 3600
 LEASE = 2 * HOUR
 GRACE = 900
-
-Sized = Callable[..., Database]
+START, FLOOD = DEFAULTS.start_allowance, DEFAULTS.flood
 
 
 def seen(database: Database, id: int = ME) -> ClientStats:
@@ -32,7 +32,8 @@ def seen(database: Database, id: int = ME) -> ClientStats:
 
 
 def allowance(database: Database, id: int = ME) -> int:
-    """How many leases the client may hold."""
+    """How many leases the client may hold once the job has run."""
+    judge_clients.run(database)
     return seen(database, id).allowance
 
 
@@ -55,10 +56,12 @@ def refused(database: Database) -> None:
     assert report.reason == "unknown_bucket"
 
 
-def let_die(database: Database, query: Query) -> tuple[int, int]:
-    """All leases end, and the job runs."""
+def let_die(database: Database, query: Query) -> None:
+    """All leases end, and are released when their grace is over."""
     pass_time(query, LEASE + 1)
-    return reclaim_leases.run(database)
+    reclaim_leases.run(database)
+    pass_time(query, GRACE + 1)
+    reclaim_leases.run(database)
 
 
 @pytest.fixture
@@ -71,10 +74,10 @@ def line(database: Database) -> Database:
 
 @pytest.mark.parametrize("stated", [None, 1, 9, 10, 11, 1000])
 def test_a_new_client_may_hold_what_it_states_up_to_ten(line: Database, stated: int | None) -> None:
-    """The smaller of its capacity and 10; then it is over quota."""
+    """The smaller of its capacity and 10; then it is over quota. The job has nothing to say of it."""
     clients.register(line, 9, "new", stated)
-    expected = min(stated or START_ALLOWANCE, START_ALLOWANCE)
-    assert allowance(line, 9) == expected
+    expected = min(stated or START, START)
+    assert seen(line, 9).allowance == allowance(line, 9) == expected
     assert len(fetch(line, 9, 10, "first")) == expected
     with pytest.raises(OverQuota):
         fetch(line, 9, 1, "second")
@@ -88,13 +91,18 @@ def test_each_answered_bucket_raises_by_one_up_to_the_capacity(line: Database) -
         answer(line, take(line, 1))
         steps.append(allowance(line))
     assert steps == [11, 12, 13, 13, 13]
-    assert (seen(line).judged_for, seen(line).judged_seconds, seen(line).asked) == ("answered", 0, 0)
+    assert seen(line).judged_for == "answered"
+    assert (seen(line).judged_seconds or 0) < HOUR
 
 
-def test_buckets_of_one_submit_raise_by_one_each(line: Database) -> None:
-    """Ten answered together: from 10 to 20."""
+def test_what_was_earned_is_what_fetch_gives(line: Database) -> None:
+    """Ten answered: 10 as before until the job runs, then 20, in two fetches of ten."""
     answer(line, take(line, 10))
+    assert seen(line).allowance == START
     assert allowance(line) == 20
+    take(line, 20)
+    with pytest.raises(OverQuota):
+        fetch(line, ME, 1, "more")
 
 
 def test_a_small_capacity_does_not_keep_a_client_from_earning_up_to_ten(line: Database, query: Query) -> None:
@@ -110,46 +118,56 @@ def test_a_small_capacity_does_not_keep_a_client_from_earning_up_to_ten(line: Da
 
 @pytest.mark.parametrize(("told", "raised"), [(0, 0), (1, 0), (2, 1), (3, 1), (4, 1)])
 def test_a_part_counts_from_half_of_the_users_on(database: Database, told: int, raised: int) -> None:
-    """Of four users: one answered is no answered bucket, two are; `asked` goes to 0 with an answered bucket only."""
+    """Of four users: one answered is no answered bucket, two are."""
     prepare(database, [ME], 4, size=4)
     clients.register(database, ME, "client1", 40)
     answer(database, take(database, 1), only=told)
-    assert allowance(database) == START_ALLOWANCE + raised
-    assert seen(database).asked == 1 - raised
+    assert allowance(database) == START + raised
 
 
-@pytest.mark.parametrize(("dead", "left"), [(1, 20), (2, 10), (3, 5), (5, 1), (6, 1), (9, 1)])
+@pytest.mark.parametrize(("dead", "left"), [(1, 20), (2, 10), (3, 5), (6, 1), (9, 1)])
 def test_each_dead_lease_halves(line: Database, query: Query, dead: int, left: int) -> None:
-    """From 40: by two for each lease that dies, in one run of the job; never below 1."""
+    """From 40: by two for each lease that dies; never below 1."""
     may_hold(query, ME, 40)
     take(line, dead)
-    assert let_die(line, query)[0] == dead
+    let_die(line, query)
     assert (allowance(line), seen(line).judged_for) == (left, "died")
-    reclaim_leases.run(line)
     assert allowance(line) == left
 
 
+def test_a_dead_lease_counts_once_it_is_released(line: Database, query: Query) -> None:
+    """Marked dead: 10 still, since it may be answered yet; released: 5, and 5 for ever after."""
+    take(line, 1)
+    pass_time(query, LEASE + 1)
+    assert reclaim_leases.run(line) == (1, 0)
+    assert allowance(line) == 10
+    pass_time(query, GRACE + 1)
+    assert reclaim_leases.run(line) == (0, 1)
+    assert [allowance(line), allowance(line)] == [5, 5]
+
+
 def test_a_lease_that_dies_twice_halves_once(line: Database, query: Query) -> None:
-    """Dead, renewed, dead again: 10, 5, 5."""
+    """Dead, renewed, dead again, released: 5, and dead once in the counters."""
     [lease] = take(line, 1)
-    let_die(line, query)
-    assert allowance(line) == 5
+    pass_time(query, LEASE + 1)
+    reclaim_leases.run(line)
+    assert allowance(line) == 10
     renew(line, ME, lease.bucket, lease.lease)
-    assert let_die(line, query)[0] == 1
+    let_die(line, query)
     assert (allowance(line), counters(query, ME)[3]) == (5, 1)
 
 
 def test_a_refused_submit_halves_and_changes_nothing_else(line: Database, query: Query) -> None:
-    """10, 5, 2, 1, 1; in the graph nothing but `buckets_fault` and `last_access_time` is another."""
+    """10, 5, 2, 1, 1; in the graph a refusal itself moves nothing but `buckets_fault` and `last_access_time`."""
     take(line, 1)
-    before = refusal(query)
     steps = []
     for _ in range(4):
+        before = refusal(query)
         refused(line)
+        assert refusal(query) == before
         steps.append(allowance(line))
     assert steps == [5, 2, 1, 1]
-    assert refusal(query) == before
-    assert (counters(query, ME)[2], seen(line).judged_for, seen(line).judged_seconds) == (4, "refused", None)
+    assert (counters(query, ME)[2], seen(line).judged_for) == (4, "refused")
 
 
 def test_refusals_are_taken_off_once(line: Database) -> None:
@@ -165,7 +183,7 @@ def test_refusals_are_taken_off_once(line: Database) -> None:
 
 
 def test_refusals_and_deaths_together(line: Database, query: Query) -> None:
-    """20; refused: 10; a lease dies: 5; answered: 6."""
+    """20; in one run, a refusal and a dead lease: 5; answered: 6."""
     may_hold(query, ME, 20)
     take(line, 1)
     refused(line)
@@ -176,18 +194,19 @@ def test_refusals_and_deaths_together(line: Database, query: Query) -> None:
 
 
 def test_strangers_in_an_accepted_bucket_halve(line: Database) -> None:
-    """Answered, for its own user and for one of another bucket: 11, halved to 5."""
+    """Answered, for its own user and for one of another bucket: halved to 5, then raised to 6."""
     mine, other = take(line, 2)
     named = {user.screen_name: "DM" for user in mine.users + other.users}
     [report] = submit(line, ME, [Answered(mine.bucket, mine.lease, named)])
     assert (report.status, len(report.refused)) == ("done", 1)
-    assert allowance(line) == 5
+    assert (allowance(line), seen(line).judged_for) == (6, "refused")
 
 
 def test_a_repeated_submit_changes_nothing(line: Database, query: Query) -> None:
     """Neither raised again, nor is anything else in the graph another but the time of the last access."""
     some = take(line, 3)
     first = answer(line, some)
+    assert allowance(line) == 13
     before = picture(query, "last_access_time")
     assert answer(line, some) == first
     assert picture(query, "last_access_time") == before
@@ -211,7 +230,6 @@ def test_a_flood_of_unknown_halves(database: Database, unknown: int, others: int
     told = {user.screen_name: "UNKNOWN" if i < unknown else "DM" for i, user in enumerate(lease.users)}
     submit(database, ME, [Answered(lease.bucket, lease.lease, told)])
     assert (allowance(database), seen(database).judged_for) == (expected, why)
-    assert seen(database).asked == (1 if why == "unknown" else 0)
 
 
 def test_who_sees_nobody_comes_down_to_one(database: Database) -> None:
@@ -231,42 +249,33 @@ def test_who_needs_most_of_a_lease_for_one_bucket_may_hold_one(line: Database, q
     answer(line, some)
     assert allowance(line) == 1
     assert seen(line).judged_for == "slow"
-    assert LEASE * 3 // 4 <= seen(line).turnaround_seconds <= LEASE * 3 // 4 + 60
+    assert LEASE * 3 // 4 <= (seen(line).turnaround_seconds or 0) <= LEASE * 3 // 4 + 300
 
 
 def test_ten_answered_together_after_half_a_lease_lower_nothing(line: Database, query: Query) -> None:
     """In half of a lease's time it finished ten, so it finishes twenty in all of it: raised to no more than that."""
     some = take(line, 10)
-    pass_time(query, LEASE // 2 - 60)
+    pass_time(query, LEASE // 2 - 300)
     answer(line, some)
     assert allowance(line) == 20
     more = take(line, 20)
-    pass_time(query, LEASE - 60)
+    pass_time(query, LEASE - 600)
     answer(line, more)
-    assert allowance(line) == 20
+    assert 20 <= allowance(line) <= 21
 
 
-def test_ten_worked_on_side_by_side_and_answered_one_by_one_lower_nothing(line: Database, query: Query) -> None:
-    """Each took half a lease: the first answer alone shows two in a lease, but with the tenth it is back at ten."""
-    some = take(line, 10)
-    pass_time(query, LEASE // 2)
-    answer(line, some[:1])
-    assert allowance(line) in (1, 2)
-    for one in some[1:]:
-        answer(line, [one])
-    assert allowance(line) >= 10
-
-
-def test_ten_done_one_after_the_other_are_too_many(line: Database, query: Query) -> None:
-    """An hour for each of ten that it holds, renewed all the time: in the two of a lease it finishes two."""
-    some = take(line, 10)
-    for number, one in enumerate(some):
-        pass_time(query, HOUR - 5)
-        answer(line, [one])
-        for other in some[number + 1 :]:
-            renew(line, ME, other.bucket, other.lease)
-    assert allowance(line) == 2
-    assert counters(query, ME) == (10, 10, 0, 0)
+def test_ten_worked_on_side_by_side_and_answered_one_by_one_lower_little(line: Database, query: Query) -> None:
+    """Each took half a lease: the first answer alone shows two in a lease, but with the tenth it is back at ten,
+    whether the job runs in between or not."""
+    for each in (True, False):
+        may_hold(query, ME, 10)
+        some = take(line, 10)
+        pass_time(query, LEASE // 2)
+        for one in some:
+            answer(line, [one])
+            if each:
+                judge_clients.run(line)
+        assert 10 <= allowance(line) <= 11
 
 
 def test_one_after_the_other_settles_at_what_a_lease_has_time_for(line: Database, query: Query) -> None:
@@ -283,16 +292,26 @@ def test_one_after_the_other_settles_at_what_a_lease_has_time_for(line: Database
     assert held == [1] + [2] * 11
 
 
-def test_a_late_answer_of_a_released_lease_raises_nothing(line: Database, query: Query) -> None:
-    """10; dead: 5; released, and answered before anybody else got it: the work counts, but it was no quick one."""
+@pytest.mark.parametrize("before", [True, False], ids=["job between", "job after"])
+def test_a_late_answer_of_a_released_lease_raises_nothing(line: Database, query: Query, before: bool) -> None:
+    """Released and answered before anybody else got it: no quick work. If the job saw the death first, that is
+    judged (5); if it sees the answer, nothing is (10)."""
     some = take(line, 1)
     let_die(line, query)
-    pass_time(query, GRACE + 1)
-    assert reclaim_leases.run(line) == (0, 1)
-    assert allowance(line) == 5
+    if before:
+        assert allowance(line) == 5
     assert answer(line, some)[0].status == "done"
-    assert allowance(line) == 5
+    assert allowance(line) == (5 if before else 10)
     assert broken(query) == []
+
+
+def test_a_late_answer_before_release_costs_nothing_and_raises_nothing(line: Database, query: Query) -> None:
+    """Dead, and answered within the time of grace: 10 still."""
+    some = take(line, 1)
+    pass_time(query, LEASE + 1)
+    assert reclaim_leases.run(line) == (1, 0)
+    answer(line, some)
+    assert (allowance(line), seen(line).judged_for) == (10, None)
 
 
 def test_giving_back_is_not_punished(line: Database) -> None:
@@ -300,24 +319,23 @@ def test_giving_back_is_not_punished(line: Database) -> None:
     for _ in range(5):
         for one in take(line, 3):
             release(line, ME, one.bucket, one.lease)
-    assert allowance(line) == START_ALLOWANCE
+    assert (allowance(line), seen(line).judged_for) == (START, None)
 
 
-def test_who_answers_one_of_ten_and_gives_back_the_others_earns_nothing_beyond_ten(
-    line: Database, query: Query
-) -> None:
+def test_who_answers_one_of_ten_and_gives_back_the_others_earns_nothing_beyond_ten(line: Database) -> None:
     """Beyond what a newcomer may hold, the allowance is for clients that answer what they take: three of four."""
     for _ in range(4):
         one, *others = take(line, 10)
         answer(line, [one])
         for other in others:
             release(line, ME, other.bucket, other.lease)
-    assert allowance(line) == START_ALLOWANCE
+    assert allowance(line) == START
 
 
 def test_registering_again_keeps_what_was_earned_and_what_was_lost(line: Database, query: Query) -> None:
     """Unregistered and registered again, with a held lease given back: 13 before and after; 1 before and after."""
     answer(line, take(line, 3))
+    judge_clients.run(line)
     take(line, 2)
     assert clients.unregister(line, ME, "client1")[1] == 2
     clients.register(line, ME, "client1")
@@ -325,21 +343,22 @@ def test_registering_again_keeps_what_was_earned_and_what_was_lost(line: Databas
     may_hold(query, ME, 1)
     clients.unregister(line, ME, "client1")
     clients.register(line, ME, "client1", 40)
-    assert allowance(line) == 1
+    assert seen(line).allowance == allowance(line) == 1
 
 
 def test_a_lowered_capacity_bounds_at_once_and_a_raised_one_must_be_earned(line: Database) -> None:
     """13 earned; 4 stated: 4; 40 stated: the 13 that were earned. A new client that states 2 and then 1000: 10."""
     answer(line, take(line, 3))
+    judge_clients.run(line)
     stated = []
     for capacity in (4, 40, 12, 1000):
         clients.register(line, ME, "client1", capacity)
-        stated.append(allowance(line))
+        stated.append(seen(line).allowance)
     assert stated == [4, 13, 12, 13]
     clients.register(line, 9, "new", 2)
-    assert allowance(line, 9) == 2
+    assert seen(line, 9).allowance == 2
     clients.register(line, 9, "new", 1000)
-    assert allowance(line, 9) == START_ALLOWANCE
+    assert seen(line, 9).allowance == START
 
 
 def test_who_holds_more_than_it_may_keeps_it_and_gets_no_more(line: Database) -> None:
@@ -354,18 +373,14 @@ def test_who_holds_more_than_it_may_keeps_it_and_gets_no_more(line: Database) ->
     assert len(fetch(line, ME, 10, "now")) == 1
 
 
-def test_over_quota_says_why_and_when_to_come_back(line: Database, query: Query) -> None:
-    """By what it stated, or by what it has earned; after a minute to a minute and a half."""
+def test_over_quota_says_when_to_come_back(line: Database) -> None:
+    """After a minute to a minute and a half; and how to find out what it may hold."""
     take(line, 10)
-    with pytest.raises(OverQuota) as earned:
-        fetch(line, ME, 1, "earned")
-    assert "holds 10 of the 10 leases" in earned.value.message
-    assert "it stated 40; `dmcheck stats --client 1` tells why" in earned.value.message
-    assert QUOTA_PAUSE <= (earned.value.retry_after or 0) <= 1.5 * QUOTA_PAUSE
-    clients.register(line, ME, "client1", 10)
-    with pytest.raises(OverQuota) as stated:
-        fetch(line, ME, 1, "stated")
-    assert "as it stated" in stated.value.message
+    with pytest.raises(OverQuota) as raised:
+        fetch(line, ME, 1, "more")
+    assert "dmcheck stats --client 1" in raised.value.message
+    pause = DEFAULTS.quota_pause_seconds
+    assert pause <= (raised.value.retry_after or 0) <= 1.5 * pause
 
 
 def test_what_is_missing_in_an_older_graph_counts_as_a_start(line: Database, query: Query) -> None:

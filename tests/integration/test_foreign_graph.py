@@ -14,7 +14,7 @@ from invariants import broken
 from launching import Result
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULT_PRIORITY
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import answers, health, leases, schema, users
 from dmcheck_cli.transactions.leases import User
 from jobs import make_buckets, raise_starved, reclaim_leases
@@ -46,11 +46,11 @@ ODD = {
 }
 # The properties of our nodes that have a type. (A lease's are written by ourselves alone.)
 PLACES = {
-    "bucket": ["uuid", "priority", "ready", "assigned_datetime", "dead_datetime", "edit_datetime", "expires", "lease"],
+    "bucket": ["uuid", "priority", "place", "assigned_datetime", "dead_datetime", "edit_datetime", "expires", "newest"],
     "client": ["id", "screen_name", "state", "capacity", "dm_from_id", "create_datetime", "edit_datetime"],
     "counters": [
         *("buckets_assigned", "buckets_processed", "buckets_fault", "buckets_dead", "last_access_time"),
-        *("allowance", "asked", "faults_judged", "judged_datetime", "judged_for", "turnaround_seconds"),
+        *("allowance", "next_fetch", "faults_judged", "judged_datetime", "judged_for", "turnaround_seconds"),
     ],
     "job": ["last_success_time", "cursor"],
 }
@@ -80,7 +80,7 @@ def walk(start: Callable[..., Result], form: tuple[str, ...]) -> Iterator[tuple[
     yield run("register", "--id", 42, "--screen-name", "client42")
     yield run("users", "add", stdin="bare1\nbare2\n")
     yield run("users", "pending")
-    for job in ("make_buckets", "raise_starved", "reclaim_leases"):
+    for job in ("make_buckets", "raise_starved", "reclaim_leases", "judge_clients"):
         yield run("--dry-run", program=job)
         yield run(program=job)
     yield run("prioritize", "user00001", "bare1")
@@ -188,7 +188,7 @@ def _plant(query: Callable, kind: str, property: str, value: str, number: int) -
                     f"""MATCH (c:DMCheckClient {{id: 45}})
                     CREATE (:User {{screen_name: 'u{number}_{property[:6]}_{len(held)}'}})-[:INDMCHECKBUCKET]->
                     (b:DMCheckBucket {{uuid: randomUUID(), priority: 100, edit_datetime: datetime()}}){held}
-                    SET b.ready = {"null" if held else "rand()"}
+                    SET b.place = {"null" if held else "rand()"}
                     SET b.{property} = {"null" if property == "uuid" and value != "null" else value}"""
                 )
             if property == "uuid" and value != "null":
@@ -300,14 +300,14 @@ class TestRemedies:
         assert broken(query) == []
 
 
-_WAITING = "MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL WITH b ORDER BY b.uuid SKIP {} LIMIT 1 "
+_WAITING = "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b ORDER BY b.uuid SKIP {} LIMIT 1 "
 _MADE = "CREATE (u:User {{screen_name: '{}'}})-[:INDMCHECKBUCKET]->(b:DMCheckBucket {{uuid: '{}', priority: 100, "
 _NOW = "edit_datetime: datetime(), assigned_datetime: datetime(), expires: datetime() + duration('PT1H')})"
 
 # What doctor says, and what makes it true.
 BROKEN = {
-    "buckets whose uuid is no text": _MADE.format("b1", "x").replace("'x'", "5") + "ready: 0.5, " + _NOW,
-    "buckets whose priority is no whole number": _MADE.format("b2", "b2").replace("100", "'soon'") + "ready: .5})",
+    "buckets whose uuid is no text": _MADE.format("b1", "x").replace("'x'", "5") + "place: 0.5, " + _NOW,
+    "buckets whose priority is no whole number": _MADE.format("b2", "b2").replace("100", "'soon'") + "place: .5})",
     "buckets held by several clients": "MATCH (c:DMCheckClient) WHERE c.id IN [44, 45] WITH collect(c) AS c "
     + _MADE.format("b3", "b3")
     + _NOW
@@ -318,13 +318,13 @@ BROKEN = {
     + _NOW
     + "-[:DMCHECKCLIENT]->(c)",
     "buckets held, and in line": "MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(:DMCheckClient {id: 43}) "
-    "WITH b LIMIT 1 SET b.ready = 0.5",
+    "WITH b LIMIT 1 SET b.place = 0.5",
     "buckets held under no lease on record": "MATCH (c:DMCheckClient {id: 44}) "
     + _MADE.format("b5", "b5")
     + _NOW
     + "-[:DMCHECKCLIENT]->(c)",
     "buckets neither held nor in line": _MADE.format("b6", "b6") + "edit_datetime: datetime()})",
-    "buckets that wait without a user": "CREATE (:DMCheckBucket {uuid: 'b7', priority: 1, ready: 0.5})",
+    "buckets that wait without a user": "CREATE (:DMCheckBucket {uuid: 'b7', priority: 1, place: 0.5})",
     "clients with no counters, or with several nodes of them": "CREATE (:DMCheckClient {id: 7, screen_name: 'seven', "
     "state: 'ACTIVE'}), (d:DMCheckClient {id: 8, screen_name: 'eight', state: 'ACTIVE'})-[:STATS]->"
     "(:DMCheckClientStats {buckets_assigned: 3}), (d)-[:STATS]->(:DMCheckClientStats)",
@@ -348,7 +348,7 @@ BROKEN = {
 def test_a_bucket_of_nobody_who_can_be_asked_for_ends(database: Database, query: Callable) -> None:
     """It may be handed out once, empty, and is gone when it is given back, so no loop gets it again and again."""
     prepare(database, [42])
-    query("CREATE (:DMCheckBucket {uuid: 'b', priority: 1, ready: 0.5, edit_datetime: datetime()})"
+    query("CREATE (:DMCheckBucket {uuid: 'b', priority: 1, place: 0.5, edit_datetime: datetime()})"
           "<-[:INDMCHECKBUCKET]-(:User {screen_name: 'jane.doe'})")  # fmt: skip
     [lease] = leases.fetch(database, 42, 1, "k")
     assert lease.users == []
@@ -364,7 +364,7 @@ def test_a_lease_of_an_older_system_can_be_answered(database: Database, query: C
     schema.apply(database)
     [lease] = leases.resume(database, 42)
     assert lease.expires is not None
-    assert lease.priority == DEFAULT_PRIORITY
+    assert lease.priority == DEFAULTS.default_priority
     [report] = answers.submit(database, 42, [answers.Answered(lease.bucket, lease.lease, {"u": "DM"})])
     assert (report.status, report.accepted) == ("done", 1)
 
@@ -373,11 +373,11 @@ def test_a_lease_of_an_older_system_can_be_answered(database: Database, query: C
 def test_a_bucket_held_by_a_client_without_an_id_waits_again(database: Database, query: Callable, id: str) -> None:
     """No lease could ever be on record for it, so `schema apply` ends with the bucket in line, and repeats in vain."""
     prepare(database, [42], 5, size=5)
-    query(f"MATCH (b:DMCheckBucket) REMOVE b.ready CREATE (b)-[:DMCHECKCLIENT]->(:DMCheckClient {{id: {id}, "
+    query(f"MATCH (b:DMCheckBucket) REMOVE b.place CREATE (b)-[:DMCHECKCLIENT]->(:DMCheckClient {{id: {id}, "
           "screen_name: 'odd', state: 'ACTIVE'}) SET b.assigned_datetime = datetime()")  # fmt: skip
     for _ in range(2):
         schema.apply(database)
-        assert query("MATCH (b:DMCheckBucket) RETURN b.ready IS NOT NULL AS waits") == [{"waits": True}]
+        assert query("MATCH (b:DMCheckBucket) RETURN b.place IS NOT NULL AS waits") == [{"waits": True}]
         assert query("MATCH (l:DMCheckLease) RETURN l") == []
     assert len(leases.fetch(database, 42, 1, "k")) == 1
 

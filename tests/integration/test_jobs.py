@@ -14,7 +14,7 @@ from driving import LONGEST_WAIT, answers, counters, pass_time, picture, prepare
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import BATCH_LEASES
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.buckets import Made
@@ -186,14 +186,16 @@ class TestMakeBuckets:
         assert broken(query) == []
 
     def test_a_deleted_user_at_the_cursor_is_no_matter(self, database: Database, query: Query, sized: Sized) -> None:
-        """The cursor is a name, not a node: the search goes on behind it when the user is gone."""
+        """The cursor is no node: the search goes on where the user was, and does not name it."""
         prepare(database, [1])
         names = add(database, 10)
-        small = sized(bucket_size=5, max_users_per_run=5)
+        small = sized(bucket_size=5, scan_users_per_run=5)
         make_buckets.run(small)
         [row] = query("MATCH (job:DMCheckJob {name: 'make_buckets'}) RETURN job.cursor AS cursor")
-        users.delete(database, [row["cursor"]])
-        make_buckets.run(small)
+        assert users.delete(database, [row["cursor"]]) == (1, [])
+        assert query("MATCH (job {cursor: $cursor}) RETURN job", cursor=row["cursor"]) == []
+        for _ in range(3):
+            make_buckets.run(small)
         assert waiting(query) == set(names) - {row["cursor"]}
 
     def test_a_run_without_room_looks_at_nobody(
@@ -274,7 +276,7 @@ class TestReclaimLeases:
 
     def test_more_leases_than_a_batch(self, database: Database, query: Query, sized: Sized) -> None:
         """One run goes on until all are done."""
-        several = range(1, 1 + BATCH_LEASES // 10 + 2)
+        several = range(1, 1 + DEFAULTS.batch_leases // 10 + 2)
         prepare(database, several, 10 * len(several), size=1)
         for id in several:
             fetch(database, id, 10, "k")
@@ -305,7 +307,7 @@ class TestReclaimLeases:
         known = "MATCH (l:DMCheckLease) RETURN l.id AS id"
         assert reclaim_leases.run(database) == (0, 0)
         assert len(query(known)) == 3
-        query("MATCH (l:DMCheckLease) SET l.assigned_datetime = datetime() - duration('P31D')")
+        query("MATCH (l:DMCheckLease) SET l.ended = l.ended - duration('P31D')")
         reclaim_leases.run(database)
         assert {row["id"] for row in query(known)} == {part.lease, held.lease}
         assert submit(database, 1, [answers(part, only=1)])[0].status == "partial"
@@ -338,8 +340,8 @@ class TestRaiseStarved:
     def test_zero_seconds_raise_all_that_waits(self, database: Database, query: Query, sized: Sized) -> None:
         """With 0 everything that waits has waited too long, batch after batch."""
         several = range(1, 9)
-        prepare(database, several, BATCH_LEASES + 5, size=1)
-        assert [raise_starved.run(sized(starved_seconds=0)) for _ in range(2)] == [BATCH_LEASES + 5, 0]
+        prepare(database, several, DEFAULTS.batch_leases + 5, size=1)
+        assert [raise_starved.run(sized(starved_seconds=0)) for _ in range(2)] == [DEFAULTS.batch_leases + 5, 0]
         assert broken(query) == []
 
 
@@ -351,7 +353,7 @@ def to_do(database: Database, query: Query) -> None:
     query("MATCH (b {uuid: $b}) SET b.expires = datetime() - duration('PT1S')", b=expired.bucket)
     query("MATCH (b {uuid: $b}) SET b.dead_datetime = datetime() - duration('PT1H')", b=dead.bucket)
     query(
-        "MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL WITH b LIMIT 1 SET b.edit_datetime = datetime('2020-01-01')"
+        "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.edit_datetime = datetime('2020-01-01')"
     )
     add(database, 12, prefix="more")
 

@@ -65,9 +65,9 @@ def test_01_two_claims_that_overlap(environment: dict[str, str], database: Datab
     with transactions(environment) as [first]:
         first.run(
             """MATCH (b:DMCheckBucket), (c:DMCheckClient {id: 1})
-            SET b.lease = 'first', b.assigned_datetime = datetime(), b.expires = datetime() + duration('PT1H')
-            REMOVE b.ready CREATE (b)-[:DMCHECKCLIENT]->(c)
-            CREATE (:DMCheckLease {id: 'first', client: 1, bucket: b.uuid})"""
+            SET b.newest = 'first', b.assigned_datetime = datetime(), b.expires = datetime() + duration('PT1H')
+            REMOVE b.place CREATE (b)-[:DMCHECKCLIENT]->(c)
+            CREATE (:DMCheckLease {id: 'first', client: 1, bucket: b.uuid, unjudged: true})"""
         ).consume()
         with start(environment, "fetch", "--client", 2, "--json") as second:
             wait_until_blocked(query, "fetch")
@@ -99,7 +99,7 @@ def test_02_priority_has_its_effect(database: Database, query: Query) -> None:
         """MATCH (b:DMCheckBucket {priority: 10})<-[m:INDMCHECKBUCKET]-(u)
         WITH b, u, m ORDER BY u.screen_name SKIP 1
         CREATE (u)-[:INDMCHECKBUCKET]->(:DMCheckBucket {
-            uuid: randomUUID(), priority: 10, ready: rand(), edit_datetime: datetime()})
+            uuid: randomUUID(), priority: 10, place: rand(), edit_datetime: datetime()})
         DELETE m"""
     )
     old = query(
@@ -432,7 +432,7 @@ def test_13_makers_at_the_same_time_put_each_user_into_one_bucket(
         for maker, of_maker in zip(makers, seen, strict=True):
             maker.run(
                 """CREATE (b:DMCheckBucket {
-                    uuid: randomUUID(), priority: 100, ready: rand(), edit_datetime: datetime()})
+                    uuid: randomUUID(), priority: 100, place: rand(), edit_datetime: datetime()})
                 WITH b UNWIND $names AS name MATCH (u:User {screen_name: name}) CREATE (u)-[:INDMCHECKBUCKET]->(b)""",
                 names=of_maker,
             ).consume()

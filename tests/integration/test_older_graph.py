@@ -50,6 +50,6 @@ def test_taking_over_a_graph_in_use_changes_nothing(database: Database, query: C
     schema.apply(database)
     schema.apply(database)
     [row] = query(
-        "MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c)-[:STATS]->(s) RETURN b.ready AS ready, count(s) AS nodes"
+        "MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c)-[:STATS]->(s) RETURN b.place AS ready, count(s) AS nodes"
     )
     assert row == {"ready": None, "nodes": 1}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 import pytest
+from cases import CASES, World, make_world
 from dateutil.parser import isoparse
 from driving import answers, counters, pass_time, picture, prepare, refusal
 from invariants import Query, broken
@@ -16,212 +16,20 @@ from invariants import Query, broken
 from dmcheck_cli import cypher, parse
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import LeaseLost, NothingToFetch, NotRegistered, OverQuota
-from dmcheck_cli.limits import (
-    BUCKETS_PER_CLIENT,
-    DEFAULT_CAPACITY,
-    DEFAULT_PRIORITY,
-    FLOOD,
-    MAX_SKEW_SECONDS,
-    MOST_ALLOWANCE,
-    START_ALLOWANCE,
-)
-from dmcheck_cli.transactions import buckets, clients, leases, users
-from dmcheck_cli.transactions.answers import Answered, Report, submit
-from dmcheck_cli.transactions.leases import RULES, Lease, fetch, release, renew, resume
-
-CLOCKS = ("last_access_time",)
-
-
-@dataclass(frozen=True)
-class World:
-    """A graph in which every statement finds something to do."""
-
-    dead: Lease
-    expired: Lease
-    held: Lease
-    ended: Lease
-    checked: str
-    waiting: str
-
-
-@dataclass(frozen=True)
-class Case:
-    """How a statement is run twice: its parameters, whether it writes, the properties that a second run may move
-    (clocks), and whether it answers the second time as the first."""
-
-    parameters: Callable[[World], dict[str, Any]] = lambda world: {}
-    writes: bool = True
-    may_move: tuple[str, ...] = ()
-    same_answer: bool = True
-
-
-def _given(lease: Lease, **answered: str) -> dict[str, Any]:
-    one = Answered(lease.bucket, lease.lease, answered)
-    return {"bucket": one.bucket, "lease": one.lease, "digest": one.digest(), "answers": one.answers}
-
-
-JUDGED_BY = {"start_allowance": START_ALLOWANCE, "most_allowance": MOST_ALLOWANCE, "flood": FLOOD}
-
-STARVED = {"starved_seconds": 86_400, "prioritized_seconds": 3600, "default_priority": DEFAULT_PRIORITY, "step": 900}
-
-CASES: dict[str, Case] = {
-    "add_users": Case(
-        lambda w: {"users": [{"screen_name": "bare1", "id": 5}, {"screen_name": "new", "id": None}]}, same_answer=False
-    ),
-    "adopt_answers": Case(lambda w: {"after": "", "slice": 1000}),
-    "adopt_buckets": Case(lambda w: {"default_priority": DEFAULT_PRIORITY, "batch": 100}, same_answer=False),
-    "adopt_clients": Case(lambda w: {"batch": 100}, same_answer=False),
-    "adopt_members": Case(lambda w: {"after": "", "slice": 1000}),
-    "check_buckets": Case(writes=False),
-    "check_clients": Case(writes=False),
-    "check_members": Case(lambda w: {"after": "", "slice": 100}, writes=False),
-    "check_times": Case(lambda w: {"skew_seconds": MAX_SKEW_SECONDS}, writes=False),
-    "check_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
-    "correct_other_times": Case(lambda w: {"skew_seconds": MAX_SKEW_SECONDS, "batch": 100}, same_answer=False),
-    "correct_times": Case(
-        lambda w: {"skew_seconds": MAX_SKEW_SECONDS, "lease_seconds": 7200, "batch": 100}, same_answer=False
-    ),
-    "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
-    "count_starved": Case(lambda w: STARVED, writes=False),
-    "count_users": Case(writes=False),
-    "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
-    "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
-    "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
-    "fetch_buckets": Case(
-        lambda w: {
-            "client": 2,
-            "request": "new",
-            "count": 2,
-            "top_up": False,
-            "lease_seconds": 7200,
-            **RULES,
-        },
-        may_move=CLOCKS,
-        same_answer=False,  # held, known and seen tell of the first run; TestFetch compares the leases
-    ),
-    "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "m"}, may_move=("last_success_time",)),
-    "forget_leases": Case(lambda w: {"keep_seconds": 86_400, "batch": 100}, same_answer=False),
-    "held_leases": Case(lambda w: {"client": 1}, writes=False),
-    "mark_dead": Case(
-        lambda w: {"lease_seconds": 7200, "start_allowance": START_ALLOWANCE, "batch": 100}, same_answer=False
-    ),
-    "place_users": Case(
-        lambda w: {
-            "names": ["bare1", "bare2", w.checked, w.waiting],
-            "size": 5,
-            "default_priority": DEFAULT_PRIORITY,
-            "per_client": BUCKETS_PER_CLIENT,
-        },
-        same_answer=False,
-    ),
-    "plan_buckets": Case(
-        lambda w: {"per_client": BUCKETS_PER_CLIENT, "default_priority": DEFAULT_PRIORITY}, writes=False
-    ),
-    "prioritize_users": Case(
-        lambda w: {
-            "names": ["bare1", "nobody", w.checked, w.waiting, w.held.users[0].screen_name],
-            "priority": 10,
-            "recheck": True,
-            "size": 2,
-            "default_priority": DEFAULT_PRIORITY,
-        }
-    ),
-    "raise_starved": Case(lambda w: {**STARVED, "batch": 100}, same_answer=False),
-    "register_client": Case(
-        lambda w: {
-            "id": 9,
-            "screen_name": "client9",
-            "capacity": 4,
-            "dm_from_id": 90,
-            "dm_from_screen_name": "from9",
-            "default_capacity": DEFAULT_CAPACITY,
-            "most_new_per_hour": 100,
-            "skew_seconds": MAX_SKEW_SECONDS,
-        }
-    ),
-    "release_dead": Case(lambda w: {"grace_seconds": 900, "batch": 100}, same_answer=False),
-    "release_lease": Case(
-        lambda w: {"client": 1, "bucket": w.dead.bucket, "lease": w.dead.lease},
-        may_move=CLOCKS,
-        same_answer=False,
-    ),
-    "renew_lease": Case(
-        lambda w: {"client": 1, "bucket": w.dead.bucket, "lease": w.dead.lease, "lease_seconds": 7200},
-        may_move=(*CLOCKS, "renewed_datetime", "expires"),
-        same_answer=False,
-    ),
-    "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
-    "show_health": Case(writes=False, same_answer=False),  # it tells how many seconds ago something was
-    "show_schema": Case(writes=False),
-    "show_stats": Case(
-        lambda w: {
-            "client": None,
-            "default_capacity": DEFAULT_CAPACITY,
-            "start_allowance": START_ALLOWANCE,
-            "default_priority": DEFAULT_PRIORITY,
-        },
-        writes=False,
-        same_answer=False,  # as show_health
-    ),
-    "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
-    "submit_answers": Case(
-        lambda w: {
-            "client": 1,
-            "first_try": True,
-            **JUDGED_BY,
-            "buckets": [
-                _given(w.dead, **{user.screen_name: "DM" for user in w.dead.users}),
-                _given(w.expired, **{w.expired.users[0].screen_name: "UNKNOWN", w.waiting: "DM"}),
-            ],
-        },
-        may_move=CLOCKS,
-    ),
-    "unregister_client": Case(lambda w: {"id": 1, "screen_name": "client1"}, same_answer=False),
-}
+from dmcheck_cli.transactions import buckets, clients
+from dmcheck_cli.transactions.answers import Report, submit
+from dmcheck_cli.transactions.leases import Lease, fetch, release, renew, resume
 
 
 @pytest.fixture
-def world(database: Database, query: Query) -> World:
-    """Clients with leases in every state, users of every kind, a starved bucket, an old lease, leftovers."""
-    prepare(database, [1, 2, 3], 40, size=5)
-    clients.unregister(database, 3, "client3")
-    dead, expired = fetch(database, 1, 2, "r1")
-    [held] = fetch(database, 2, 1, "r2")
-    [ended] = fetch(database, 2, 1, "r3")
-    submit(database, 2, [answers(ended)])
-    users.add(database, [leases.User("bare1", None), leases.User("bare2", None)])
-    users.prioritize(database, [dead.users[0].screen_name], 10, False)
-    query("MATCH (b {uuid: $b}) SET b.dead_datetime = datetime() - duration('PT1H')", b=dead.bucket)
-    query("MATCH (b {uuid: $b}) SET b.expires = datetime() - duration('PT1S')", b=expired.bucket)
-    query("MATCH (l:DMCheckLease {id: $l}) SET l.assigned_datetime = datetime() - duration('P9D')", l=ended.lease)
-    query(
-        "MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL WITH b LIMIT 1 SET b.edit_datetime = datetime('2020-01-01')"
-    )
-    [row] = query(
-        """MATCH (u)-[:INDMCHECKBUCKET]->(b:DMCheckBucket) WHERE b.ready IS NOT NULL
-        RETURN u.screen_name AS name ORDER BY name LIMIT 1"""
-    )
-    return World(dead, expired, held, ended, ended.users[0].screen_name, row["name"])
-
-
-# What another system, or a clock that was ahead, left for these statements to put right.
-LEFT_BEHIND = {
-    "adopt_answers": "MATCH (c:DMCheckClient)-[:DM_YES]->(u) WITH u LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
-    "CREATE (o)-[:DM_NO]->(u)",
-    "adopt_buckets": "CREATE (:DMCheckBucket {uuid: 'old', edit_datetime: datetime()})"
-    "<-[:INDMCHECKBUCKET]-(:User {screen_name: 'old'})",
-    "adopt_clients": "CREATE (:DMCheckClient {id: '77', screen_name: 'old', state: 'ACTIVE'})",
-    "adopt_members": "MATCH (b:DMCheckBucket) WHERE b.ready IS NOT NULL WITH b LIMIT 1 "
-    "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'})",
-    "correct_other_times": "MATCH (c:DMCheckClient {id: 1}) SET c.create_datetime = datetime() + duration('P2D')",
-    "correct_times": "MATCH (b:DMCheckBucket) WHERE b.ready IS NULL WITH b LIMIT 1 "
-    "SET b.assigned_datetime = datetime() + duration('P2D'), b.expires = datetime() + duration('P3D')",
-}
+def world(database: Database) -> World:
+    """A graph in which every statement finds something to do."""
+    return make_world(database)
 
 
 def test_every_statement_has_a_case() -> None:
     """A statement that is new must be shown to bear repeating, too."""
-    assert set(CASES) == set(cypher.names())
+    assert list(CASES) == cypher.names()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -229,8 +37,8 @@ def test_a_second_run_changes_nothing(database: Database, query: Query, world: W
     """The first run does its work, the second nothing but to move a clock; reading statements do none at all."""
     case = CASES[name]
     parameters = case.parameters(world)
-    if name in LEFT_BEHIND:
-        query(LEFT_BEHIND[name])
+    if case.before:
+        query(case.before)
     before = picture(query, *case.may_move)
     first = database.run(name, **parameters)
     between = picture(query, *case.may_move)
@@ -428,7 +236,7 @@ class TestSubmit:
         assert counters(query, 2) == (0, 0, 2, 0)
         given = answers(lease)
         row = {"bucket": given.bucket, "lease": given.lease, "digest": given.digest(), "answers": given.answers}
-        database.run("submit_answers", client=2, first_try=False, buckets=[row], **JUDGED_BY)
+        database.run("submit_answers", client=2, repeated=True, buckets=[row])
         assert counters(query, 2) == (0, 0, 2, 0)
 
     def test_strangers_are_counted_once(self, database: Database, query: Query) -> None:

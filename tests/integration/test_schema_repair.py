@@ -49,16 +49,16 @@ WRONG_BUT_OURS = {
         "CREATE INDEX dmcheck_user_name FOR (n:User) ON (n.screen_name)",
     ),
     "of another type": (
-        "dmcheck_lease_time",
-        "CREATE TEXT INDEX dmcheck_lease_time FOR (n:DMCheckLease) ON (n.assigned_datetime)",
+        "dmcheck_lease_end",
+        "CREATE TEXT INDEX dmcheck_lease_end FOR (n:DMCheckLease) ON (n.ended)",
     ),
     "a point index, for a constraint": (
         "dmcheck_client_id",
         "CREATE POINT INDEX dmcheck_client_id FOR (n:DMCheckClient) ON (n.id)",
     ),
     "in another order": (
-        "dmcheck_bucket_line",
-        "CREATE INDEX dmcheck_bucket_line FOR (n:DMCheckBucket) ON (n.ready, n.priority)",
+        "dmcheck_line",
+        "CREATE INDEX dmcheck_line FOR (n:DMCheckBucket) ON (n.place, n.priority)",
     ),
     "on a relationship type": (
         "dmcheck_job_name",
@@ -69,8 +69,8 @@ WRONG_BUT_OURS = {
         "CREATE FULLTEXT INDEX dmcheck_user_name FOR (n:User|Tweet) ON EACH [n.screen_name]",
     ),
     "another's name for one of ours": (
-        "dmcheck_lease_time",
-        "CREATE INDEX dmcheck_lease_time FOR (n:DMCheckLease) ON (n.bucket)",
+        "dmcheck_lease_end",
+        "CREATE INDEX dmcheck_lease_end FOR (n:DMCheckLease) ON (n.bucket)",
     ),
 }
 
@@ -131,8 +131,8 @@ THEIRS = {
         "DROP CONSTRAINT dmcheck_user_name",
     ),
     "a constraint of our name on relationships": (
-        "CREATE CONSTRAINT dmcheck_lease_time FOR ()-[r:R]-() REQUIRE r.x IS UNIQUE",
-        "DROP CONSTRAINT dmcheck_lease_time",
+        "CREATE CONSTRAINT dmcheck_lease_end FOR ()-[r:R]-() REQUIRE r.x IS UNIQUE",
+        "DROP CONSTRAINT dmcheck_lease_end",
     ),
 }
 
@@ -214,6 +214,7 @@ def test_a_lock_that_is_had_in_the_end_is_waited_for(
 @pytest.mark.parametrize("left_behind", [False, True], ids=["empty", "with what a killed server left"])
 def test_ten_at_the_same_moment(bare: Query, environment: dict[str, str], left_behind: bool) -> None:
     """Ten `schema apply` on one server, three rounds: all succeed, and the schema is sound."""
+    constraints = sum(one.startswith("CREATE CONSTRAINT") for one in schema.statements())
     for _ in range(3):
         _strip(bare)
         if left_behind:
@@ -221,7 +222,7 @@ def test_ten_at_the_same_moment(bare: Query, environment: dict[str, str], left_b
         outcomes = commands_together(environment, [["schema", "apply", "--json"]] * 10)
         assert [(status, err) for status, _, err in outcomes if status] == []
         assert bare("SHOW INDEXES YIELD state, type WHERE type <> 'LOOKUP' AND state <> 'ONLINE' RETURN state") == []
-        assert bare("SHOW CONSTRAINTS YIELD name RETURN count(*) AS n") == [{"n": 5}]
+        assert bare("SHOW CONSTRAINTS YIELD name RETURN count(*) AS n") == [{"n": constraints}]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from cases import OURS, named
 from driving import (
     LONGEST_WAIT,
     answers,
@@ -27,15 +28,13 @@ from invariants import Query, broken
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import (
-    BUCKETS_PER_CLIENT,
-)
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import buckets, clients, users
 from dmcheck_cli.transactions.answers import Report, submit
 from dmcheck_cli.transactions.buckets import Made
-from dmcheck_cli.transactions.leases import RULES, Lease, User, fetch, release, resume
+from dmcheck_cli.transactions.leases import Lease, User, fetch, release, resume
 from dmcheck_cli.transactions.stats import stats
-from jobs import raise_starved
+from jobs import judge_clients, raise_starved
 
 Overtaken = Callable[..., Any]
 
@@ -60,10 +59,20 @@ def test_buckets_do_not_come_in_the_order_in_which_they_were_made(database: Data
     assert taken not in (sorted(taken), sorted(taken, reverse=True))
 
 
+def test_fetches_draw_from_the_whole_line_not_from_its_front(database: Database, query: Query) -> None:
+    """Twenty of 200 buckets: not all of them were among the first 84, which is where the front of the line would end.
+    By chance, one run in 40 million would say otherwise."""
+    prepare(database, list(range(1, 11)), 200, size=1)
+    rows = query("MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid ORDER BY b.place")
+    places = {row["uuid"]: number for number, row in enumerate(rows)}
+    taken = [places[fetch(database, id, 1, f"{i}")[0].bucket] for id in range(1, 11) for i in range(2)]
+    assert (len(places), max(taken) >= DEFAULTS.window + 20) == (200, True)
+
+
 def test_a_bucket_given_back_gets_a_place_in_line_by_chance(database: Database, query: Query) -> None:
     """Not the place that it had, nor one for all that were given back: no client can tell who will get it."""
     prepare(database, [1], 10, size=1)
-    place = "MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid, b.ready AS place"
+    place = "MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid, b.place AS place"
     before = {row["uuid"]: row["place"] for row in query(place)}
     submit(database, 1, [answers(lease, only=0) for lease in fetch(database, 1, 10, "k")])
     after = {row["uuid"]: row["place"] for row in query(place)}
@@ -80,10 +89,10 @@ def test_users_who_are_offered_beyond_the_room_stay_waiting(database: Database, 
     with Database(replace(database.settings, bucket_size=1), "tests") as sized:
         assert [buckets.place(sized, names) for names in [*offered, offered[1]]] == [
             Made(15, 15),
-            Made(BUCKETS_PER_CLIENT - 15, BUCKETS_PER_CLIENT - 15),
+            Made(DEFAULTS.buckets_per_client - 15, DEFAULTS.buckets_per_client - 15),
             Made(0, 0),
         ]
-    assert len(list(users.pending(database))) == 30 - BUCKETS_PER_CLIENT
+    assert len(list(users.pending(database))) == 30 - DEFAULTS.buckets_per_client
     assert broken(query) == []
 
 
@@ -113,6 +122,7 @@ def test_no_more_is_earned_than_can_be_held(database: Database, query: Query, st
     clients.register(database, 1, "client1", capacity=stated)
     for number in range(15):
         submit(database, 1, [answers(lease) for lease in fetch(database, 1, 1, f"{number}")])
+    judge_clients.run(database)
     assert query("MATCH (s:DMCheckClientStats) RETURN s.allowance AS allowance") == [{"allowance": earned}]
 
 
@@ -203,7 +213,7 @@ class TestOvertaken:
                 Database(database.settings, "overtaken") as mine,
                 ThreadPoolExecutor(1) as pool,
             ):
-                assert other.run(cypher.text(rival), parameters).data()
+                assert other.run(cypher.text(rival), OURS | parameters).data()
                 running = pool.submit(work, mine)
                 wait_until(lambda: running.done() or blocked())
                 other.commit()
@@ -222,7 +232,7 @@ class TestOvertaken:
     ) -> None:
         """Its time was over when the job looked, and is not any more."""
         pass_time(query, 7_300)
-        renewal = {"client": 1, "bucket": lease.bucket, "lease": lease.lease, "lease_seconds": 7200}
+        renewal = {"client": 1, "buckets": named(lease), "lease_seconds": 7200}
         assert overtaken(buckets.mark_dead, "renew_lease", **renewal) == 0
         assert counters(query, 1) == (1, 0, 0, 0)
 
@@ -233,7 +243,7 @@ class TestOvertaken:
         pass_time(query, 7_300)
         assert buckets.mark_dead(database) == 1
         pass_time(query, 1_000)
-        renewal = {"client": 1, "bucket": lease.bucket, "lease": lease.lease, "lease_seconds": 7200}
+        renewal = {"client": 1, "buckets": named(lease), "lease_seconds": 7200}
         assert overtaken(buckets.release_dead, "renew_lease", **renewal) == 0
         assert [held.lease for held in resume(database, 1)] == [lease.lease]
 
@@ -272,11 +282,4 @@ class TestOvertaken:
 
 def for_client(id: int) -> dict[str, Any]:
     """The parameters of a fetch of one bucket."""
-    return {
-        "client": id,
-        "request": "overtaking",
-        "count": 1,
-        "top_up": False,
-        "lease_seconds": 7200,
-        **RULES,
-    }
+    return {"client": id, "request": "overtaking", "count": 1, "lease_seconds": 7200}

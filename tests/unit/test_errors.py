@@ -24,6 +24,8 @@ FROM_THE_CONTRACT = {
     "malformed": 2,
     "usage": 2,
     "not_configured": 4,
+    "upgrade_needed": 4,
+    "bug": 70,
     "temporary": 75,
 }
 

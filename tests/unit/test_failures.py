@@ -17,7 +17,7 @@ from neo4j.exceptions import (
 
 from dmcheck_cli.database import address
 from dmcheck_cli.database.failures import FINAL, MAX_RACES, SERVER, Meaning, Passing, Trouble, from_driver, from_server
-from dmcheck_cli.database.sending import Statement, within
+from dmcheck_cli.database.sending import Guard, Statement
 from dmcheck_cli.errors import DatabaseRefused, DmcheckError, NotConfigured
 
 AGAIN, AGAIN_UNKNOWN, RACE = "tried again", "tried again, may have taken effect", "tried again a few times"
@@ -301,4 +301,4 @@ def test_a_system_without_threads_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("threading.Thread.start", full)
     with pytest.raises(Passing):
-        within(1, lambda: 1)
+        Guard().within(1, lambda: 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dmcheck_cli.limits import FLOOD
+from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions.stats import FEW, HOARD_SECONDS, flags
 
 SOUND: dict[str, Any] = {
@@ -26,9 +26,9 @@ SOUND: dict[str, Any] = {
         ({"buckets_fault": FEW, "buckets_processed": FEW * 10}, []),
         ({"buckets_fault": FEW, "buckets_processed": FEW * 10 - 1}, ["faulty"]),
         ({"buckets_fault": FEW - 1, "buckets_processed": 0}, []),
-        ({"users_checked": FLOOD * 2, "users_unknown": FLOOD}, []),
-        ({"users_checked": FLOOD * 2 - 1, "users_unknown": FLOOD}, ["blind"]),
-        ({"users_checked": FLOOD - 1, "users_unknown": FLOOD - 1}, []),
+        ({"users_checked": DEFAULTS.flood * 2, "users_unknown": DEFAULTS.flood}, []),
+        ({"users_checked": DEFAULTS.flood * 2 - 1, "users_unknown": DEFAULTS.flood}, ["blind"]),
+        ({"users_checked": DEFAULTS.flood - 1, "users_unknown": DEFAULTS.flood - 1}, []),
         ({"oldest_lease_seconds": 0}, []),
         ({"oldest_lease_seconds": HOARD_SECONDS - 1}, []),
         ({"oldest_lease_seconds": HOARD_SECONDS}, ["hoarding"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,8 @@ MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
 
 # From the bottom up: a part imports from lower layers and from itself only.
 LAYERS = (
-    ("errors", "limits"),
-    ("textfile", "cypher"),
+    ("errors", "limits", "backoff"),
+    ("textfile", "cypher", "domain"),
     ("settings",),
     ("embedded",),
     ("database",),
@@ -94,6 +95,16 @@ def test_imports_go_one_way(module: Path) -> None:
         assert other == mine or LAYER_OF[other] < LAYER_OF[mine], f"{mine or 'the package'} must not import {imported}"
 
 
+@pytest.mark.parametrize("module", [module for module in MODULES if _part(_name(module)) == "domain"], ids=_name)
+def test_policy_depends_on_its_arguments_alone(module: Path) -> None:
+    """What domain/ decides needs no database, no clock, no chance and no setting from outside."""
+    known = set(_imports(_tree(module)))
+    ours = {name for name in known if name.split(".")[0] == "dmcheck_cli"}
+    assert {_part(name) for name in ours} <= {"domain", "errors", "limits"}
+    others = {name.split(".")[0] for name in known - ours}
+    assert others <= sys.stdlib_module_names - {"datetime", "os", "random", "secrets", "time", "uuid"}
+
+
 @pytest.mark.parametrize("module", MODULES, ids=_name)
 def test_only_database_knows_the_driver(module: Path) -> None:
     """Nobody but dmcheck_cli/database imports neo4j; others may name its types."""
@@ -131,22 +142,3 @@ def test_the_search_for_cypher_finds_every_statement() -> None:
         "end_transaction",
         "drop_index",
     }  # these are about the database itself
-
-
-@pytest.mark.parametrize("module", MODULES, ids=_name)
-def test_statements_are_named_never_built(module: Path) -> None:
-    """Statements are run by a constant name; values come in as parameters only.
-
-    `run_text` takes a text as it is: outside database/, only the schema uses it, for lines of its own file.
-    """
-    if _part(_name(module)) == "database":
-        return
-    for node in ast.walk(_tree(module)):
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-            continue
-        on = node.func.value
-        if node.func.attr == "run" and isinstance(on, ast.Name) and on.id == "database":
-            assert isinstance(node.args[0], ast.Constant), f"line {node.lineno}: not a constant name"
-        if node.func.attr == "run_text":
-            assert module == ROOT / "transactions" / "schema.py"
-            assert isinstance(node.args[0], ast.Name)

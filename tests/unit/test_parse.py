@@ -209,7 +209,7 @@ def test_a_document_beyond_all_bounds_is_refused_without_reading_all_of_it() -> 
 
     class Endless(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
-            assert 0 < size <= parse.MOST_BYTES + 1
+            assert 0 < size <= parse.MAX_BYTES + 1
             return b" " * size
 
     with pytest.raises(Malformed, match="larger than"):

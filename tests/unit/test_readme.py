@@ -6,7 +6,6 @@ import inspect
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import pytest
 from typer.main import get_command
 
 from dmcheck_cli import cli, errors
-from dmcheck_cli.settings import Settings
-from jobs import make_buckets, raise_starved, reclaim_leases
+from dmcheck_cli.settings import variables
+from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -24,6 +23,7 @@ JOBS = {
     "dmcheck-make-buckets": make_buckets.program,
     "dmcheck-reclaim-leases": reclaim_leases.program,
     "dmcheck-raise-starved": raise_starved.program,
+    "dmcheck-judge-clients": judge_clients.program,
 }
 
 
@@ -97,7 +97,7 @@ def test_the_options_of_every_command_are_explained_once(option: str) -> None:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_each_job_and_its_options_appear(name: str) -> None:
-    """The section on jobs has all three, and each option of theirs."""
+    """The section on jobs has all of them, and each option of theirs."""
     assert f"`{name}`" in section("Jobs")
     for option in options(get_command(JOBS[name])) - {"--help"}:
         assert f"`{option}`" in section("Jobs")
@@ -106,7 +106,7 @@ def test_each_job_and_its_options_appear(name: str) -> None:
 def test_the_table_of_settings_is_what_the_settings_say() -> None:
     """Each variable with its default and its meaning, in their order, and no other."""
     expected = []
-    for one in fields(Settings):
+    for one in variables():
         default = "" if one.default is None else f"`{one.default}`"
         expected.append(f"| `{one.metadata['name']}` | {default} | {one.metadata['meaning']} |".replace("|  |", "| |"))
     shown = [line for line in section("Settings").splitlines() if line.startswith("| `")]

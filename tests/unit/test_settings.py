@@ -7,7 +7,6 @@ import pwd
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import pytest
 
 from dmcheck_cli import textfile
 from dmcheck_cli.errors import NotConfigured
-from dmcheck_cli.settings import PATHS, Settings, expanded
+from dmcheck_cli.settings import PATHS, Settings, expanded, variables
 
-ALL = {setting.metadata["name"]: setting for setting in fields(Settings)}
+ALL = {setting.metadata["name"]: setting for setting in variables()}
 NUMBERS = {name: setting for name, setting in ALL.items() if isinstance(setting.default, int)}
 BAD = ("x", "1.5", "-1", "+1", "1e3", "1_000", "0x10", "1 000", "\u0661\u0662", "1\u00b2", "True", "9" * 5000, "9" * 20)
 
@@ -314,7 +313,7 @@ def test_a_password_file_that_cannot_be_read_is_named(content: bytes | None) -> 
 
 def test_each_setting_has_a_meaning_and_a_variable_of_its_own() -> None:
     """README's table of variables is made from these."""
-    assert len(ALL) == len(fields(Settings))
+    assert len(ALL) == len(variables())
     for name, setting in ALL.items():
         assert name.startswith(("NEO4J_", "DMCHECK_"))
         assert setting.metadata["meaning"].endswith(".")

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dmcheck_cli import cypher, transactions
+import dmcheck_cli
+import jobs
+from dmcheck_cli import cypher
 from dmcheck_cli.transactions import health
 
+ROOT = Path(dmcheck_cli.__file__).parent
+TRANSACTIONS = ROOT / "transactions"
+MODULES = sorted([*ROOT.rglob("*.py"), *Path(jobs.__file__).parent.rglob("*.py")])
+
 NAMES = cypher.names()
+UPGRADES = [name for name in NAMES if re.match("(begin_|finish_)?upgrade", name)]
 PARTS = ("Parameters", "Columns", "Repeating")
 
 
@@ -40,6 +48,33 @@ def _named(section: str) -> set[str]:
     return {word for word in words if re.fullmatch(r"\w+", word)} - {"none"}
 
 
+def _calls(module: Path) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.Call))
+
+
+def _told_a_statement(module: Path) -> set[str]:
+    """The functions of a module that run a statement of which they are told the name."""
+    functions = (node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.FunctionDef))
+    parameters = {one.name: [arg.arg for arg in (*one.args.posonlyargs, *one.args.args)] for one in functions}
+    return {name for name, names in parameters.items() if names[:2] == ["database", "statement"]}
+
+
+OF_THE_SCHEMA = _told_a_statement(TRANSACTIONS / "schema.py")
+
+
+def _run_by(module: Path) -> Iterator[ast.expr]:
+    """What a module gives as the name of the statement wherever it runs one."""
+    own = _told_a_statement(module)
+    for call in _calls(module):
+        match call.func:
+            case ast.Attribute(value=ast.Name(id="database") | ast.Attribute(attr="database" | "aside"), attr="run"):
+                yield call.args[0]
+            case ast.Attribute(value=ast.Name(id="schema"), attr=name) if name in OF_THE_SCHEMA:
+                yield call.args[1]
+            case ast.Name(id=name) if name in own:
+                yield call.args[1]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_header_is_complete(name: str) -> None:
     """Purpose, parameters, columns and why repeating is safe are all there, in that order."""
@@ -64,10 +99,10 @@ def test_the_header_does_not_reach_the_database(name: str) -> None:
 
 def test_a_fragment_may_include_another() -> None:
     """What a fragment pulls in reaches the database as well: left out, its condition would hold for everything."""
-    assert "// include: _uncheckable" in cypher.source("_give_back")
-    condition = cypher.text("_uncheckable").strip()
-    assert condition.startswith("WHERE NOT")
-    assert condition in cypher.text("release_lease")
+    assert "// include: _checked" in cypher.source("_waiting")
+    condition = cypher.text("_checked").strip()
+    assert condition.startswith("EXISTS")
+    assert condition in cypher.text("place_users")
 
 
 def test_an_unknown_statement_is_an_error() -> None:
@@ -87,11 +122,46 @@ def test_every_fragment_is_used() -> None:
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
     """The transactions run each statement of the folder, and none that is not in it."""
-    run: set[str] = set()
-    for module in Path(transactions.__file__).parent.glob("*.py"):
-        for node in ast.walk(ast.parse(module.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run":
-                first = node.args[0]
-                assert isinstance(first, ast.Constant)
-                run.add(first.value)
-    assert run == set(NAMES)
+    assert {name.value for module in MODULES for name in _run_by(module) if isinstance(name, ast.Constant)} == set(
+        NAMES
+    )
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: str(module.relative_to(ROOT.parent)))
+def test_statements_are_named_never_built(module: Path) -> None:
+    """Statements are run by a constant name, in transactions/ only; values come in as parameters only.
+
+    `run_text` takes a text as it is: outside database/, only the schema is built so, by the lines of its own file.
+    """
+    for name in _run_by(module):
+        assert module.parent == TRANSACTIONS, f"line {name.lineno}"
+        passed_on = isinstance(name, ast.Name) and name.id == "statement"
+        assert passed_on or isinstance(name, ast.Constant), f"line {name.lineno}: not a constant name"
+    for call in _calls(module):
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "run_text" and module.parent.name != "database":
+            assert module == TRANSACTIONS / "building.py"
+            assert isinstance(call.args[0], ast.Name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_writes_checks_the_version_first(name: str) -> None:
+    """In the same transaction. Upgrades check how far they are; two statements are about the server, not the graph."""
+    text = cypher.text(name)
+    writes = re.search(r"\b(SET|CREATE|MERGE|DELETE|REMOVE|DROP|TERMINATE)\b", text) is not None
+    assert writes == ("reads only" not in _section(name, "Repeating"))
+    if name in UPGRADES:
+        assert re.match(r"(MATCH|MERGE) \((graph)?:DMCheckSchema {name: 'graph'", text)
+        assert re.search(r"graph\.upgrading\b.*= \$step|upgrading: \$step|\$step IN \[graph.upgrading", text)
+    elif writes and name not in ("drop_index", "end_transaction"):
+        assert text.startswith(cypher.text("_graph"))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").glob("*.cypher")))
+def test_checked_and_waiting_have_one_name_each(name: str) -> None:
+    """`_checked` and `_waiting` ask whether a user has an answer, and is in no bucket; other statements only count
+    answers and buckets, or go through them."""
+    asked = re.findall(r"EXISTS {[^{}]*}|COUNT {[^{}]*} [=>] 0", cypher.source(name))
+    checked = [question for question in asked if re.search("DM_YES|DM_NO|DM_UNKNOWN", question)]
+    waiting = [question for question in asked if re.search(r":INDMCHECKBUCKET\]->\((:\w+)?\)", question)]
+    assert len(checked) == (name == "_checked"), checked
+    assert len(waiting) == (name == "_waiting"), waiting

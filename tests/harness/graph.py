@@ -1,0 +1,12 @@
+"""The graph that a proof begins with."""
+
+from __future__ import annotations
+
+from dmcheck_cli.database.connection import Database
+
+
+def empty(database: Database) -> None:
+    """Delete every node but the one that says which version the graph is of, in batches that fit into a small heap."""
+    database.run_text(
+        "MATCH (n) WHERE NOT n:DMCheckSchema CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=600
+    )

@@ -1,0 +1,228 @@
+"""How each statement is run: over which graph, with which parameters, and what a second run may do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from driving import answers, prepare
+from invariants import Query
+
+from dmcheck_cli import cypher
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.transactions import clients, users
+from dmcheck_cli.transactions.answers import Answered, submit
+from dmcheck_cli.transactions.leases import Lease, User, fetch
+
+OURS = {"limits": vars(DEFAULTS), "schema": cypher.SCHEMA, "repeated": False}
+"""What `Database.run` adds to the parameters of each statement."""
+
+
+@dataclass(frozen=True)
+class World:
+    """A graph in which every statement finds something to do: client 1 has a lease that is dead and one past its time;
+    client 2 has one in its time, and one that has ended; a user is checked, another waits in a bucket."""
+
+    dead: Lease
+    expired: Lease
+    held: Lease
+    ended: Lease
+    checked: str
+    waiting: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a statement is run twice: its parameters, whether it writes, what must be in the graph before, the properties
+    that a second run may move (clocks), and whether it answers the second time as the first."""
+
+    parameters: Callable[[World], dict[str, Any]] = lambda world: {}
+    writes: bool = True
+    before: str = ""
+    may_move: tuple[str, ...] = ()
+    same_answer: bool = True
+
+
+def make_world(database: Database) -> World:
+    """Clients with leases in every state, users of every kind, a starved bucket, an old lease."""
+    query: Query = database.run_text
+    prepare(database, [1, 2, 3], 40, size=5)
+    clients.unregister(database, 3, "client3")
+    dead, expired = fetch(database, 1, 2, "r1")
+    [held] = fetch(database, 2, 1, "r2")
+    [ended] = fetch(database, 2, 1, "r3")
+    submit(database, 2, [answers(ended)])
+    users.add(database, [User("bare1", None), User("bare2", None)])
+    users.prioritize(database, [dead.users[0].screen_name], 10, False)
+    query("MATCH (b {uuid: $b}) SET b.dead_datetime = datetime() - duration('PT1H')", b=dead.bucket)
+    query("MATCH (b {uuid: $b}) SET b.expires = datetime() - duration('PT1S')", b=expired.bucket)
+    query(
+        """MATCH (l:DMCheckLease {id: $l})
+        SET l.assigned_datetime = datetime() - duration('P9D'), l.ended = datetime() - duration('P8D')""",
+        l=ended.lease,
+    )
+    query(
+        "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.edit_datetime = datetime('2020-01-01')"
+    )
+    [row] = query(
+        """MATCH (u)-[:INDMCHECKBUCKET]->(b:DMCheckBucket) WHERE b.place IS NOT NULL
+        RETURN u.screen_name AS name ORDER BY name LIMIT 1"""
+    )
+    return World(dead, expired, held, ended, ended.users[0].screen_name, row["name"])
+
+
+def given(lease: Lease, **answered: str) -> dict[str, Any]:
+    """What `submit_answers` is given of one bucket."""
+    one = Answered(lease.bucket, lease.lease, answered)
+    return {"bucket": one.bucket, "lease": one.lease, "digest": one.digest(), "answers": one.answers}
+
+
+def named(*leases: Lease) -> list[dict[str, str]]:
+    """What `renew_lease` and `release_lease` are given."""
+    return [{"bucket": lease.bucket, "lease": lease.lease} for lease in leases]
+
+
+CLOCKS = ("last_access_time",)
+STARVED = {"starved_seconds": 86_400, "prioritized_seconds": 3600}
+
+CASES: dict[str, Case] = {
+    "add_users": Case(
+        lambda w: {"users": [{"screen_name": "bare1", "id": 5}, {"screen_name": "new", "id": None}]}, same_answer=False
+    ),
+    "adopt_answers": Case(
+        lambda w: {"after": "", "slice": 1000},
+        before="MATCH (c:DMCheckClient)-[:DM_YES]->(u) WITH u LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
+        "CREATE (o)-[:DM_NO]->(u)",
+    ),
+    "adopt_buckets": Case(
+        before="CREATE (:DMCheckBucket {uuid: 'old', edit_datetime: datetime()})"
+        "<-[:INDMCHECKBUCKET]-(:User {screen_name: 'old'})",
+        same_answer=False,
+    ),
+    "adopt_clients": Case(
+        before="CREATE (:DMCheckClient {id: '77', screen_name: 'old', state: 'ACTIVE'})", same_answer=False
+    ),
+    "adopt_members": Case(
+        lambda w: {"after": "", "slice": 1000},
+        before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
+        "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'})",
+    ),
+    "begin_upgrade": Case(lambda w: {"step": 2}),
+    "check_buckets": Case(writes=False),
+    "check_clients": Case(writes=False),
+    "check_members": Case(lambda w: {"after": "", "slice": 100}, writes=False),
+    "check_times": Case(writes=False),
+    "check_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
+    "correct_other_times": Case(
+        before="MATCH (c:DMCheckClient {id: 1}) SET c.create_datetime = datetime() + duration('P2D')", same_answer=False
+    ),
+    "correct_times": Case(
+        lambda w: {"lease_seconds": 7200},
+        before="MATCH (b:DMCheckBucket) WHERE b.place IS NULL WITH b LIMIT 1 "
+        "SET b.assigned_datetime = datetime() + duration('P2D'), b.expires = datetime() + duration('P3D')",
+        same_answer=False,
+    ),
+    "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
+    "count_starved": Case(lambda w: STARVED, writes=False),
+    "count_users": Case(writes=False),
+    "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
+    "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
+    "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
+    "ended_leases": Case(lambda w: {"after": 0}, writes=False),
+    "fetch_buckets": Case(
+        lambda w: {"client": 2, "request": "new", "count": 2, "lease_seconds": 7200},
+        may_move=CLOCKS,
+        same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
+    ),
+    "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
+    "finish_upgrade": Case(
+        lambda w: {"step": 1},
+        before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 1 REMOVE graph.version",
+        same_answer=False,
+    ),
+    "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
+    "held_leases": Case(lambda w: {"client": 1}, writes=False),
+    "mark_dead": Case(lambda w: {"lease_seconds": 7200}, same_answer=False),
+    "place_users": Case(lambda w: {"names": ["bare1", "bare2", w.checked, w.waiting], "size": 5}, same_answer=False),
+    "plan_buckets": Case(writes=False),
+    "prioritize_users": Case(
+        lambda w: {
+            "names": ["bare1", "nobody", w.checked, w.waiting, w.held.users[0].screen_name],
+            "priority": 10,
+            "recheck": True,
+            "size": 2,
+        }
+    ),
+    "raise_starved": Case(lambda w: STARVED, same_answer=False),
+    "register_client": Case(
+        lambda w: {
+            "id": 9,
+            "screen_name": "client9",
+            "capacity": 4,
+            "dm_from_id": 90,
+            "dm_from_screen_name": "from9",
+        }
+    ),
+    "release_dead": Case(lambda w: {"grace_seconds": 900}, same_answer=False),
+    "release_lease": Case(
+        lambda w: {"client": 1, "buckets": named(w.expired, w.dead, w.held, w.ended)}, may_move=CLOCKS
+    ),
+    "renew_lease": Case(
+        lambda w: {"client": 1, "buckets": named(w.expired, w.dead, w.held, w.ended), "lease_seconds": 7200},
+        may_move=(*CLOCKS, "renewed_datetime", "expires"),
+        same_answer=False,
+    ),
+    "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
+    "set_allowances": Case(
+        lambda w: {
+            "verdicts": [
+                {
+                    "client": 2,
+                    "before": None,
+                    "faults_judged": 0,
+                    "leases": [w.ended.lease],
+                    "faults": 0,
+                    "allowance": 12,
+                    "reason": "answered",
+                    "turnaround": 60,
+                }
+            ]
+        },
+        same_answer=False,
+    ),
+    "show_health": Case(writes=False, same_answer=False),  # it tells what time it is
+    "show_schema": Case(writes=False),
+    "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
+    "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
+    "show_version": Case(writes=False),
+    "submit_answers": Case(
+        lambda w: {
+            "client": 1,
+            "buckets": [
+                given(w.dead, **{user.screen_name: "DM" for user in w.dead.users}),
+                given(w.expired, **{w.expired.users[0].screen_name: "UNKNOWN", w.waiting: "DM"}),
+            ],
+        },
+        may_move=CLOCKS,
+    ),
+    "unregister_client": Case(lambda w: {"id": 1, "screen_name": "client1"}, same_answer=False),
+    "upgrade_1_buckets": Case(
+        lambda w: {"step": 1},
+        before="MATCH (b:DMCheckBucket) SET b += {ready: b.place, lease: b.newest, place: null, newest: null}",
+        same_answer=False,
+    ),
+    "upgrade_1_clients": Case(
+        lambda w: {"step": 1},
+        before="""MATCH (graph:DMCheckSchema) SET graph.upgrading = 1 REMOVE graph.version
+        WITH * MATCH (c:DMCheckClient)-[:STATS]->(s) SET c.capacity = 10, s.asked = 3""",
+        same_answer=False,
+    ),
+    "upgrade_1_leases": Case(
+        lambda w: {"step": 1},
+        before="""MATCH (l:DMCheckLease) WHERE l.ended IS NOT NULL
+        SET l += {accepted: l.users, returned: 0, ended: null, how: null, users: null, dm: null, unjudged: null}""",
+        same_answer=False,
+    ),
+}

@@ -1,0 +1,45 @@
+"""A server that was started for clients who wait has its plans when they come."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from driving import answers as answered
+from driving import prepare
+from homes import LONGEST_WAIT
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.embedded import server
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import answers, leases
+
+
+def _work(database: Database) -> None:
+    """What clients do, in the forms in which most of them do it."""
+    one = leases.fetch(database, 1, 1, "1" * 32)
+    two = leases.fetch(database, 1, None, "2" * 32)
+    assert (len(one), len(two)) == (1, 2)
+    for document in (one, two):
+        assert answers.submit(database, 1, [answered(lease) for lease in document])
+
+
+def _plans(database: Database) -> str:
+    [row] = database.run_text("CALL db.clearQueryCaches()")
+    return str(row["value"])
+
+
+def test_whoever_starts_the_server_has_it_plan_what_all_clients_run(settings: Settings) -> None:
+    """Work on a server that was just started adds no plan to those that the start has left."""
+    settings = replace(settings, timeout_seconds=LONGEST_WAIT)
+    with Database(settings, "tests") as database:
+        prepare(database, [1], 6, size=1)
+    plans = []
+    for works in (False, True):
+        server.stop(settings)
+        with Database(settings, "tests") as database:
+            database.run_text("RETURN 1")
+            if works:
+                _work(database)
+            plans.append(_plans(database))
+            print(works, plans, flush=True)
+    assert plans[0] == plans[1]

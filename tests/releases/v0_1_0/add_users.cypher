@@ -1,0 +1,7 @@
+UNWIND $users AS row
+MERGE (u:User {screen_name: row.screen_name})
+ON CREATE SET u.id = row.id, u.dmcheck_new = true
+WITH u, row, u.dmcheck_new AS new
+SET u.id = CASE WHEN u.id IS :: INTEGER AND u.id > 0 THEN u.id ELSE coalesce(row.id, u.id) END
+REMOVE u.dmcheck_new
+RETURN sum(CASE WHEN new THEN 1 ELSE 0 END) AS added, sum(CASE WHEN new THEN 0 ELSE 1 END) AS existing

@@ -1,0 +1,52 @@
+CALL () {
+    MATCH (b:DMCheckBucket)
+    WITH b, datetime() + duration({seconds: $skew_seconds}) AS latest, EXISTS { (b)-[:DMCHECKCLIENT]->() } AS held
+    WHERE NOT coalesce(b.edit_datetime <= latest, false) OR held AND NOT coalesce(
+        b.assigned_datetime <= latest AND b.expires IS :: ZONED DATETIME NOT NULL
+        AND coalesce(b.renewed_datetime, latest) <= latest AND coalesce(b.dead_datetime, latest) <= latest, false)
+    WITH b LIMIT $batch
+    RETURN collect(b.uuid) AS uuids
+}
+CALL (uuids) {
+    UNWIND uuids AS uuid
+    WITH uuid ORDER BY uuid
+    MATCH (b:DMCheckBucket {uuid: uuid})
+    SET b.uuid = b.uuid
+}
+CALL (uuids) {
+    UNWIND uuids AS uuid
+    MATCH (b:DMCheckBucket {uuid: uuid})
+    WITH b, datetime() + duration({seconds: $skew_seconds}) AS latest, EXISTS { (b)-[:DMCHECKCLIENT]->() } AS held
+    WHERE NOT coalesce(b.edit_datetime <= latest, false) OR held AND NOT coalesce(
+        b.assigned_datetime <= latest AND b.expires IS :: ZONED DATETIME NOT NULL
+        AND coalesce(b.renewed_datetime, latest) <= latest AND coalesce(b.dead_datetime, latest) <= latest, false)
+    WITH b, latest, held, coalesce(b.renewed_datetime, b.assigned_datetime) AS began
+    WITH b, latest, held, CASE WHEN began <= latest THEN began ELSE datetime() END AS begins,
+         began <= latest AND b.expires IS :: ZONED DATETIME NOT NULL AS ends_as_said,
+         CASE WHEN began <= b.expires THEN duration.inSeconds(began, b.expires)
+             ELSE duration({seconds: $lease_seconds}) END AS length
+    SET b.edit_datetime = CASE WHEN b.edit_datetime <= latest THEN b.edit_datetime ELSE datetime() END
+    FOREACH (x IN CASE WHEN held THEN [b] ELSE [] END |
+        SET x.expires = CASE WHEN ends_as_said THEN x.expires ELSE begins + length END,
+            x.assigned_datetime = CASE WHEN x.assigned_datetime <= latest THEN x.assigned_datetime ELSE datetime() END,
+            x.renewed_datetime = CASE
+                WHEN x.renewed_datetime <= latest THEN x.renewed_datetime
+                WHEN x.renewed_datetime IS NOT NULL THEN datetime() END,
+            x.dead_datetime = CASE
+                WHEN x.dead_datetime <= latest THEN x.dead_datetime
+                WHEN x.dead_datetime IS NOT NULL THEN datetime() END
+    )
+    RETURN count(b) AS buckets
+}
+CALL () {
+    MATCH (ahead:DMCheckLease) WHERE ahead.assigned_datetime > datetime() + duration({seconds: $skew_seconds})
+    WITH ahead LIMIT $batch
+    WITH ahead ORDER BY ahead.id
+    SET ahead.id = ahead.id
+    WITH collect(ahead) AS locked
+    UNWIND locked AS l
+    WITH l WHERE l.assigned_datetime > datetime() + duration({seconds: $skew_seconds})
+    SET l.assigned_datetime = datetime()
+    RETURN count(l) AS leases
+}
+RETURN buckets + leases AS corrected
