@@ -1,11 +1,13 @@
-"""Measure dmcheck against what Neo4j itself can do, the textbook's claim and the system that it replaces.
+"""Measure dmcheck against what Neo4j itself can do, and against the system that it replaces.
 
-    python scripts/bench.py              under 3 minutes, on an embedded database of its own
-    python scripts/bench.py --long       more rounds
+    python scripts/bench.py              within 240 seconds, on embedded servers of its own
+    python scripts/bench.py --long       also 1 and 50 clients, ten buckets at once, long lines, PostgreSQL: 20 minutes
     python scripts/bench.py --json       one JSON document instead of tables
 
-All in one run, because only ratios within one run mean anything on another machine. Exit status 1 when a bucket of
-ours was handed out twice or an operation of ours failed; being slow is no failure.
+What is compared alternates within one run, on the same machine, with the same form of the driver on both sides, and a
+figure is the ratio of the medians of all rounds: only such figures mean anything elsewhere. The quarters beside them,
+and the figure of a contest against itself, tell how noisy they are. Exit status 1 when a user was handed out twice or
+an operation of ours failed; being slow is no failure.
 """
 
 from __future__ import annotations
@@ -13,28 +15,44 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from tempfile import TemporaryDirectory
 
-from benchmark import graph, processes, report, rounds, scale
-from benchmark.crowd import crowd
+from benchmark import graph, library, postgres, processes, report, rounds, scale, start
+from benchmark.crowd import crowds
+from benchmark.graph import BUCKET_SIZE, CLIENTS, LINE
+from benchmark.report import MAIN, Findings
+from benchmark.rounds import Ring
 
 from dmcheck_cli import show
-from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DmcheckError
-from dmcheck_cli.settings import Settings
 from dmcheck_cli.show import Format
 
-SIZES = (1, 8)
-"""How many clients work at the same time."""
+COUNT = {1: 40, 8: 8, 50: 3}
+"""How often each client does each thing in a round, by the number of clients."""
 
-TIMES = 12
-"""How often each of them does each thing in a round: many short rounds tell more than few long ones."""
+SHORT_ENDS = {
+    "loading": 75.0,
+    "scale warm": 85.0,
+    "scale": 110.0,
+    "rounds warm": 130.0,
+    "rounds": 190.0,
+    "processes": 212.0,
+}
+"""Seconds after the start of the run at which each part begins to count, or begins its last round: all of it ends
+within 240."""
 
-SECONDS = {1: 20.0, 8: 70.0}
-"""For the rounds of the short form, by the number of clients."""
+LONG_SECONDS = {
+    "loading": 600.0,
+    "scale warm": 60.0,
+    "scale": 180.0,
+    "rounds warm": 60.0,
+    "rounds": 300.0,
+    "processes": 60.0,
+}
+"""Under --long: seconds after the start of that part."""
+
+Tell = Callable[[str], None]
 
 
 def main() -> int:
@@ -46,67 +64,88 @@ def main() -> int:
         show.message(f"[{time.monotonic() - began:5.0f} s] {text}")
 
     try:
-        with _settings(arguments) as settings, Database(settings, "bench") as database:
-            tell("emptying and filling the database")
-            graph.empty(database)
-            [row] = database.run_text("CALL dbms.components() YIELD versions RETURN versions[0] AS version")
-            many = arguments.users
-            results = {}
-            with crowd(settings, SIZES) as everyone:
-                graph.prepare(database)
-                for size in SIZES:
-                    most, seconds = (40, 600.0) if arguments.long else (10, SECONDS[size])
-                    results[size] = rounds.run(database, everyone, size, TIMES, most, seconds, tell)
-                graph.refill(database)
-                process = processes.run(settings, 21 if arguments.long else 9)
-                tell("measured as a process")
-                again, patience = (10, graph.PATIENCE) if arguments.long else (4, 40.0)
-                large = scale.run(database, everyone, many, again, patience, tell)
-            if arguments.uri:
-                graph.empty(database)
+        findings = _run(arguments, began, tell)
     except DmcheckError as problem:
         show.error(problem, arguments.json)
         return problem.exit_status
     tell("done")
-    failures = [text for found in results.values() for text in found.failures] + process.failures + large.failures
     if arguments.json:
-        show.document(report.document(results, large, process, failures, row["version"]))
+        show.document(report.document(findings))
     else:
-        report.tables(results, large, process, failures, row["version"], Format(arguments.format))
-    return 1 if failures else 0
+        report.tables(findings, Format(arguments.format))
+    return 1 if findings.failures or findings.doubles else 0
+
+
+class Schedule:
+    """When each part begins to count, and when it begins its last round, by the clock time.monotonic."""
+
+    def __init__(self, began: float, long: bool) -> None:
+        self._began = began
+        self._long = long
+
+    def span(self, part: str) -> tuple[float, float]:
+        """Both for a part that begins now."""
+        now = time.monotonic()
+        if self._long:
+            return now + LONG_SECONDS[f"{part} warm"], now + LONG_SECONDS[part]
+        return self._began + SHORT_ENDS[f"{part} warm"], self._began + SHORT_ENDS[part]
+
+    def end(self, part: str) -> float:
+        """The second one for a part that counts from its start."""
+        return time.monotonic() + LONG_SECONDS[part] if self._long else self._began + SHORT_ENDS[part]
+
+
+def _run(arguments: argparse.Namespace, began: float, tell: Tell) -> Findings:
+    schedule = Schedule(began, arguments.long)
+    sizes = (1, MAIN, CLIENTS) if arguments.long else (MAIN,)
+    left_out = [] if library.installed() else [f"all with {library.EXTRA}, which is not installed"]
+    with graph.servers(2) as (server, large), crowds(sizes) as both:
+        database, plain = server.database, both[False]
+        for one in (server, large):
+            graph.prepare(one.database, scale.FEW)
+        tell(f"two servers with {scale.FEW:,} users each")
+        many = scale.FEW + graph.add_checked(large.database, arguments.users - scale.FEW, schedule.end("loading"))
+        tell(f"{many:,} users on one of them")
+        if many < arguments.users:
+            left_out.append(f"{arguments.users:,} users: this machine was too slow to add more than {many:,} in time")
+        of_users = scale.users(plain, server, large, *schedule.span("scale"), tell)
+        line = scale.lines(plain, server, large, *schedule.span("scale"), tell) if arguments.long else None
+        graph.empty(database)
+        graph.prepare(database, LINE * BUCKET_SIZE)
+        results = {}
+        with _postgres(arguments.long, left_out) as sql:
+            for size in sizes:
+                groups = rounds.LONG if arguments.long and size == MAIN else rounds.SHORT
+                ring = Ring(server, both, size, COUNT[size], sql if size == MAIN else None)
+                results[size] = ring.run(groups, *schedule.span("rounds"), tell)
+        graph.refill(database)
+        measured = processes.run(server.settings, 31 if arguments.long else 9, schedule.end("processes"))
+        tell("measured as a process")
+        started = start.run(server, plain, MAIN)
+        [row] = database.run_text("CALL dbms.components() YIELD versions RETURN versions[0] AS version")
+    return Findings(row["version"], many, results, of_users, measured, started, line, left_out)
 
 
 @contextmanager
-def _settings(arguments: argparse.Namespace) -> Iterator[Settings]:
-    """Settings that lead to the database to measure on, an embedded one of our own unless a URI is given."""
-    outside = Settings.load()
-    if arguments.uri:
-        account = {"neo4j_username": outside.neo4j_username, "neo4j_database": outside.neo4j_database}
-        yield graph.quick(Settings(neo4j_uri=arguments.uri, neo4j_password=outside.password(), **account))
-        return
-    from dmcheck_cli.embedded import server
-
-    with TemporaryDirectory(prefix="dmcheck-bench-") as home:
-        embedded = Settings(home=home, jars_url=outside.jars_url, jars_folder=outside.jars_folder)
-        running = server.ensure_running(embedded)
-        try:
-            found = {"neo4j_uri": running.uri, "neo4j_username": running.username, "neo4j_password": running.password}
-            yield graph.quick(replace(embedded, **found))
-        finally:
-            server.stop(embedded)
+def _postgres(wanted: bool, left_out: list[str]) -> Iterator[str | None]:
+    """How to connect to a PostgreSQL of our own; None where it is not wanted, or missing: `left_out` then says so."""
+    lacking = postgres.missing()
+    if wanted and lacking:
+        left_out.append(f"{rounds.CYCLE.title} / {rounds.POSTGRES.title}: {lacking} is not installed")
+    if wanted and not lacking:
+        with postgres.running() as how:
+            yield how
+    else:
+        yield None
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--long", action="store_true", help="more rounds: some 25 minutes")
+    parser.add_argument("--long", action="store_true", help="measure more, and more often")
     parser.add_argument("--users", type=int, default=1_000_000, help="of the large user base; 1,000,000 unless said")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--format", choices=[one.value for one in Format if one is not Format.json], default="auto")
-    parser.add_argument("--uri", help="another Neo4j (NEO4J_PASSWORD, NEO4J_USERNAME); it is EMPTIED")
-    parser.add_argument("--yes-empty-it", action="store_true", help="agree that the database of --uri is emptied")
     arguments = parser.parse_args()
-    if arguments.uri and not arguments.yes_empty_it:
-        parser.error("--uri empties that database: add --yes-empty-it if it holds nothing of value")
     if arguments.users <= scale.FEW:
         parser.error(f"--users must be more than {scale.FEW}")
     return arguments

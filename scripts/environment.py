@@ -1,6 +1,6 @@
 """The `.venv` of a checkout: made by its first script, used again by the next, made anew when it is broken.
 
-    python3 scripts/environment.py         what `dmcheck` needs, the embedded database included
+    python3 scripts/environment.py         what `dmcheck` needs, the embedded database and `fast` included
     python3 scripts/environment.py tests   also what the tests and the checks of the code need
 
 Standard library only, because nothing else is there yet. dmcheck is installed from the checkout in place, so a
@@ -64,7 +64,7 @@ def _make(tests: bool, description: str) -> None:
         # The tool that builds dmcheck is among the pinned packages: nothing else is fetched.
         _run("installing dmcheck", *pip, "--no-deps", "--no-build-isolation", "--editable", ".")
     else:
-        _run("installing dmcheck", *pip, "--editable", ".[embedded]")
+        _run("installing dmcheck", *pip, "--editable", ".[embedded,fast]")
     STAMP.write_text(description, encoding="utf-8")
 
 

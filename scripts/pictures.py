@@ -34,10 +34,11 @@ FOLDER = SCRIPTS / "pictures"
 COLUMNS = 120
 """Of the terminal; a picture is as wide as what is in it."""
 
-MODULES = {"dmcheck": "dmcheck_cli.cli", "make_buckets": "jobs.make_buckets", "reclaim_leases": "jobs.reclaim_leases"}
+JOBS = ("make_buckets", "reclaim_leases", "judge_clients")
+MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 
 HOURS = 24
-MOST_SHOWN = 40
+MAX_SHOWN = 40
 """Leases at the top of the plot: what each client states."""
 
 COLOURS = {"honest": "#2e9e5b", "slow": "#3b82d6", "dying": "#d9822b", "greedy": "#c2439c"}
@@ -128,6 +129,7 @@ def fill(commands: Commands) -> None:
     for _ in range(3):
         strange = {"bucket": "none", "lease": "none", "users": [{"screen_name": "NASA", "candm": "DM"}]}
         commands.run("submit", "--client", "44", stdin=json.dumps({"buckets": [strange]}))
+    commands.run(program="judge_clients")
     first = "\n".join(names.splitlines()[:30])
     commands.run("prioritize", "--file", "-", stdin=first, DMCHECK_BUCKET_SIZE="10")
     commands.run("fetch", "--client", "43", "--count", "1")
@@ -163,7 +165,7 @@ def plotted(lines: dict[str, list[int]]) -> str:
         return round(left + wide * hour / HOURS, 1)
 
     def y(leases: float) -> float:
-        return round(top + high * (1 - leases / MOST_SHOWN), 1)
+        return round(top + high * (1 - leases / MAX_SHOWN), 1)
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 120} {top + high + 56}" role="img">',
@@ -171,7 +173,7 @@ def plotted(lines: dict[str, list[int]]) -> str:
         f"<style>{PLOT_STYLE}</style>",
         '<rect class="paper" width="100%" height="100%" rx="8"/>',
     ]
-    for leases in range(0, MOST_SHOWN + 1, 10):
+    for leases in range(0, MAX_SHOWN + 1, 10):
         parts += [
             f'<path class="grid" d="M{left} {y(leases)}h{wide}"/>',
             f'<text x="{left - 8}" y="{y(leases) + 4}" text-anchor="end">{leases}</text>',

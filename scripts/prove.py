@@ -39,6 +39,7 @@ PROOFS = {
     "waits": "harness.waits",
     "drain": "harness.drain",
     "steering": "harness.steering",
+    "upgrade": "harness.upgrade",
 }
 """Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, whole numbers
 whose defaults are the long form, become the options of the sub-command."""

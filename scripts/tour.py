@@ -23,7 +23,7 @@ from environment import ROOT
 
 HOME = ROOT / ".tour"
 
-MOST_ROUNDS = 60
+MAX_ROUNDS = 60
 """Fetches until nothing waits; five would do."""
 
 FETCH = "dmcheck fetch --client {client} --count 2 --json"
@@ -146,12 +146,14 @@ def _steps(tour: Tour) -> None:
     tour.run("dmcheck fetch --client 42 --count 1")
     tour.run(f"dmcheck fetch --client 42 --resume --json | {CHECK} | dmcheck submit --client 42")
     tour.say("Both clients: fetch, check, submit, until nothing is left.")
-    for _, client in zip(range(MOST_ROUNDS), cycle((42, 43)), strict=False):
+    for _, client in zip(range(MAX_ROUNDS), cycle((42, 43)), strict=False):
         if not tour.waiting():
             break
         tour.run(PIPE.format(client=client))
     tour.say("Nothing to fetch: exit status 3.")
     tour.run("dmcheck fetch --client 42", allowed=(3,))
+    tour.say("Every five minutes a job judges clients by how their leases ended: how many each may hold from now on.")
+    tour.run("dmcheck-judge-clients")
     tour.say("Who did what, and the whole.")
     tour.run("dmcheck stats")
 

@@ -1,4 +1,4 @@
-"""Client processes that are released together, and what they measured."""
+"""Client processes that start each task at the same moment, and what they measured."""
 
 from __future__ import annotations
 
@@ -9,34 +9,45 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import neo4j
-
+from benchmark import library
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.leases import Lease
 
+if TYPE_CHECKING:
+    import neo4j
+
 FIRST_CLIENT = 1000
 """The id of the first process's client; the next ones follow."""
 
-LONGEST_LAP = 300.0
-"""Seconds. A process that has not answered by then never will."""
+MAX_LAP_SECONDS = 300.0
+"""A process that has not answered by then never will."""
 
-Operation = Callable[[], list[str]]
-"""One thing to time. Returns the uuids of the buckets that it was handed, for those tasks that hand out buckets."""
+
+@dataclass(frozen=True)
+class Done:
+    """What one operation did: how many buckets it dealt with, the screen names of the users whom it was handed."""
+
+    buckets: int = 0
+    users: list[str] = field(default_factory=list)
+
+
+Operation = Callable[[], Done]
+"""One thing to time."""
 
 
 @dataclass
 class Worker:
-    """What one client process works with; opened when a task asks for it, and kept."""
+    """What one client process works with at one server; opened when a task asks for it, and kept."""
 
     number: int
     settings: Settings
-    held: list[Lease] = field(default_factory=list)
-    _driver: neo4j.Driver | None = None
-    _session: neo4j.Session | None = None
-    _database: Database | None = None
+    held: list[list[Lease]] = field(default_factory=list)
+    """The leases that each fetch got."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What other tasks keep."""
 
     @property
     def client(self) -> int:
@@ -46,21 +57,25 @@ class Worker:
     @property
     def database(self) -> Database:
         """Our own way to the database."""
-        if self._database is None:
-            self._database = Database(self.settings, "bench")
-        return self._database
+        if "database" not in self.kept:
+            self.kept["database"] = Database(self.settings, "bench")
+        database: Database = self.kept["database"]
+        return database
 
     @property
     def session(self) -> neo4j.Session:
         """A plain session of the driver."""
-        if self._session is None:
-            self._driver = self.connect()
-            self._session = self._driver.session(database=self.settings.neo4j_database)
-        return self._session
+        if "session" not in self.kept:
+            self.kept["driver"] = driver = self.connect()
+            self.kept["session"] = driver.session(database=self.settings.neo4j_database)
+        session: neo4j.Session = self.kept["session"]
+        return session
 
     def connect(self) -> neo4j.Driver:
         """A plain driver as its manual shows it."""
-        return neo4j.GraphDatabase.driver(
+        from neo4j import GraphDatabase
+
+        return GraphDatabase.driver(
             self.settings.neo4j_uri or "",
             auth=(self.settings.neo4j_username, self.settings.password() or ""),
             notifications_min_severity="OFF",
@@ -69,19 +84,21 @@ class Worker:
 
 @dataclass(frozen=True)
 class Lap:
-    """One process's part of a round: how long it took, each operation's seconds, buckets handed out before and while
-    the clock ran, errors."""
+    """One process's part of a round: when its clock ran (on the machine's monotonic clock), the seconds of
+    each operation that succeeded, the buckets it dealt with, the users whom it was handed, also before its clock ran,
+    errors."""
 
-    seconds: float = 0.0
+    begin: float = 0.0
+    end: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    early: list[str] = field(default_factory=list)
-    buckets: list[str] = field(default_factory=list)
+    buckets: int = 0
+    users: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Round:
-    """What all processes did together. `rate`: buckets a second for tasks that hand them out, else operations."""
+    """What all processes did together: buckets a second, each operation's seconds, users handed out twice, errors."""
 
     rate: float
     latencies: list[float]
@@ -92,7 +109,7 @@ class Round:
 class Crowd:
     """Processes that live through the whole run, so that none of them measures its own start."""
 
-    def __init__(self, settings: Settings, sizes: tuple[int, ...]) -> None:
+    def __init__(self, sizes: tuple[int, ...], compiled: bool) -> None:
         context = multiprocessing.get_context("spawn")
         # Kept: a barrier is gone once nobody here refers to it, which may be before a process has started.
         self._barriers = {size: context.Barrier(size) for size in sizes}
@@ -100,23 +117,24 @@ class Crowd:
         self._processes = []
         for number in range(max(sizes)):
             ours, theirs = context.Pipe()
-            process = context.Process(target=_live, args=(number, settings, self._barriers, theirs), daemon=True)
+            arguments = (number, compiled, self._barriers, theirs)
+            process = context.Process(target=_live, args=arguments, daemon=True)
             process.start()
             self._pipes.append(ours)
             self._processes.append(process)
 
-    def run(self, task: str, size: int, count: int, **details: Any) -> Round:
-        """Let `size` processes do `task` (module.function) `count` times each, all starting at the same moment."""
+    def run(self, settings: Settings, task: str, size: int, count: int, early: bool = True, **details: Any) -> Round:
+        """Let `size` processes do `task` (module.function) `count` times each at the server that the settings name,
+        all starting at the same moment. `early`: once before the clock runs."""
         for pipe in self._pipes[:size]:
-            pipe.send((task, size, count, details))
+            pipe.send((settings, task, size, count, early, details))
         laps = [self._lap(pipe) for pipe in self._pipes[:size]]
-        buckets = [bucket for lap in laps for bucket in lap.buckets]
-        handed_out = buckets + [bucket for lap in laps for bucket in lap.early]
+        users = [user for lap in laps for user in lap.users]
         latencies = [seconds for lap in laps for seconds in lap.latencies]
         return Round(
-            rate=(len(buckets) or len(latencies)) / max(lap.seconds for lap in laps),
+            rate=sum(lap.buckets for lap in laps) / (max(lap.end for lap in laps) - min(lap.begin for lap in laps)),
             latencies=latencies,
-            doubles=len(handed_out) - len(set(handed_out)),
+            doubles=len(users) - len(set(users)),
             errors=[error for lap in laps for error in lap.errors],
         )
 
@@ -131,7 +149,7 @@ class Crowd:
                 process.kill()
 
     def _lap(self, pipe: Connection) -> Lap:
-        if not pipe.poll(LONGEST_LAP):
+        if not pipe.poll(MAX_LAP_SECONDS):
             raise RuntimeError("a client process does not answer")
         lap: Lap = pipe.recv()
         if not lap.latencies:
@@ -140,46 +158,53 @@ class Crowd:
 
 
 @contextlib.contextmanager
-def crowd(settings: Settings, sizes: tuple[int, ...]) -> Iterator[Crowd]:
-    """A crowd that is gone when the block ends."""
-    everyone = Crowd(settings, sizes)
-    try:
-        yield everyone
-    finally:
-        everyone.close()
+def crowds(sizes: tuple[int, ...]) -> Iterator[dict[bool, Crowd]]:
+    """A crowd with the plain driver (False), one with its compiled parts (True) if they are installed."""
+    with contextlib.ExitStack() as stack:
+        kinds = [False, True] if library.installed() else [False]
+        yield {compiled: stack.enter_context(contextlib.closing(Crowd(sizes, compiled))) for compiled in kinds}
 
 
-def _live(number: int, settings: Settings, barriers: dict[int, Any], pipe: Connection) -> None:
-    worker = Worker(number, settings)
+def _live(number: int, compiled: bool, barriers: dict[int, Any], pipe: Connection) -> None:
+    library.choose(compiled)
+    workers: dict[str | None, Worker] = {}
     with contextlib.suppress(EOFError, KeyboardInterrupt):  # the parent is gone, or tells us by its own end
         while (order := pipe.recv()) is not None:
-            task, size, count, details = order
+            settings, task, size, count, early, details = order
+            worker = workers.setdefault(settings.neo4j_uri, Worker(number, settings))
             module, name = task.split(".")
             try:
                 operation = getattr(import_module(f"benchmark.{module}"), name)(worker, **details)
-                pipe.send(_timed(operation, barriers[size], count))
+                pipe.send(_timed(operation, barriers[size], count, early))
             except Exception as error:  # whatever stops a task must reach the one who waits for it
                 pipe.send(Lap(errors=[repr(error)]))
 
 
-def _timed(operation: Operation, barrier: Any, count: int) -> Lap:
+def _timed(operation: Operation, barrier: Any, count: int, early: bool) -> Lap:
     latencies: list[float] = []
-    buckets: list[str] = []
+    users: list[str] = []
     errors: list[str] = []
+    buckets = 0
 
-    def once() -> list[str]:
+    def once() -> None:
+        nonlocal buckets
+        started = time.monotonic()
         try:
-            return operation()
+            done = operation()
         except Exception as error:  # counted and shown; the others go on
             errors.append(repr(error))
-            return []
+        else:
+            latencies.append(time.monotonic() - started)
+            buckets += done.buckets
+            users.extend(done.users)
 
     # Once before the clock runs: between rounds the graph changes so much that Neo4j plans its statements anew.
-    early = once()
-    barrier.wait(LONGEST_LAP)
-    begin = time.perf_counter()
+    if early:
+        once()
+        latencies.clear()
+        buckets = 0
+    barrier.wait(MAX_LAP_SECONDS)
+    begin = time.monotonic()
     for _ in range(count):
-        started = time.perf_counter()
-        buckets += once()
-        latencies.append(time.perf_counter() - started)
-    return Lap(time.perf_counter() - begin, latencies, early, buckets, errors)
+        once()
+    return Lap(begin, time.monotonic(), latencies, buckets, users, errors)

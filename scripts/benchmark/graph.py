@@ -1,40 +1,68 @@
-"""The graph that is measured on: users, clients, buckets, and putting them back between rounds."""
+"""The graphs that are measured on: users, clients, buckets, and putting them back between rounds."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from tempfile import TemporaryDirectory
 
 from benchmark.crowd import FIRST_CLIENT
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import BUCKETS_PER_CLIENT
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import clients, schema
-from jobs import make_buckets
+from dmcheck_cli.transactions import buckets, clients, schema
 
 BUCKET_SIZE = 180
-CLIENTS = 12
-"""Registered ones. More than ever run, so that more buckets wait than one round takes: with the last bucket gone,
-a round would measure the waiting for it."""
+CLIENTS = 50
 
-BUCKETS = CLIENTS * BUCKETS_PER_CLIENT
-USERS = BUCKETS * BUCKET_SIZE
+PATIENCE = 600
+"""Seconds for one statement: a busy machine is no trouble with the database."""
 
-PATIENCE = 600.0
-"""Seconds for one statement that prepares the graph."""
+LINE = 300
+"""Buckets that wait when all do: more than the contests of a round between two refills take."""
 
 BATCH = 10_000
 """Nodes that one transaction makes or deletes: it must fit into the embedded database's small heap."""
 
 
-def user_name(number: int) -> str:
-    """The screen name of one of the users that are handed out."""
-    return f"bench_{number}"
+@dataclass(frozen=True)
+class Server:
+    """An embedded server of our own: `home` leads to it as to the embedded database, `database` by its URI."""
+
+    home: Settings
+    database: Database
+
+    @property
+    def settings(self) -> Settings:
+        """What a client process needs to reach it by its URI."""
+        return self.database.settings
 
 
-def quick(settings: Settings) -> Settings:
-    """These settings, with which one run of make_buckets fills all the room there is."""
-    return replace(settings, bucket_size=BUCKET_SIZE, max_users_per_run=USERS, scan_users_per_run=2 * USERS)
+@contextmanager
+def servers(count: int) -> Iterator[list[Server]]:
+    """New servers, as users have them; gone when the block ends."""
+    from dmcheck_cli.embedded import server
+
+    outside = Settings.load()
+    with ExitStack() as stack:
+        found = []
+        for _ in range(count):
+            folder = stack.enter_context(TemporaryDirectory(prefix="dmcheck-bench-"))
+            home = Settings(home=folder, jars_url=outside.jars_url, jars_folder=outside.jars_folder)
+            stack.callback(server.stop, home)
+            running = server.ensure_running(home, progress=False)
+            reached = {
+                "neo4j_uri": running.uri,
+                "neo4j_username": running.username,
+                "neo4j_password": running.password,
+            }
+            limits = replace(home.limits, buckets_per_client=LINE // CLIENTS)
+            settings = replace(home, bucket_size=BUCKET_SIZE, timeout_seconds=PATIENCE, limits=limits, **reached)
+            database = stack.enter_context(Database(settings, "bench"))
+            found.append(Server(home, database))
+        yield found
 
 
 def empty(database: Database) -> None:
@@ -43,37 +71,53 @@ def empty(database: Database) -> None:
     _batched(database, "MATCH (n)", "DETACH DELETE n")
 
 
-def prepare(database: Database, users: int = USERS) -> None:
-    """An empty database becomes one with our schema, clients, and users that nobody has checked."""
+def prepare(database: Database, users: int) -> None:
+    """An empty database becomes one with our schema, clients, and users that nobody has checked, all in buckets."""
     schema.apply(database)
     for number in range(CLIENTS):
         clients.register(database, FIRST_CLIENT + number, f"bench_client_{number}", 1000)
     # As if all had long earned what they state: it is not what a client may hold that is measured.
     database.run_text("MATCH (:DMCheckClient)-[:STATS]->(s) SET s.allowance = 1000")
-    for first in range(0, users, BATCH):
-        numbers = range(first, min(first + BATCH, users))
-        rows = [{"screen_name": user_name(number), "id": number} for number in numbers]
-        database.run_text(
-            "UNWIND $rows AS row CREATE (u:User) SET u.screen_name = row.screen_name, u.id = row.id", rows=rows
-        )
+    add_users(database, 0, users)
+    refill(database)
 
 
-def add_checked(database: Database, count: int, seconds: float) -> int:
-    """Add users whom our clients have answered for, spread over all clients: `count`, or as many as were added when
-    `seconds` are over. Returns how many."""
-    deadline = time.monotonic() + seconds
-    for start in range(0, count, BATCH):
-        if time.monotonic() > deadline:
-            return start
+def add_users(database: Database, first: int, end: int) -> None:
+    """Users that nobody has checked, with ids from `first` on, up to `end`."""
+    for start in range(first, end, BATCH):
         database.run_text(
-            "MATCH (c:DMCheckClient {id: $client}) UNWIND range($start, $end - 1) AS i"
-            " CREATE (u:User {screen_name: 'checked_' + i, id: 10000000 + i}) CREATE (c)-[:DM_NO]->(u)",
-            client=FIRST_CLIENT + (start // BATCH) % CLIENTS,
+            "UNWIND range($start, $end - 1) AS i CREATE (:User {screen_name: 'bench_' + i, id: i})",
             start=start,
-            end=min(start + BATCH, count),
-            patience=PATIENCE,
+            end=min(start + BATCH, end),
         )
-    return count
+
+
+def add_checked(database: Database, count: int, until: float) -> int:
+    """Users whom our clients have answered for, spread over all clients; two transactions run at a time.
+
+    Returns how many: on a slow machine no transaction begins once the clock (time.monotonic) says `until`.
+    """
+
+    def add(part: int) -> int:
+        added = 0
+        with Database(database.settings, "bench") as own:
+            for start in range(part * BATCH, count, 2 * BATCH):
+                if time.monotonic() > until:
+                    break
+                end = min(start + BATCH, count)
+                own.run_text(
+                    "MATCH (c:DMCheckClient {id: $client}) UNWIND range($start, $end - 1) AS i"
+                    " CREATE (u:User {screen_name: 'checked_' + i, id: 10000000 + i})"
+                    " CREATE (c)-[:DM_NO {at: datetime()}]->(u)",
+                    client=FIRST_CLIENT + start // BATCH % CLIENTS,
+                    start=start,
+                    end=end,
+                )
+                added += end - start
+        return added
+
+    with ThreadPoolExecutor(2) as threads:
+        return sum(threads.map(add, range(2)))
 
 
 def waiting(database: Database) -> list[str]:
@@ -84,8 +128,8 @@ def waiting(database: Database) -> list[str]:
     return [row["uuid"] for row in rows]
 
 
-def forget_work(database: Database) -> None:
-    """Undo what the rounds did to the users that are handed out: leases, held buckets, answers."""
+def refill(database: Database) -> None:
+    """Undo all work: leases, held buckets, answers for the users that are handed out; put all of those into buckets."""
     _batched(database, "MATCH (n:DMCheckLease)", "DELETE n")
     _batched(database, "MATCH (n:DMCheckBucket) WHERE EXISTS { (n)-[:DMCHECKCLIENT]->() }", "DETACH DELETE n", 50)
     _batched(
@@ -93,20 +137,22 @@ def forget_work(database: Database) -> None:
         "MATCH (u:User)<-[n:DM_YES|DM_NO|DM_UNKNOWN]-() WHERE u.screen_name STARTS WITH 'bench_'",
         "DELETE n",
     )
+    forget_pace(database)
+    rows = database.run_text(
+        "MATCH (u:User) WHERE u.screen_name STARTS WITH 'bench_' AND NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() }"
+        " RETURN u.screen_name AS name"
+    )
+    free, size = [row["name"] for row in rows], database.settings.bucket_size
+    whole, batch = len(free) // size * size, 10 * BUCKET_SIZE // size * size  # none is smaller than the others
+    for first in range(0, whole, batch):
+        buckets.place(database, free[first : min(first + batch, whole)])
 
 
-def forget_plain(database: Database) -> None:
-    """Undo `plain.create_by_name`."""
-    _batched(database, "MATCH (:DMCheckClient)-[n:BENCH]->()", "DELETE n")
-
-
-def refill(database: Database) -> tuple[int, float]:
-    """Let make_buckets fill up the line; returns how many users it placed, and its seconds."""
-    forget_work(database)
-    started = time.perf_counter()
-    made = make_buckets.run(database)
-    return made.users, time.perf_counter() - started
+def forget_pace(database: Database) -> None:
+    """Let all clients fetch as if they had fetched nothing yet: what slows down those that never answer is not
+    measured."""
+    database.run_text("MATCH (s:DMCheckClientStats) REMOVE s.next_fetch")
 
 
 def _batched(database: Database, match: str, action: str, rows: int = BATCH) -> None:
-    database.run_text(f"{match} CALL (n) {{ {action} }} IN TRANSACTIONS OF {rows} ROWS", patience=PATIENCE)
+    database.run_text(f"{match} CALL (n) {{ {action} }} IN TRANSACTIONS OF {rows} ROWS")

@@ -14,11 +14,12 @@ from __future__ import annotations
 import contextlib
 import random
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import neo4j
+from benchmark.crowd import Done, Operation, Worker
 
-from benchmark.crowd import Operation, Worker
+if TYPE_CHECKING:
+    import neo4j
 
 BUCKETS = 2
 """What a client asks for at once."""
@@ -83,8 +84,8 @@ def connection_kept(worker: Worker) -> Operation:
     return lambda: _loop(lambda: contextlib.nullcontext(ask))
 
 
-def _loop(connect: Connect) -> list[str]:
-    """One turn of a client: two buckets, 21 connections, 42 queries. Returns the buckets that it was handed."""
+def _loop(connect: Connect) -> Done:
+    """One turn of a client: two buckets, 21 connections, 42 queries."""
     with connect() as ask:
         ask(EXISTS), ask(STATE)
     with connect() as ask:
@@ -96,12 +97,14 @@ def _loop(connect: Connect) -> list[str]:
         ask(ASSIGN, uuids=uuids)
     with connect() as ask:
         ask(COUNTERS), ask(ASSIGNED, count=len(uuids))
+    handed_out = []
     for uuid in uuids:
         with connect() as ask:
             ask(BUCKET, uuid=uuid)
             names = [row["name"] for row in ask(MEMBERS, uuid=uuid)]
         _store(connect, uuid, names)
-    return uuids
+        handed_out += names
+    return Done(len(uuids), handed_out)
 
 
 def _store(connect: Connect, uuid: str, names: list[str]) -> None:

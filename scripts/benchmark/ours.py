@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
-from benchmark.crowd import Operation, Worker
+from benchmark.crowd import FIRST_CLIENT, Done, Operation, Worker
+from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import answers, leases
 from dmcheck_cli.transactions.leases import Lease
 
@@ -13,24 +15,35 @@ CHANCES = (45, 45, 10)
 """Of each answer in `answers.ANSWERS`, in percent."""
 
 
-def fetch(worker: Worker) -> Operation:
-    """Lease one bucket, and keep the lease for `submit`."""
+def fetch(worker: Worker, buckets: int = 1) -> Operation:
+    """Lease up to that many buckets, and keep the leases for `submit` or `release`."""
 
-    def once() -> list[str]:
-        found = leases.fetch(worker.database, worker.client, 1, uuid.uuid4().hex)
-        worker.held += found
-        return [lease.bucket for lease in found]
+    def once() -> Done:
+        found = _fetch(worker, buckets)
+        worker.held.append(found)
+        return Done(len(found), _names(found))
 
     return once
 
 
 def submit(worker: Worker) -> Operation:
-    """Answer one bucket that `fetch` has leased."""
+    """Answer what one `fetch` has leased, in one document."""
 
-    def once() -> list[str]:
-        lease = worker.held.pop()
-        _submit(worker, lease)
-        return [lease.bucket]
+    def once() -> Done:
+        mine = worker.held.pop()
+        _submit(worker, mine)
+        return Done(len(mine))
+
+    return once
+
+
+def release(worker: Worker) -> Operation:
+    """Give back a bucket that `fetch` has leased."""
+
+    def once() -> Done:
+        [lease] = worker.held.pop()
+        leases.release(worker.database, worker.client, lease.bucket, lease.lease)
+        return Done(1)
 
     return once
 
@@ -38,17 +51,56 @@ def submit(worker: Worker) -> Operation:
 def cycle(worker: Worker) -> Operation:
     """Lease one bucket and answer it."""
 
-    def once() -> list[str]:
-        [lease] = leases.fetch(worker.database, worker.client, 1, uuid.uuid4().hex)
-        _submit(worker, lease)
-        return [lease.bucket]
+    def once() -> Done:
+        found = _fetch(worker, 1)
+        _submit(worker, found)
+        return Done(1, _names(found))
 
     return once
 
 
-def _submit(worker: Worker, lease: Lease) -> None:
-    found = random.choices(answers.ANSWERS, CHANCES, k=len(lease.users))
-    given = {user.screen_name: answer for user, answer in zip(lease.users, found, strict=True)}
-    [report] = answers.submit(worker.database, worker.client, [answers.Answered(lease.bucket, lease.lease, given)])
-    if report.status != "done" or report.accepted != len(lease.users):
-        raise RuntimeError(f"an answered bucket was not taken whole: {report}")
+def first_fetches(worker: Worker, clients: int, of: int) -> Operation:
+    """Let this process's share of that many clients, each on a connection of its own, lease their first bucket."""
+    numbers = range(worker.number, clients, of)
+
+    def one(number: int) -> list[str]:
+        with Database(worker.settings, "bench") as database:
+            return _names(leases.fetch(database, FIRST_CLIENT + number, 1, uuid.uuid4().hex))
+
+    def once() -> Done:
+        with ThreadPoolExecutor(len(numbers)) as threads:
+            return Done(len(numbers), [name for names in threads.map(one, numbers) for name in names])
+
+    return once
+
+
+def forget(worker: Worker) -> Operation:
+    """Let go of what a server is about to forget: connections, leases."""
+
+    def once() -> Done:
+        worker.held.clear()
+        for kept in ("database", "session", "driver"):
+            if kept in worker.kept:
+                worker.kept.pop(kept).close()
+        return Done()
+
+    return once
+
+
+def _fetch(worker: Worker, buckets: int) -> list[Lease]:
+    return leases.fetch(worker.database, worker.client, buckets, uuid.uuid4().hex)
+
+
+def _submit(worker: Worker, mine: list[Lease]) -> None:
+    document = []
+    for lease in mine:
+        found = random.choices(answers.ANSWERS, CHANCES, k=len(lease.users))
+        given = {user.screen_name: answer for user, answer in zip(lease.users, found, strict=True)}
+        document.append(answers.Answered(lease.bucket, lease.lease, given))
+    for lease, report in zip(mine, answers.submit(worker.database, worker.client, document), strict=True):
+        if report.status != "done" or report.accepted != len(lease.users):
+            raise RuntimeError(f"an answered bucket was not taken whole: {report}")
+
+
+def _names(found: list[Lease]) -> list[str]:
+    return [user.screen_name for lease in found for user in lease.users]

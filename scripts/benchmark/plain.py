@@ -1,14 +1,11 @@
-"""What Neo4j itself can do here (the ceiling), and the claim as a textbook has it. Plain driver, one session kept."""
+"""What Neo4j itself can do here, and the claim as a textbook has it. One session is kept, no rule is checked."""
 
 from __future__ import annotations
 
 import itertools
-import random
 
-from benchmark.crowd import Operation, Worker
-from benchmark.graph import BUCKET_SIZE, USERS, user_name
-
-WRITE = "MATCH (c:DMCheckClient {id: $client}) SET c.bench = $value"
+from benchmark.crowd import Done, Operation, Worker
+from benchmark.graph import BUCKET_SIZE
 
 WRITE_AND_RETURN = """
 MATCH (b:DMCheckBucket {uuid: $bucket}) SET b.bench = $value
@@ -16,11 +13,14 @@ WITH b MATCH (b)<-[:INDMCHECKBUCKET]-(u)
 RETURN collect({screen_name: u.screen_name, id: u.id}) AS users
 """
 
-CREATE_BY_NAME = """
+CREATE_AND_DELETE = """
 MATCH (c:DMCheckClient {id: $client})
-UNWIND $names AS name
-MATCH (u:User {screen_name: name})
-CREATE (c)-[:BENCH]->(u)
+MATCH (b:DMCheckBucket {uuid: $bucket})
+CALL (b) { MATCH (u)-[:INDMCHECKBUCKET]->(b) RETURN collect(u) AS users }
+FOREACH (u IN users | CREATE (c)-[:DM_YES {at: datetime()}]->(u))
+WITH b, size(users) AS members
+DETACH DELETE b
+RETURN members
 """
 
 CLAIM = """
@@ -28,19 +28,8 @@ MATCH (b:DMCheckBucket) WHERE b.bench_owner IS NULL
 WITH b LIMIT 1
 SET b.bench_owner = $client
 WITH b MATCH (b)<-[:INDMCHECKBUCKET]-(u)
-RETURN b.uuid AS bucket, collect({screen_name: u.screen_name, id: u.id}) AS users
+RETURN collect(u.screen_name) AS users
 """
-
-
-def write(worker: Worker) -> Operation:
-    """The smallest write: one property of a node of one's own."""
-    session, values = worker.session, itertools.count()
-
-    def once() -> list[str]:
-        session.run(WRITE, client=worker.client, value=next(values)).consume()
-        return []
-
-    return once
 
 
 def write_and_return(worker: Worker, buckets: list[str], of: int) -> Operation:
@@ -48,25 +37,22 @@ def write_and_return(worker: Worker, buckets: list[str], of: int) -> Operation:
     session, values = worker.session, itertools.count()
     mine = itertools.cycle(buckets[worker.number :: of])
 
-    def once() -> list[str]:
+    def once() -> Done:
         found = session.run(WRITE_AND_RETURN, bucket=next(mine), value=next(values)).single(strict=True)["users"]
-        if len(found) != BUCKET_SIZE:
-            raise RuntimeError(f"{len(found)} users came back")
-        return []
+        _check(len(found))
+        return Done(1)
 
     return once
 
 
-def create_by_name(worker: Worker, of: int) -> Operation:
-    """Create 180 relationships to users found by name; each of the `of` processes has users of its own."""
-    session, mine = worker.session, range(worker.number, USERS, of)
+def create_and_delete(worker: Worker, buckets: list[str], of: int) -> Operation:
+    """Create 180 answers and delete their bucket; each of the `of` processes has buckets of its own."""
+    session, mine = worker.session, iter(buckets[worker.number :: of])
 
-    def once() -> list[str]:
-        names = [user_name(i) for i in random.sample(mine, BUCKET_SIZE)]
-        made = session.run(CREATE_BY_NAME, client=worker.client, names=names).consume().counters
-        if made.relationships_created != BUCKET_SIZE:
-            raise RuntimeError(f"{made.relationships_created} relationships were made")
-        return []
+    def once() -> Done:
+        result = session.run(CREATE_AND_DELETE, client=worker.client, bucket=next(mine))
+        _check(result.single(strict=True)["members"])
+        return Done(1)
 
     return once
 
@@ -75,8 +61,12 @@ def claim(worker: Worker) -> Operation:
     """Find a free bucket and set its owner: no lock, no second look."""
     session = worker.session
 
-    def once() -> list[str]:
-        record = session.run(CLAIM, client=worker.client).single(strict=True)
-        return [record["bucket"]]
+    def once() -> Done:
+        return Done(1, session.run(CLAIM, client=worker.client).single(strict=True)["users"])
 
     return once
+
+
+def _check(users: int) -> None:
+    if users != BUCKET_SIZE:
+        raise RuntimeError(f"{users} users instead of {BUCKET_SIZE}")

@@ -6,11 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmark import library
 from benchmark.crowd import FIRST_CLIENT
 from dmcheck_cli.settings import Settings
 
@@ -23,47 +24,55 @@ with GraphDatabase.driver(os.environ["NEO4J_URI"], auth=account) as driver, driv
     print(session.run("RETURN 1 AS one").single()["one"])
 """
 
+FETCH = """\
+from dmcheck_cli.cli import main
 
-@dataclass(frozen=True)
+main()
+"""
+"""What the console script does."""
+
+MIN_PAIRS = 5
+
+
+@dataclass
 class Processes:
-    """Median seconds of each, on the wall and of the processor."""
+    """Seconds of each run, on the wall and of the processor, by what ran and whether with the driver's compiled parts;
+    what failed."""
 
-    fetch_wall: float
-    fetch_cpu: float
-    bare_wall: float
-    bare_cpu: float
-    pairs: int
-    failures: list[str]
+    wall: dict[tuple[str, bool], list[float]] = field(default_factory=dict)
+    cpu: dict[tuple[str, bool], list[float]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+    def ratio(self, compiled: bool) -> float:
+        """A fetch on the wall, the bare script being one."""
+        return median(self.wall["fetch", compiled]) / median(self.wall["bare", compiled])
 
 
-def run(settings: Settings, pairs: int) -> Processes:
-    """Run both in turn, `pairs` times, after once that does not count (files come from the disk then)."""
-    failures: list[str] = []
-    measured: dict[str, list[tuple[float, float]]] = {"fetch": [], "bare": []}
+def run(settings: Settings, pairs: int, until: float) -> Processes:
+    """Run all in turn, `pairs` times or until the clock (time.monotonic) says `until`, MIN_PAIRS times at least.
+
+    Once before that, uncounted: files come from the disk then.
+    """
+    found = Processes()
+    arguments = ["fetch", "--client", str(FIRST_CLIENT), "--count", "1", "--json"]
     with TemporaryDirectory() as folder:
-        bare = Path(folder, "bare.py")
-        bare.write_text(BARE, "utf-8")
-        commands = {
-            "fetch": [*_dmcheck(), "fetch", "--client", str(FIRST_CLIENT), "--count", "1", "--json"],
-            "bare": [sys.executable, str(bare)],
-        }
+        commands = {}
+        for compiled in (False, True) if library.installed() else (False,):
+            for name, text in (("fetch", FETCH), ("bare", BARE)):
+                script = Path(folder, f"{name}_{compiled}.py")
+                script.write_text(text if compiled else f"{library.HIDE}\n{text}", "utf-8")
+                commands[name, compiled] = [sys.executable, str(script), *(arguments if name == "fetch" else [])]
         for number in range(pairs + 1):
-            for name, command in commands.items():
+            if number > MIN_PAIRS and time.monotonic() > until:
+                break
+            for key, command in commands.items():
                 wall, cpu, status = _time(command, _environment(settings), folder)
                 if status:
-                    failures.append(f"{name}, as a process: exit status {status}")
+                    found.failures.append(f"{key[0]}, as a process: exit status {status}")
                 if number:
-                    measured[name].append((wall, cpu))
-    (fetch_wall, fetch_cpu), (bare_wall, bare_cpu) = (
-        tuple(median(column) for column in zip(*measured[name], strict=True)) for name in ("fetch", "bare")
-    )
-    return Processes(fetch_wall, fetch_cpu, bare_wall, bare_cpu, pairs, failures)
-
-
-def _dmcheck() -> list[str]:
-    """The console script of this Python, else what it does."""
-    script = Path(sys.executable).with_name("dmcheck")
-    return [str(script)] if script.exists() else [sys.executable, "-c", "from dmcheck_cli.cli import main; main()"]
+                    found.wall.setdefault(key, []).append(wall)
+                    found.cpu.setdefault(key, []).append(cpu)
+    return found
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -71,7 +80,6 @@ def _environment(settings: Settings) -> dict[str, str]:
         "NEO4J_URI": settings.neo4j_uri or "",
         "NEO4J_USERNAME": settings.neo4j_username,
         "NEO4J_PASSWORD": settings.password() or "",
-        "NEO4J_DATABASE": settings.neo4j_database or "",
     }
     return {name: value for name, value in os.environ.items() if not name.startswith(("DMCHECK_", "NEO4J_"))} | ours
 

@@ -1,56 +1,150 @@
-"""The tables of a run, and the same as one JSON document."""
+"""The figures of a run, as tables and as one JSON document."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from statistics import median, quantiles
 from typing import Any
 
+from benchmark import library, rounds
+from benchmark.graph import CLIENTS
 from benchmark.processes import Processes
-from benchmark.rounds import CONTESTS, Results
-from benchmark.scale import FEW, Scale
+from benchmark.rounds import Contest, Results
+from benchmark.scale import FEW, LINE_SIZE, LONG_LINE, SHORT_LINE, Scale
+from benchmark.start import Start
 from dmcheck_cli import show
 from dmcheck_cli.show import Format
 
-COLUMNS = ("what", "clients", "a second", "median ms", "p99 ms", "doubles", "errors")
-AIMS = ("compared", "value", "aim", "met")
+COLUMNS = ("figure", "value", "aim", "met", "moonshot", "quarters of the rounds")
+RATES = ("what", "clients", "driver", "buckets a second", "median ms", "p99 ms", "users twice", "errors")
+
+MAIN = 8
+"""The number of clients of the figures whose titles name none."""
 
 
 @dataclass(frozen=True)
-class Aim:
-    """A figure with what it should be: at least, or at most."""
+class Figure:
+    """A measured number. `aim` is what it should at least be, or at most; `low` and `high` are the quartiles of the
+    single rounds, where it is the median of rounds: how noisy it is."""
 
     title: str
     value: float
-    bound: float
-    at_least: bool
+    aim: float | None = None
+    at_least: bool = False
+    moonshot: float | None = None
+    low: float | None = None
+    high: float | None = None
 
     @property
-    def met(self) -> bool:
-        """Whether it is what it should be."""
-        return self.value >= self.bound if self.at_least else self.value <= self.bound
+    def met(self) -> bool | None:
+        """Whether it is what it should be; None without an aim."""
+        if self.aim is None:
+            return None
+        return self.value >= self.aim if self.at_least else self.value <= self.aim
 
 
-def rates(results: dict[int, Results]) -> list[dict[str, Any]]:
-    """One row for each contest and number of clients."""
-    rows = []
-    for contest in CONTESTS:
-        for clients, found in results.items():
-            latencies = found.latencies(contest.task, clients)
-            rows.append(
-                {
-                    "what": contest.title,
-                    "task": contest.task,
-                    "clients": clients,
-                    "per_second": found.rate(contest.task, clients),
-                    "median_ms": median(latencies) * 1000,
-                    "p99_ms": p99(latencies) * 1000,
-                    "doubles": found.doubles(contest.task, clients) if _hands_out(contest.task) else None,
-                    "errors": sum(len(one.errors) for one in found.rounds[contest.task, clients]),
-                    "rounds": [one.rate for one in found.rounds[contest.task, clients]],
-                }
-            )
-    return rows
+@dataclass
+class Findings:
+    """All that a run found: rates by number of clients; `left_out` says what was not measured, and why."""
+
+    neo4j: str
+    users: int
+    results: dict[int, Results]
+    scale: Scale
+    processes: Processes
+    start: Start
+    line: Scale | None = None
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def doubles(self) -> int:
+        """Users whom ours handed out twice."""
+        parts = [*self.results.values(), self.scale, self.start, *([self.line] if self.line else [])]
+        return sum(one.doubles for one in parts)
+
+    @property
+    def failures(self) -> list[str]:
+        """What of ours failed."""
+        parts = [*self.results.values(), self.scale, self.processes, self.start, *([self.line] if self.line else [])]
+        return [failure for one in parts for failure in one.failures]
+
+    def figures(self) -> list[Figure]:
+        """Every figure, the aims of the project first."""
+        return [*self._rates(MAIN, ""), *self._single(), *self._further()]
+
+    def _rates(self, clients: int, suffix: str) -> Iterator[Figure]:
+        for compiled, extra in ((False, ""), (True, f", with {library.EXTRA}")):
+            end = f"{suffix}{extra}"
+            for one, other, aim, moonshot in (
+                (rounds.FETCH, rounds.RETURN, 0.75, 0.9),
+                (rounds.SUBMIT, rounds.CREATE, 0.85, 0.95),
+                (rounds.CYCLE, rounds.OLD, 4.5, None),
+                (rounds.AGAIN, rounds.RETURN, None, None),
+                (rounds.FETCH_TEN, rounds.RETURN, None, None),
+                (rounds.SUBMIT_TEN, rounds.CREATE, None, None),
+                (rounds.CYCLE, rounds.OLD_AS_BUILT, None, None),
+                (rounds.CYCLE, rounds.POSTGRES, None, 1.0),
+            ):
+                found = self._ratio(clients, one, other, compiled)
+                if found is not None:
+                    held = {"aim": aim, "at_least": True} if aim and clients == MAIN else {}
+                    yield Figure(f"{one.title} / {other.title}{end}", moonshot=moonshot, **found, **held)
+
+    def _ratio(self, clients: int, one: Contest, other: Contest, compiled: bool) -> dict[str, Any] | None:
+        """The ratio of the medians of both rates, and the quartiles of the rounds' ratios."""
+        results = self.results[clients]
+        # PostgreSQL's client library knows only one form.
+        ours, theirs = results.rates(one, compiled), results.rates(other, compiled and other is not rounds.POSTGRES)
+        if not ours or not theirs:
+            return None
+        low, _, high = quantiles([a / b for a, b in zip(ours, theirs, strict=True)], n=4, method="inclusive")
+        return {"value": median(ours) / median(theirs), "low": low, "high": high}
+
+    def _single(self) -> Iterator[Figure]:
+        many, few = f"{self.users:,}", f"{FEW:,}"
+        yield Figure(f"fetch, {many} / {few} users", self.scale.ratio("ours.fetch"), 1.2)
+        yield Figure(f"submit, {many} / {few} users", self.scale.ratio("ours.submit"), 1.2)
+        for compiled in sorted({compiled for _, compiled in self.processes.wall}):
+            extra = f", with {library.EXTRA}" if compiled else ""
+            yield Figure(f"fetch process / bare script{extra}", self.processes.ratio(compiled), 1.2)
+        yield Figure("users handed out twice", self.doubles, 0)
+        yield Figure(f"{CLIENTS} clients' first fetches after a start, seconds", self.start.fetches, 3.0)
+        for statement, seconds in self.start.planning.items():
+            yield Figure(f"planning {statement}, milliseconds", seconds * 1000, 250)
+        if self.line:
+            title = f"fetch, lines of {LONG_LINE:,} / {SHORT_LINE} buckets of {LINE_SIZE}"
+            yield Figure(title, self.line.ratio("ours.fetch"), 1.1)
+
+    def _further(self) -> Iterator[Figure]:
+        for clients, results in self.results.items():
+            if clients != MAIN:
+                yield from self._rates(clients, f", {clients} client{'s'[: clients > 1]}")
+            for contest in (rounds.FETCH, rounds.SUBMIT, rounds.CYCLE):
+                spent = results.latencies(contest)
+                title = f"{contest.title}, p99 / median, {clients} client{'s'[: clients > 1]}"
+                yield Figure(title, p99(spent) / median(spent))
+        yield Figure("start of the server and one command, seconds", self.start.started)
+        for name in ("fetch", "bare"):
+            yield Figure(f"{name} process, milliseconds of CPU", median(self.processes.cpu[name, False]) * 1000)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each contest, number of clients and form of the driver."""
+        return [
+            {
+                "what": contest.title,
+                "clients": clients,
+                "driver": library.EXTRA if compiled else "plain",
+                "per_second": median(results.rates(contest, compiled)),
+                "median_ms": median(results.latencies(contest, compiled)) * 1000,
+                "p99_ms": p99(results.latencies(contest, compiled)) * 1000,
+                "doubles": sum(one.doubles for one in found),
+                "errors": sum(len(one.errors) for one in found),
+                "rounds": results.rates(contest, compiled),
+            }
+            for clients, results in self.results.items()
+            for (contest, compiled), found in results.rounds.items()
+        ]
 
 
 def p99(latencies: list[float]) -> float:
@@ -58,100 +152,59 @@ def p99(latencies: list[float]) -> float:
     return latencies[min(len(latencies) * 99 // 100, len(latencies) - 1)]
 
 
-def aims(results: dict[int, Results], scale: Scale, processes: Processes) -> list[Aim]:
-    """Every aim, with 8 clients where clients compete."""
-    most = max(results)
-    found, at = results[most], f"{most} clients: "
-    fetch, submit, cycle = "ours.fetch", "ours.submit", "ours.cycle"
-    tails = [
-        (title, found.latencies(task, most))
-        for title, task in (("fetch", fetch), ("submit", submit), ("fetch + submit", cycle))
-    ]
-    doubles = sum(results[n].doubles(task, n) for n in results for task in (fetch, cycle))
-    return [
-        Aim(at + "fetch / write that returns 180", found.ratio(fetch, "plain.write_and_return", most), 0.75, True),
-        Aim(at + "submit / 180 created by name", found.ratio(submit, "plain.create_by_name", most), 1.2, True),
-        Aim(at + "whole cycle / old system as built", found.ratio(cycle, "old_system.as_built", most), 5, True),
-        Aim(at + "whole cycle / its connection kept", found.ratio(cycle, "old_system.connection_kept", most), 3, True),
-        Aim("buckets of ours handed out twice", doubles, 0, False),
-        *(Aim(f"{at}{title}, p99 / median", p99(spent) / median(spent), 5, False) for title, spent in tails),
-        Aim(f"fetch, {scale.many:,} / {FEW:,} users", scale.ratio(fetch), 1.3, False),
-        Aim(f"submit, {scale.many:,} / {FEW:,} users", scale.ratio(submit), 1.3, False),
-        Aim("process `dmcheck fetch` / bare script", processes.fetch_wall / processes.bare_wall, 1.3, False),
-    ]
-
-
-def further(results: dict[int, Results], scale: Scale, processes: Processes) -> list[tuple[str, str]]:
-    """Figures without an aim."""
-    placed = [rate for found in results.values() for rate in found.placed]
-    cpu = processes.fetch_cpu / processes.bare_cpu
-    return [
-        ("make_buckets", f"{median(placed):,.0f} users/s ({len(placed)} runs)"),
-        (
-            f"make_buckets that finds nobody among {scale.many:,} users",
-            f"{scale.search_seconds:.2f} s to look at {scale.search_users:,}",
-        ),
-        (
-            f"for comparison: a trivial write, {scale.many:,} / {FEW:,} users",
-            f"{scale.ratio('plain.write'):.2f}",
-        ),
-        ("process `dmcheck fetch`", f"{processes.fetch_wall * 1000:.0f} ms, {processes.fetch_cpu * 1000:.0f} ms CPU"),
-        ("process of the bare script", f"{processes.bare_wall * 1000:.0f} ms, {processes.bare_cpu * 1000:.0f} ms CPU"),
-        ("process, ratio of CPU times", f"{cpu:.2f} ({processes.pairs} pairs)"),
-    ]
-
-
-def tables(
-    results: dict[int, Results], scale: Scale, processes: Processes, failures: list[str], version: str, shape: Format
-) -> None:
+def tables(findings: Findings, shape: Format) -> None:
     """Print all of it."""
     rows = [
+        (one.title, _number(one.value), _aim(one), _met(one), _number(one.moonshot), _quarters(one))
+        for one in findings.figures()
+    ]
+    show.table(f"Figures on Neo4j {findings.neo4j}, {MAIN} clients unless said otherwise", COLUMNS, rows, shape)
+    show.line("")
+    rates = [
         (
             row["what"],
             row["clients"],
+            row["driver"],
             f"{row['per_second']:,.0f}",
             f"{row['median_ms']:.1f}",
             f"{row['p99_ms']:.1f}",
             row["doubles"],
             row["errors"],
         )
-        for row in rates(results)
+        for row in findings.rows()
     ]
-    counts = ", ".join(f"{len(found.rounds['ours.fetch', n])} with {n}" for n, found in results.items())
-    show.table(f"Rates on Neo4j {version}: medians of rounds, {counts}", COLUMNS, rows, shape)
-    show.line("")
-    compared = [
-        (aim.title, _figure(aim.value), f"{'>=' if aim.at_least else '<='} {aim.bound:g}", "yes" if aim.met else "no")
-        for aim in aims(results, scale, processes)
-    ]
-    show.table("Aims: medians of ratios within a round", AIMS, compared, shape)
-    show.line("")
-    show.table("Further", ("what", "figure"), further(results, scale, processes), shape)
-    for failure in failures[:10]:
+    counts = ", ".join(f"{len(r.rates(rounds.FETCH))} with {n}" for n, r in findings.results.items())
+    show.table(f"Rates: medians of rounds, {counts}", RATES, rates, shape)
+    for text in findings.left_out:
+        show.message(f"left out: {text}")
+    for failure in findings.failures[:10]:
         show.message(f"FAILED: {failure}")
 
 
-def document(
-    results: dict[int, Results], scale: Scale, processes: Processes, failures: list[str], version: str
-) -> dict[str, Any]:
+def document(findings: Findings) -> dict[str, Any]:
     """All of it, for programs."""
     return {
-        "neo4j": version,
-        "rates": rates(results),
-        "make_buckets_users_per_second": [rate for found in results.values() for rate in found.placed],
-        "aims": [
-            {"what": aim.title, "value": aim.value, "bound": aim.bound, "at_least": aim.at_least, "met": aim.met}
-            for aim in aims(results, scale, processes)
-        ],
-        "scale": {name: value for name, value in vars(scale).items() if name != "failures"},
-        "process": {name: value for name, value in vars(processes).items() if name != "failures"},
-        "failures": failures,
+        "neo4j": findings.neo4j,
+        "figures": [{**asdict(one), "met": one.met} for one in findings.figures()],
+        "rates": findings.rows(),
+        "left_out": findings.left_out,
+        "failures": findings.failures,
     }
 
 
-def _hands_out(task: str) -> bool:
-    return task in ("ours.fetch", "ours.cycle", "plain.claim") or task.startswith("old_system")
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value in (0, 1) or value >= 100 else f"{value:.2f}"
 
 
-def _figure(value: float) -> str:
-    return f"{value:.2f}" if value else "0"
+def _aim(one: Figure) -> str:
+    return "" if one.aim is None else f"{'>=' if one.at_least else '<='} {one.aim:g}"
+
+
+def _met(one: Figure) -> str:
+    return "" if one.met is None else ("yes" if one.met else "no")
+
+
+def _quarters(one: Figure) -> str:
+    return "" if one.low is None or one.high is None else f"{one.low:.2f} to {one.high:.2f}"

@@ -3,104 +3,133 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from benchmark import graph
 from benchmark.crowd import Crowd, Round
-from dmcheck_cli.database.connection import Database
+from benchmark.graph import Server
+
+MIN_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Contest:
-    """A task as it is shown. `share`: how often a process does it in a round, against the others."""
+    """A task (module.function) as it is shown.
 
-    task: str
+    `buckets`: how many one operation deals with, at most. `takes`: whether it takes them out of the line, `given`:
+    whether it is told which wait. `share`: how often a process does it in a round, against the others.
+    """
+
     title: str
+    task: str
+    buckets: int = 1
+    takes: bool = True
+    given: bool = False
     share: float = 1.0
-    ours: bool = False
+
+    @property
+    def details(self) -> dict[str, int]:
+        """What the task is told beside the waiting buckets."""
+        return {"buckets": self.buckets} if self.task == "ours.fetch" else {}
 
 
-CONTESTS = (
-    Contest("plain.write", "a trivial write", share=4),
-    Contest("plain.write_and_return", "a write that returns 180 users"),
-    Contest("plain.create_by_name", "180 relationships to users found by name"),
-    Contest("ours.fetch", "fetch of a bucket of 180", ours=True),
-    Contest("ours.submit", "submit of 180 answers", ours=True),
-    Contest("ours.cycle", "fetch + submit", ours=True),
-    Contest("plain.claim", "textbook claim (MATCH free, SET)"),
-    Contest("old_system.as_built", "old system, as it was built", share=0.2),
-    Contest("old_system.connection_kept", "old system, one connection kept", share=0.2),
-)
+RETURN = Contest("write and return 180 users", "plain.write_and_return", takes=False, given=True)
+AGAIN = Contest("the same again", RETURN.task, takes=False, given=True)
+CREATE = Contest("create 180 answers and delete a bucket", "plain.create_and_delete", given=True)
+FETCH = Contest("fetch", "ours.fetch")
+SUBMIT = Contest("submit", "ours.submit", takes=False)
+CYCLE = Contest("fetch + submit", "ours.cycle")
+OLD = Contest("old system, connection kept", "old_system.connection_kept", buckets=2, share=0.2)
+OLD_AS_BUILT = Contest("old system, as built", "old_system.as_built", buckets=2, share=0.2)
+CLAIM = Contest("textbook claim", "plain.claim")
+FETCH_TEN = Contest("fetch of ten buckets", "ours.fetch", buckets=10, share=0.2)
+SUBMIT_TEN = Contest("submit of ten buckets", "ours.submit", buckets=10, takes=False, share=0.2)
+POSTGRES = Contest("plain SQL on PostgreSQL", "postgres.cycle", takes=False)
+
+SHORT = ((RETURN,), (AGAIN,), (FETCH, SUBMIT), (CREATE,), (CYCLE,), (OLD,))
+LONG = (*SHORT, (FETCH_TEN, SUBMIT_TEN), (OLD_AS_BUILT,), (CLAIM,))
+"""What happens in a round, in groups; within one the second contest needs what the first one leaves."""
 
 
 @dataclass
 class Results:
-    """Every round of every contest, by (task, clients), and users/s of make_buckets; failed operations of ours."""
+    """Every counted round of every contest, by it and whether the driver had its compiled parts; what of ours failed;
+    users whom ours handed out twice."""
 
-    rounds: dict[tuple[str, int], list[Round]] = field(default_factory=dict)
-    placed: list[float] = field(default_factory=list)
+    clients: int
+    rounds: dict[tuple[Contest, bool], list[Round]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    doubles: int = 0
 
-    def rate(self, task: str, clients: int) -> float:
-        """The median of the rounds' rates."""
-        return median(one.rate for one in self.rounds[task, clients])
+    def rates(self, contest: Contest, compiled: bool = False) -> list[float]:
+        """Buckets a second in each round; none if it was not run."""
+        return [one.rate for one in self.rounds.get((contest, compiled), [])]
 
-    def ratio(self, task: str, other: str, clients: int) -> float:
-        """The median of the rounds' ratios."""
-        pairs = zip(self.rounds[task, clients], self.rounds[other, clients], strict=True)
-        return median(one.rate / two.rate for one, two in pairs)
-
-    def latencies(self, task: str, clients: int) -> list[float]:
+    def latencies(self, contest: Contest, compiled: bool = False) -> list[float]:
         """Seconds of every operation of every round, in order of size."""
-        return sorted(seconds for one in self.rounds[task, clients] for seconds in one.latencies)
-
-    def doubles(self, task: str, clients: int) -> int:
-        """Buckets that were handed out twice."""
-        return sum(one.doubles for one in self.rounds[task, clients])
+        return sorted(seconds for one in self.rounds[contest, compiled] for seconds in one.latencies)
 
 
-def run(
-    database: Database, crowd: Crowd, clients: int, count: int, rounds: int, seconds: float, tell: Callable[[str], None]
-) -> Results:
-    """Up to `rounds` rounds of all contests, at least three, and no further ones after `seconds`.
+@dataclass(frozen=True)
+class Ring:
+    """Where the rounds take place: a server, the crowds with and without compiled parts, how many of their processes
+    work, how often each does each thing in a round; how to connect to a PostgreSQL, if there is one."""
 
-    A round that nobody counts goes first: Java compiles what is used often.
-    """
-    begin = time.monotonic()
-    _round(database, crowd, clients, count, Results())
-    results = Results()
-    for number in range(1, rounds + 1):
-        _round(database, crowd, clients, count, results)
-        spent = time.monotonic() - begin
-        tell(f"{clients} client{'s'[: clients > 1]}: round {number} of at most {rounds}, {spent:.0f} s")
-        if number >= 3 and spent + spent / (number + 1) > seconds:
-            break
-    return results
+    server: Server
+    crowds: dict[bool, Crowd]
+    clients: int
+    count: int
+    sql: str | None = None
 
+    def run(
+        self, groups: Sequence[tuple[Contest, ...]], warm: float, until: float, tell: Callable[[str], None]
+    ) -> Results:
+        """Rounds of all contests until the clock (time.monotonic) says `until`, MIN_ROUNDS at least.
 
-def _round(database: Database, crowd: Crowd, clients: int, count: int, results: Results) -> None:
-    for contest in CONTESTS:
-        task, times = contest.task, max(round(count * contest.share), 2)
-        details = {}
-        if task in ("plain.write_and_return", "plain.create_by_name"):
-            details["of"] = clients
-        needed = clients * (times + 1) * (2 if task.startswith("old_system") else 1)
-        if task not in ("plain.write", "plain.create_by_name", "ours.submit"):
-            free = graph.waiting(database)
-            if len(free) < needed:
-                users, seconds = graph.refill(database)
-                results.placed.append(users / seconds)
-                free = graph.waiting(database)
-            if task == "plain.write_and_return":
-                details["buckets"] = free
-        measured = crowd.run(task, clients, times, **details)
-        results.rounds.setdefault((task, clients), []).append(measured)
-        if contest.ours:
-            results.failures += measured.errors
-            results.failures += [f"{contest.title}: {measured.doubles} buckets twice"] * bool(measured.doubles)
-        if task == "plain.claim":
-            database.run_text("MATCH (b:DMCheckBucket) WHERE b.bench_owner IS NOT NULL REMOVE b.bench_owner")
-        if task == "plain.create_by_name":
-            graph.forget_plain(database)
+        What is done until it says `warm` is not counted, one round at least: Java compiles what is used often.
+        """
+        uncounted, results, took = 0, Results(self.clients), 0.0
+        while True:
+            started = time.monotonic()
+            warming = uncounted == 0 or started < warm
+            done = len(next(iter(results.rounds.values()), []))
+            if not warming and done >= MIN_ROUNDS and started + took > until:
+                tell(f"{self.clients} clients: {uncounted} rounds to warm up, {done} counted")
+                return results
+            self._round(groups, results, not warming)
+            uncounted += warming
+            took = time.monotonic() - started
+
+    def _round(self, groups: Sequence[tuple[Contest, ...]], results: Results, counts: bool) -> None:
+        for group in groups:
+            for compiled, crowd in self.crowds.items():
+                for contest in group:
+                    measured = self._contest(contest, crowd)
+                    if contest.task.startswith("ours."):
+                        results.failures += [f"{contest.title}: {error}" for error in measured.errors]
+                        results.doubles += measured.doubles
+                    if counts:
+                        results.rounds.setdefault((contest, compiled), []).append(measured)
+        if self.sql:  # its client library has one form
+            measured = self._contest(POSTGRES, self.crowds[False])
+            if counts:
+                results.rounds.setdefault((POSTGRES, False), []).append(measured)
+
+    def _contest(self, contest: Contest, crowd: Crowd) -> Round:
+        times = max(round(self.count * contest.share), 2)
+        details: dict[str, object] = {"connect": self.sql} if contest is POSTGRES else dict(contest.details)
+        if contest.takes or contest.given:
+            details |= self._line(contest, self.clients * (times + 1) * contest.buckets)
+        measured = crowd.run(self.server.settings, contest.task, self.clients, times, **details)
+        if contest is CLAIM:
+            self.server.database.run_text("MATCH (b:DMCheckBucket) REMOVE b.bench_owner")
+        return measured
+
+    def _line(self, contest: Contest, needed: int) -> dict[str, object]:
+        """Sees to it that enough buckets wait; returns what the contest is told of them."""
+        free = graph.waiting(self.server.database)
+        if len(free) < needed:
+            graph.refill(self.server.database)
+            free = graph.waiting(self.server.database)
+        return {"buckets": free, "of": self.clients} if contest.given else {}

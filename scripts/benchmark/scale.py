@@ -1,90 +1,98 @@
-"""What a large user base costs: the same work among few users, then among many checked ones."""
+"""What a large user base and a long line cost: the same work on two servers in turn."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 
 from benchmark import graph
 from benchmark.crowd import Crowd
+from benchmark.graph import Server
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import buckets
-from jobs import make_buckets
 
 FEW = 10_000
-"""Users that nobody has checked; all there are at first."""
+"""Users that nobody has checked: all there are on the small server, with 1,000,000 checked ones on the large one."""
 
-TASKS = ("plain.write", "ours.fetch", "ours.submit")
+SHORT_LINE = 100
+LONG_LINE = 100_000
+LINE_SIZE = 10
+"""Users in a bucket of these lines: a million users fill the long one."""
+
+COUNT = 3
+"""How often each client does each thing in a round: the line of the few users has 55 buckets."""
+
+MIN_ROUNDS = 4
+CLIENTS = 8
 
 
-@dataclass(frozen=True)
+@dataclass
 class Scale:
-    """Seconds of each of TASKS among few and among many users; what one fruitless make_buckets cost.
+    """Seconds of every operation on the large and on the small server, by task; what failed, what was twice."""
 
-    The two cannot alternate, so each is the median of its best round: what else the machine does only ever adds.
-    """
-
-    many: int
-    few_seconds: dict[str, float]
-    many_seconds: dict[str, float]
-    load_seconds: float
-    search_users: int
-    search_seconds: float
-    failures: list[str]
+    large: dict[str, list[float]] = field(default_factory=dict)
+    small: dict[str, list[float]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    doubles: int = 0
+    rounds: int = 0
 
     def ratio(self, task: str) -> float:
-        """The cost among many users, the cost among few being one."""
-        return self.many_seconds[task] / self.few_seconds[task]
+        """The cost on the large server, that on the small one being one."""
+        return median(self.large[task]) / median(self.small[task])
 
 
-def run(
-    database: Database, crowd: Crowd, many: int, rounds: int, patience: float, tell: Callable[[str], None]
-) -> Scale:
-    """Empty the database, measure with FEW users, add checked ones up to `many`, measure again.
+def users(crowd: Crowd, small: Server, large: Server, warm: float, until: float, tell: Callable[[str], None]) -> Scale:
+    """Fetch and submit among many users and among few, until the clock (time.monotonic) says `until`.
 
-    On a slow machine there will be fewer than `many`: none are added after `patience` seconds.
+    What is done until it says `warm` is not counted. Both servers are as prepared.
     """
-    graph.empty(database)
-    graph.prepare(database, FEW)
-    failures: list[str] = []
-    few = _measure(database, crowd, rounds, failures)
-    tell(f"measured among {FEW:,} users; adding {many - FEW:,} checked ones")
-    started = time.perf_counter()
-    many = FEW + graph.add_checked(database, many - FEW, patience)
-    loaded = time.perf_counter() - started
-    tell(f"{many:,} users, added in {loaded:.0f} s")
-    found = _measure(database, crowd, rounds, failures)
-    _fill(database)
-    settings = replace(database.settings, scan_users_per_run=Settings().scan_users_per_run)
-    search = min(many, settings.scan_users_per_run)
-    with Database(settings, "bench") as usual:
-        buckets.plan(usual)  # connects
-        started = time.perf_counter()
-        made = make_buckets.run(usual)
-        seconds = time.perf_counter() - started
-    if made.users:
-        failures.append(f"make_buckets was to find nobody, and placed {made.users} users")
-    return Scale(many, few, found, loaded, search, seconds, failures)
+    return _run(crowd, small, large, ("ours.fetch", "ours.submit"), warm, until, tell)
 
 
-def _measure(database: Database, crowd: Crowd, rounds: int, failures: list[str]) -> dict[str, float]:
-    medians: dict[str, list[float]] = {task: [] for task in TASKS}
-    for number in range(rounds + 1):
-        free = _fill(database)
-        for task in TASKS:
-            measured = crowd.run(task, 1, free - 3)
-            failures += measured.errors
-            if number:  # the first round warms up
-                medians[task].append(median(measured.latencies))
-    return {task: min(found) for task, found in medians.items()}
+def lines(crowd: Crowd, small: Server, large: Server, warm: float, until: float, tell: Callable[[str], None]) -> Scale:
+    """Fetch from a long and from a short line; each lease is released again, so both stay as long as they are."""
+    for server, line in ((small, SHORT_LINE), (large, LONG_LINE)):
+        _fill(server, line)
+        tell(f"a line of {line:,}")
+    return _run(crowd, small, large, ("ours.fetch", "ours.release"), warm, until, tell)
 
 
-def _fill(database: Database) -> int:
-    graph.forget_work(database)
-    names = [graph.user_name(number) for number in range(FEW)]
-    for first in range(0, FEW, 10 * graph.BUCKET_SIZE):
-        buckets.place(database, names[first : first + 10 * graph.BUCKET_SIZE])
-    return len(graph.waiting(database))
+def _run(
+    crowd: Crowd,
+    small: Server,
+    large: Server,
+    tasks: tuple[str, ...],
+    warm: float,
+    until: float,
+    tell: Callable[[str], None],
+) -> Scale:
+    found, uncounted = Scale(), 0
+    while time.monotonic() < until or found.rounds < MIN_ROUNDS:
+        counts = uncounted > 0 and time.monotonic() >= warm
+        sides = [(small, found.small), (large, found.large)]
+        for task in tasks:
+            for server, seconds in sides if found.rounds % 2 else reversed(sides):
+                measured = crowd.run(server.settings, task, CLIENTS, COUNT)
+                found.failures += [f"{task}: {error}" for error in measured.errors]
+                found.doubles += measured.doubles
+                if counts:
+                    seconds.setdefault(task, []).extend(measured.latencies)
+        for server, _ in sides:
+            if "ours.submit" in tasks:
+                graph.refill(server.database)
+            else:
+                graph.forget_pace(server.database)
+        uncounted += not counts
+        found.rounds += counts
+    tell(f"two servers: {uncounted} rounds to warm up, {found.rounds} counted")
+    return found
+
+
+def _fill(server: Server, line: int) -> None:
+    """As many buckets as the line shall have, all waiting, and no others."""
+    limits = replace(server.settings.limits, buckets_per_client=line // graph.CLIENTS + 1)
+    settings = replace(server.settings, bucket_size=LINE_SIZE, limits=limits)
+    with Database(settings, "bench") as database:
+        graph.empty(database)
+        graph.prepare(database, line * LINE_SIZE)
