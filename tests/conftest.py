@@ -9,6 +9,7 @@ another pinned version of it. `NEO4J_TEST_URI` names another database
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ from dmcheck_cli.transactions import schema
 
 QUICK_TO_WARM_UP = "-XX:TieredStopAtLevel=1"
 """Java's quick compiler alone: few statements run often enough here for the other to pay."""
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in the background of a shell: the tests' processes inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
