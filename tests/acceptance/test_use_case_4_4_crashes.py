@@ -39,6 +39,7 @@ from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
+from dmcheck_cli.limits import Limits
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import leases, users
 from dmcheck_cli.transactions.answers import submit
@@ -54,7 +55,9 @@ Step = Callable[[Database, int], Any]
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings that lead to the embedded server of these tests, which runs."""
     # What is at work sits out the whole restart, also on a busy machine.
-    made = Settings(home=str(tmp_path_factory.mktemp("crashes") / "home"), timeout_seconds=300)
+    # It takes bucket after bucket and answers none.
+    limits = Limits(tolerance=10_000)
+    made = Settings(home=str(tmp_path_factory.mktemp("crashes") / "home"), timeout_seconds=300, limits=limits)
     server.ensure_running(made, progress=False)
     yield made
     server.stop(made)
