@@ -64,9 +64,9 @@ INVARIANTS = {
         MATCH (c:DMCheckClient)-[:STATS]->(s)
         WHERE NOT coalesce(s.buckets_assigned >= 0 AND s.buckets_processed >= 0 AND s.buckets_fault >= 0
             AND s.buckets_dead >= 0, false) RETURN c.id AS what""",
-    "an allowance is a whole number from 0 up, and no more faults were judged than there are": """
+    "an allowance is a whole number from 1 up, and no more faults were judged than there are": """
         MATCH (c:DMCheckClient)-[:STATS]->(s)
-        WHERE NOT coalesce(s.allowance, 0) IS :: INTEGER NOT NULL OR s.allowance < 0
+        WHERE NOT coalesce(s.allowance, 1) IS :: INTEGER NOT NULL OR s.allowance < 1
             OR NOT 0 <= coalesce(s.faults_judged, 0) <= s.buckets_fault RETURN c.id AS what""",
     "exactly what was raised has a priority below 0": """
         MATCH (b:DMCheckBucket) WHERE (b.priority < 0) <> (b.raised_from IS NOT NULL) RETURN b.uuid AS what""",

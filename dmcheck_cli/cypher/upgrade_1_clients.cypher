@@ -1,11 +1,12 @@
-// A client of release 0.1.0 with its default capacity of 10 counts as one that stated nothing.
+// A client of release 0.1.0 with its default capacity of 10 counts as one that stated nothing. What that release stored as
+// 0 leases, it took for one.
 // Parameters: step (1), limits.
 // Columns: upgraded (clients). No row: the graph is of another version.
 // Repeating: what was changed is not found again.
 MATCH (:DMCheckSchema {name: 'graph', upgrading: $step})
 CALL () {
     MATCH (old:DMCheckClient) WHERE old.capacity = 10 OR EXISTS {
-        MATCH (old)-[:STATS]->(s:DMCheckClientStats) WHERE s.asked IS NOT NULL
+        MATCH (old)-[:STATS]->(s:DMCheckClientStats) WHERE s.asked IS NOT NULL OR s.allowance < 1
     }
     WITH old LIMIT $limits.batch_upgraded
     WITH old ORDER BY old.id
@@ -17,7 +18,8 @@ CALL (locked) {
     UNWIND locked AS c
     MATCH (:DMCheckSchema {name: 'graph', upgrading: $step})
     OPTIONAL MATCH (c)-[:STATS]->(s:DMCheckClientStats)
-    WITH c, s WHERE c.capacity = 10 OR s.asked IS NOT NULL
+    WITH c, s WHERE c.capacity = 10 OR s.asked IS NOT NULL OR s.allowance < 1
+    SET s.allowance = CASE WHEN s.allowance < 1 THEN 1 ELSE s.allowance END
     REMOVE s.asked
     WITH DISTINCT c
     SET c.capacity = CASE WHEN c.capacity <> 10 THEN c.capacity END

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import NotRegistered
 from dmcheck_cli.transactions import schema
-from dmcheck_cli.transactions.clients import not_registered
 
 ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
@@ -58,7 +58,7 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
             buckets=[{"bucket": a.bucket, "lease": a.lease, "digest": a.digest(), "answers": a.answers} for a in part],
         )
         if not rows:
-            raise not_registered(client)
+            raise NotRegistered(client=client)
         given = {a.bucket: a for a in part}
         reports.update((row["bucket"], _report(row, given[row["bucket"]])) for row in rows if row["bucket"] in given)
     return [reports[a.bucket] for a in answered]

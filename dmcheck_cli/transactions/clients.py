@@ -62,7 +62,7 @@ def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, i
     """
     rows = schema.write(database, "unregister_client", id=id, screen_name=screen_name)
     if not rows:
-        raise not_registered(id)
+        raise NotRegistered(client=id)
     if rows[0]["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
     return _client(rows[0]["client"]), rows[0]["returned"]
@@ -70,8 +70,3 @@ def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, i
 
 def _client(found: dict[str, Any]) -> Client:
     return Client(**found | {name: times.utc(found[name]) for name in ("first_registered", "last_registered")})
-
-
-def not_registered(id: int) -> NotRegistered:
-    """The error for a client that is not there or not active."""
-    return NotRegistered(client=id)

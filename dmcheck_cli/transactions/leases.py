@@ -13,6 +13,7 @@ from dmcheck_cli.errors import (
     LeaseLost,
     NothingToFetch,
     NotOwner,
+    NotRegistered,
     OverQuota,
     PayloadChanged,
     Temporary,
@@ -22,7 +23,6 @@ from dmcheck_cli.errors import (
 )
 from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import schema, times
-from dmcheck_cli.transactions.clients import not_registered
 
 REFUSALS: dict[str, type[DmcheckError]] = {
     refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged)
@@ -70,7 +70,7 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
             lease_seconds=database.settings.lease_seconds,
         )
         if not rows:
-            raise not_registered(client)
+            raise NotRegistered(client=client)
         leases = _leases(rows)
         if leases:
             return leases
@@ -90,7 +90,7 @@ def resume(database: Database, client: int) -> list[Lease]:
     """
     rows = schema.write(database, "held_leases", client=client)
     if not rows:
-        raise not_registered(client)
+        raise NotRegistered(client=client)
     leases = _leases(rows)
     if not leases:
         raise NothingToFetch(what=f"Client {client} holds no lease")
@@ -110,7 +110,7 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
         lease_seconds=database.settings.lease_seconds,
     )
     if not rows:
-        raise not_registered(client)
+        raise NotRegistered(client=client)
     _refuse(rows[0]["outcome"], bucket)
     return str(times.utc(rows[0]["expires"]))
 
@@ -124,7 +124,7 @@ def release(database: Database, client: int, bucket: str, lease: str) -> int:
     """
     rows = schema.write(database, "release_lease", client=client, buckets=[{"bucket": bucket, "lease": lease}])
     if not rows:
-        raise not_registered(client)
+        raise NotRegistered(client=client)
     _refuse(rows[0]["outcome"], bucket)
     return int(rows[0]["returned"] or 0)
 
@@ -155,7 +155,7 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
             lease=row["lease"],
             priority=DEFAULTS.default_priority if row["priority"] is None else row["priority"],
             expires=times.utc(row["expires"]),
-            users=[User(name, _id(id)) for name, id in row["users"]],
+            users=stored_users(row["users"]),
         )
         for row in rows
         if row["bucket"] is not None
@@ -163,6 +163,6 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
     return sorted(leases, key=lambda lease: lease.priority)
 
 
-def _id(stored: object) -> int | None:
-    """An id that another program stored as no whole number from 1 up is not known."""
-    return stored if type(stored) is int and stored > 0 else None
+def stored_users(rows: list[tuple[str, object]]) -> list[User]:
+    """Users from rows of name and id. An id that another program stored as no whole number from 1 up is not known."""
+    return [User(name, id if type(id) is int and id > 0 else None) for name, id in rows]

@@ -9,7 +9,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import Temporary, UnknownUser
 from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import schema
-from dmcheck_cli.transactions.leases import User
+from dmcheck_cli.transactions.leases import User, stored_users
 
 MAX_TRIES = 10
 """How often `prioritize` looks again for users who changed buckets between its look and its lock: each try waits
@@ -54,8 +54,7 @@ def delete(database: Database, names: list[str]) -> tuple[int, list[str]]:
 def scan(database: Database, after: str, slice: int = DEFAULTS.scan_slice) -> Scanned:
     """Look at up to `slice` users whose names come after `after`."""
     [row] = database.run("scan_users", after=after, slice=slice)
-    users = [User(name, id) for name, id in zip(row["names"], row["ids"], strict=True)]
-    return Scanned(row["seen"], row["last"], users)
+    return Scanned(row["seen"], row["last"], stored_users(row["users"]))
 
 
 def pending(database: Database) -> Iterator[User]:

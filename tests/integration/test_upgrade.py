@@ -286,3 +286,14 @@ def test_several_upgrades_at_once_are_one(before: Graph, database: Database, que
 
 def _apply(database: Database, _: int) -> list[str]:
     return schema.apply(database)
+
+
+def test_what_0_1_0_stored_as_no_lease_at_all_is_one(before: Graph, database: Database, query: Callable) -> None:
+    """Its dying clients could be left with an allowance of 0, which it read as 1: they go on, too."""
+    clients_before = query("MATCH (c:DMCheckClient {id: $id})-[:STATS]->(s) SET s.allowance = 0 RETURN c", id=ANSWERING)
+    assert len(clients_before) == 1
+    schema.apply(database)
+    held = query("MATCH (:DMCheckClient {id: $id})<-[:DMCHECKCLIENT]-(b) RETURN b.uuid, b.newest", id=ANSWERING)
+    for row in held:
+        leases.release(database, ANSWERING, row["b.uuid"], row["b.newest"])
+    assert len(leases.fetch(database, ANSWERING, 10, "one")) == 1
