@@ -32,11 +32,11 @@ COUNT = {1: 40, 8: 8, 50: 3}
 """How often each client does each thing in a round, by the number of clients."""
 
 SHORT_ENDS = {
-    "loading": 75.0,
-    "scale warm": 85.0,
-    "scale": 110.0,
-    "rounds warm": 130.0,
-    "rounds": 190.0,
+    "loading": 70.0,
+    "scale warm": 75.0,
+    "scale": 92.0,
+    "rounds warm": 150.0,
+    "rounds": 192.0,
     "processes": 212.0,
 }
 """Seconds after the start of the run at which each part begins to count, or begins its last round: all of it ends

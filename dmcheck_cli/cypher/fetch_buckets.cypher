@@ -30,7 +30,7 @@ CALL (top, start) {
             // include: _eligible
         RETURN b ORDER BY b.priority, b.place LIMIT $limits.window
     }
-    WITH b ORDER BY b.place < start, b.place LIMIT $limits.window
+    WITH b LIMIT $limits.window
     WITH b ORDER BY rand()
     RETURN collect(b) AS near
 }

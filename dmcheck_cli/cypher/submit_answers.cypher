@@ -1,5 +1,6 @@
 // Takes a client's answers for buckets that it leased, and ends those leases.
-// Parameters: client, buckets (a list of {bucket, lease, digest, answers: {screen_name: 'DM' | 'NON_DM' | 'UNKNOWN'}}),
+// Parameters: client, buckets (a list of {bucket, lease, digest, answers (how many), names (three texts: the names
+//   answered with DM, with NON_DM and with UNKNOWN, a space between them)}),
 //   repeated (true: an earlier try may have been committed, so refusals are not counted again), schema.
 // Columns: one row a bucket: bucket, outcome ('accepted', or the reason of a refusal: 'unknown_bucket', 'not_owner',
 //   'lease_lost', 'payload_changed'), users (how many the bucket had), accepted (answers), refused (which of the names,
@@ -12,20 +13,20 @@
 // include: _standing
 CALL (c, items) {
     UNWIND [x IN items WHERE x.standing = 'newest'] AS item
-    WITH c, item.given AS given, item.b AS b, item.l AS l, keys(item.given.answers) AS named
+    WITH c, item.given AS given, item.b AS b, item.l AS l,
+        [text IN item.given.names | split(text, ' ')] AS named
     // 3. The users of the bucket by their answers, and strangers: users who are not in it.
-    CALL (b, given) {
+    CALL (b, named) {
         MATCH (u)-[:INDMCHECKBUCKET]->(b)
     // include: _checkable
-        WITH u, given.answers[u.screen_name] AS answer
-        RETURN count(u) AS members, collect(CASE answer WHEN 'DM' THEN u END) AS yes,
-               collect(CASE answer WHEN 'NON_DM' THEN u END) AS no,
-               collect(CASE answer WHEN 'UNKNOWN' THEN u END) AS gone
+        RETURN count(u) AS members, collect(CASE WHEN u.screen_name IN named[0] THEN u END) AS yes,
+               collect(CASE WHEN u.screen_name IN named[1] THEN u END) AS no,
+               collect(CASE WHEN u.screen_name IN named[2] THEN u END) AS gone
     }
-    WITH *, size(yes) + size(no) + size(gone) AS accepted
-    CALL (b, named, accepted) {
-        UNWIND CASE WHEN accepted < size(named) THEN named ELSE [] END AS name
-        WITH name ORDER BY name
+    WITH *, yes + no + gone AS answered
+    CALL (b, given, named, answered) {
+        UNWIND CASE WHEN size(answered) < given.answers THEN named[0] + named[1] + named[2] END AS name
+        WITH name WHERE name <> '' ORDER BY name
         WITH collect(name) AS names
         UNWIND range(0, size(names) - 1) AS place
         MATCH (u:User {screen_name: names[place]}) WHERE NOT EXISTS { (u)-[:INDMCHECKBUCKET]->(b) }
@@ -35,24 +36,20 @@ CALL (c, items) {
     FOREACH (u IN yes | CREATE (c)-[:DM_YES {at: datetime()}]->(u))
     FOREACH (u IN no | CREATE (c)-[:DM_NO {at: datetime()}]->(u))
     FOREACH (u IN gone | CREATE (c)-[:DM_UNKNOWN {at: datetime()}]->(u))
-    SET l += {how: CASE WHEN size(named) > size(refused) THEN 'answered' ELSE 'released' END,
+    SET l += {how: CASE WHEN given.answers > size(refused) THEN 'answered' ELSE 'released' END,
         ended: datetime(), users: members, dm: size(yes), non_dm: size(no), unknown: size(gone),
         refused: refused, digest: given.digest}
     // 5. The bucket goes, or what is left of it waits again.
-    FOREACH (x IN CASE WHEN accepted = members THEN [b] ELSE [] END | DETACH DELETE x)
+    FOREACH (x IN CASE WHEN size(answered) = members THEN [b] ELSE [] END | DETACH DELETE x)
     WITH *
-    CALL (b, given, accepted, members) {
-        WITH b WHERE accepted < members
-        CALL (b, given) {
-            MATCH (u)-[m:INDMCHECKBUCKET]->(b)
-            WHERE given.answers[toStringOrNull(u.screen_name)] IS NOT NULL
-            DELETE m
-        }
+    CALL (b, answered, members) {
+        WITH b, answered WHERE size(answered) < members
+        CALL (b, answered) { UNWIND answered AS u MATCH (u)-[m:INDMCHECKBUCKET]->(b) DELETE m }
         // include: _give_back
     }
     RETURN count(CASE l.how WHEN 'answered' THEN 1 END) AS processed,
            count(CASE WHEN refused <> [] THEN 1 END) AS strange,
-           count(CASE WHEN accepted > 0 AND accepted * 2 >= members THEN 1 END) AS finished
+           count(CASE WHEN 0 < members <= size(answered) * 2 THEN 1 END) AS finished
 }
 // 6. The count: each thing once.
 WITH *, size([x IN items WHERE NOT coalesce(x.l.digest = x.given.digest, false)]) AS denied

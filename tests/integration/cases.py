@@ -75,8 +75,7 @@ def make_world(database: Database) -> World:
 
 def given(lease: Lease, **answered: str) -> dict[str, Any]:
     """What `submit_answers` is given of one bucket."""
-    one = Answered(lease.bucket, lease.lease, answered)
-    return {"bucket": one.bucket, "lease": one.lease, "digest": one.digest(), "answers": one.answers}
+    return Answered(lease.bucket, lease.lease, answered).parameters()
 
 
 def named(*leases: Lease) -> list[dict[str, str]]:

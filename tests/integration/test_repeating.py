@@ -234,9 +234,7 @@ class TestSubmit:
         for _ in range(2):
             assert submit(database, 2, [answers(lease)])[0].reason == "not_owner"
         assert counters(query, 2) == (0, 0, 2, 0)
-        given = answers(lease)
-        row = {"bucket": given.bucket, "lease": given.lease, "digest": given.digest(), "answers": given.answers}
-        database.run("submit_answers", client=2, repeated=True, buckets=[row])
+        database.run("submit_answers", client=2, repeated=True, buckets=[answers(lease).parameters()])
         assert counters(query, 2) == (0, 0, 2, 0)
 
     def test_strangers_are_counted_once(self, database: Database, query: Query) -> None:
