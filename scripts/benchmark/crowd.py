@@ -86,7 +86,7 @@ class Worker:
 class Lap:
     """One process's part of a round: when its clock ran (on the machine's monotonic clock), the seconds of
     each operation that succeeded, the buckets it dealt with, the users whom it was handed, also before its clock ran,
-    errors."""
+    errors; seconds of CPU it used, also before its clock ran."""
 
     begin: float = 0.0
     end: float = 0.0
@@ -94,16 +94,19 @@ class Lap:
     buckets: int = 0
     users: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True)
 class Round:
-    """What all processes did together: buckets a second, each operation's seconds, users handed out twice, errors."""
+    """What all processes did together: buckets a second, each operation's seconds, users handed out twice, errors;
+    seconds of CPU that the clients used."""
 
     rate: float
     latencies: list[float]
     doubles: int
     errors: list[str]
+    cpu: float = 0.0
 
 
 class Crowd:
@@ -136,6 +139,7 @@ class Crowd:
             latencies=latencies,
             doubles=len(users) - len(set(users)),
             errors=[error for lap in laps for error in lap.errors],
+            cpu=sum(lap.cpu for lap in laps),
         )
 
     def close(self) -> None:
@@ -185,6 +189,7 @@ def _timed(operation: Operation, barrier: Any, count: int, early: bool) -> Lap:
     users: list[str] = []
     errors: list[str] = []
     buckets = 0
+    used = time.process_time()
 
     def once() -> None:
         nonlocal buckets
@@ -207,4 +212,4 @@ def _timed(operation: Operation, barrier: Any, count: int, early: bool) -> Lap:
     begin = time.monotonic()
     for _ in range(count):
         once()
-    return Lap(begin, time.monotonic(), latencies, buckets, users, errors)
+    return Lap(begin, time.monotonic(), latencies, buckets, users, errors, time.process_time() - used)

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from tempfile import TemporaryDirectory
 
+import psutil
+
 from benchmark.crowd import FIRST_CLIENT
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
@@ -29,15 +31,22 @@ BATCH = 10_000
 
 @dataclass(frozen=True)
 class Server:
-    """An embedded server of our own: `home` leads to it as to the embedded database, `database` by its URI."""
+    """An embedded server of our own: `home` leads to it as to the embedded database, `database` by its URI; `pid`: its
+    process."""
 
     home: Settings
     database: Database
+    pid: int
 
     @property
     def settings(self) -> Settings:
         """What a client process needs to reach it by its URI."""
         return self.database.settings
+
+    def cpu(self) -> float:
+        """Seconds of CPU that its process has used."""
+        used = psutil.Process(self.pid).cpu_times()
+        return float(used.user + used.system)
 
 
 @contextmanager
@@ -61,7 +70,7 @@ def servers(count: int) -> Iterator[list[Server]]:
             limits = replace(home.limits, buckets_per_client=LINE // CLIENTS)
             settings = replace(home, bucket_size=BUCKET_SIZE, timeout_seconds=PATIENCE, limits=limits, **reached)
             database = stack.enter_context(Database(settings, "bench"))
-            found.append(Server(home, database))
+            found.append(Server(home, database, running.pid))
         yield found
 
 

@@ -17,7 +17,18 @@ from dmcheck_cli import show
 from dmcheck_cli.show import Format
 
 COLUMNS = ("figure", "value", "aim", "met", "moonshot", "quarters of the rounds")
-RATES = ("what", "clients", "driver", "buckets a second", "median ms", "p99 ms", "users twice", "errors")
+RATES = (
+    "what",
+    "clients",
+    "driver",
+    "buckets a second",
+    "median ms",
+    "p99 ms",
+    "server µs",
+    "client µs",
+    "twice",
+    "errors",
+)
 
 MAIN = 8
 """The number of clients of the figures whose titles name none."""
@@ -138,6 +149,7 @@ class Findings:
                 "per_second": median(results.rates(contest, compiled)),
                 "median_ms": median(results.latencies(contest, compiled)) * 1000,
                 "p99_ms": p99(results.latencies(contest, compiled)) * 1000,
+                **dict(zip(("server_cpu_us", "client_cpu_us"), results.spent(contest, compiled), strict=True)),
                 "doubles": sum(one.doubles for one in found),
                 "errors": sum(len(one.errors) for one in found),
                 "rounds": results.rates(contest, compiled),
@@ -168,13 +180,15 @@ def tables(findings: Findings, shape: Format) -> None:
             f"{row['per_second']:,.0f}",
             f"{row['median_ms']:.1f}",
             f"{row['p99_ms']:.1f}",
+            _number(row["server_cpu_us"]),
+            _number(row["client_cpu_us"]),
             row["doubles"],
             row["errors"],
         )
         for row in findings.rows()
     ]
     counts = ", ".join(f"{len(r.rates(rounds.FETCH))} with {n}" for n, r in findings.results.items())
-    show.table(f"Rates: medians of rounds, {counts}", RATES, rates, shape)
+    show.table(f"Rates and CPU of an operation: medians of rounds, {counts}", RATES, rates, shape)
     for text in findings.left_out:
         show.message(f"left out: {text}")
     for failure in findings.failures[:10]:

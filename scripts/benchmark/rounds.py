@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 from benchmark import graph
 from benchmark.crowd import Crowd, Round
@@ -54,11 +55,13 @@ LONG = (*SHORT, (FETCH_TEN, SUBMIT_TEN), (OLD_AS_BUILT,), (CLAIM,))
 
 @dataclass
 class Results:
-    """Every counted round of every contest, by it and whether the driver had its compiled parts; what of ours failed;
-    users whom ours handed out twice."""
+    """Every counted round of every contest, by it and whether the driver had its compiled parts; the microseconds of
+    CPU that an operation took in each, of the server and of the client; what of ours failed; users whom ours handed
+    out twice."""
 
     clients: int
     rounds: dict[tuple[Contest, bool], list[Round]] = field(default_factory=dict)
+    cpu: dict[tuple[Contest, bool], list[tuple[float, float]]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     doubles: int = 0
 
@@ -69,6 +72,14 @@ class Results:
     def latencies(self, contest: Contest, compiled: bool = False) -> list[float]:
         """Seconds of every operation of every round, in order of size."""
         return sorted(seconds for one in self.rounds[contest, compiled] for seconds in one.latencies)
+
+    def spent(self, contest: Contest, compiled: bool) -> tuple[float | None, float | None]:
+        """Microseconds of CPU of an operation: the server's, the client's. None where another server did the work."""
+        found = self.cpu.get((contest, compiled))
+        if not found:
+            return None, None
+        server, client = zip(*found, strict=True)
+        return median(server), median(client)
 
 
 @dataclass(frozen=True)
@@ -105,26 +116,30 @@ class Ring:
         for group in groups:
             for compiled, crowd in self.crowds.items():
                 for contest in group:
-                    measured = self._contest(contest, crowd)
+                    measured, cpu = self._contest(contest, crowd)
                     if contest.task.startswith("ours."):
                         results.failures += [f"{contest.title}: {error}" for error in measured.errors]
                         results.doubles += measured.doubles
                     if counts:
                         results.rounds.setdefault((contest, compiled), []).append(measured)
+                        results.cpu.setdefault((contest, compiled), []).append(cpu)
         if self.sql:  # its client library has one form
-            measured = self._contest(POSTGRES, self.crowds[False])
+            measured, _ = self._contest(POSTGRES, self.crowds[False])  # the CPU is that of another server
             if counts:
                 results.rounds.setdefault((POSTGRES, False), []).append(measured)
 
-    def _contest(self, contest: Contest, crowd: Crowd) -> Round:
+    def _contest(self, contest: Contest, crowd: Crowd) -> tuple[Round, tuple[float, float]]:
         times = max(round(self.count * contest.share), 2)
         details: dict[str, object] = {"connect": self.sql} if contest is POSTGRES else dict(contest.details)
         if contest.takes or contest.given:
             details |= self._line(contest, self.clients * (times + 1) * contest.buckets)
+        before = self.server.cpu()
         measured = crowd.run(self.server.settings, contest.task, self.clients, times, **details)
+        operations = self.clients * (times + 1) / 1e6
+        cpu = ((self.server.cpu() - before) / operations, measured.cpu / operations)
         if contest is CLAIM:
             self.server.database.run_text("MATCH (b:DMCheckBucket) REMOVE b.bench_owner")
-        return measured
+        return measured, cpu
 
     def _line(self, contest: Contest, needed: int) -> dict[str, object]:
         """Sees to it that enough buckets wait; returns what the contest is told of them."""
