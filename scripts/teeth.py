@@ -1,4 +1,4 @@
-"""Does the suite notice? Puts each planted bug of tests/teeth into a copy of the project and runs the tests there.
+"""Does the suite notice? Puts each planted bug of tests/teeth.toml into a copy of the project and runs the tests there.
 
     python scripts/teeth.py                        all bugs
     python scripts/teeth.py fetch-no-lock ...      some
@@ -6,7 +6,7 @@
 
 The database is the embedded one, in a folder that goes with the run, started once for each of the `--jobs`; or the one
 that NEO4J_TEST_URI names, as for the tests (they EMPTY it). First the tests that the bugs name must be green without
-any bug. Prints a table; the exit status is 1 when a bug stays unnoticed or its patch no longer applies.
+any bug. Prints a table; the exit status is 1 when a bug stays unnoticed or no longer fits.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("names", nargs="*", metavar="BUG", help="the name of a patch in tests/teeth; default: all")
+    parser.add_argument("names", nargs="*", metavar="BUG", help="the name of a bug in tests/teeth.toml; default: all")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each, with other hash and Hypothesis seeds")
     parser.add_argument("--jobs", type=int, default=1, help="how many bugs to judge at a time")
     parser.add_argument("--named-only", action="store_true", help="leave it at the tests that each bug names")
@@ -101,7 +101,7 @@ def _row(free: SimpleQueue[Place], bug: Bug, seeds: int, named_only: bool) -> Ro
                 _tell(f"{bug.name}: {verdict.red}: {verdict.reason} ({verdict.seconds:.0f} s)")
     except Trouble as trouble:
         _tell(f"{bug.name}: {trouble}")
-        return bug.name, "the patch is of no use", seconds, f"0/{seeds}"
+        return bug.name, "the bug is of no use", seconds, f"0/{seeds}"
     finally:
         free.put((copy, database))
     if not red:

@@ -1,7 +1,7 @@
 """Planted bugs: each is put into a copy of the project, and the suite must go red there.
 
-A bug is a patch under `tests/teeth`, named after what it breaks. Above the diff stand what is wrong then, and the tests
-to run first: `# tests: FILES`. The rest of the suite runs only if those stay green.
+A bug is an entry of `tests/teeth.toml`, named after what it breaks: what is wrong then, the tests to run first, and
+what replaces which text of a file. The rest of the suite runs only if those tests stay green.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import sysconfig
 import time
 import tomllib
 import venv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PATCHES = ROOT / "tests" / "teeth"
+TABLE = ROOT / "tests" / "teeth.toml"
 PACKAGES = ("dmcheck_cli", "jobs")
 
 NEVER = "tests/harness/test_teeth.py"
-"""The one test file that is left out: in a copy with a bug no patch has to apply."""
+"""The one test file that is left out: in a copy with a bug no bug has to fit."""
 
 MAX_RUN_SECONDS = 600.0
 """The whole suite takes less; a suite that hangs does not pass."""
 
-_HEADER = "# tests: "
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 _REASON = re.compile(r"^E   +(.+)$", re.MULTILINE)
 _NO_PROOF = ("Neo.ClientError.Statement.SyntaxError", "so nothing was shown")
@@ -39,17 +39,26 @@ which nothing met."""
 
 
 class Trouble(Exception):
-    """A bug that cannot be judged: its patch does not apply, or what it makes is no program."""
+    """A bug that cannot be judged: the text that it replaces is not there once, or what it makes is no program."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """In `file` (relative to the project), `new` takes the place of `old`, which occurs there once."""
+
+    file: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True)
 class Bug:
-    """A planted bug: its name, what is wrong with it, its patch, and the tests that are expected to notice."""
+    """A planted bug: its name, what is wrong with it, the tests that are expected to notice, its changes."""
 
     name: str
     about: str
-    patch: Path
     tests: tuple[str, ...]
+    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True)
@@ -64,25 +73,16 @@ class Verdict:
 
 def bugs(names: Iterable[str] = ()) -> list[Bug]:
     """The planted bugs of those names, or all of them, by name. Raises Trouble for a name that there is not."""
-    found = {path.stem: path for path in sorted(PATCHES.glob("*.patch"))}
+    found = tomllib.loads(TABLE.read_text("utf-8"))
     strange = set(names) - set(found)
     if strange:
         raise Trouble(f"there is no planted bug {', '.join(sorted(strange))}")
-    return [_read(found[name]) for name in found if not names or name in names]
+    return [_bug(name, found[name]) for name in sorted(found) if not names or name in names]
 
 
-def _read(patch: Path) -> Bug:
-    about, tests = "", ""
-    for line in patch.read_text("utf-8").splitlines():
-        if not line.startswith("# "):
-            break
-        if line.startswith(_HEADER):
-            tests = line.removeprefix(_HEADER)
-        else:
-            about = line.removeprefix("# ")
-    if not about or not tests:
-        raise Trouble(f"{patch.name} must begin with what is wrong and with '{_HEADER}FILES'")
-    return Bug(patch.stem, about, patch, tuple(tests.split()))
+def _bug(name: str, entry: dict[str, Any]) -> Bug:
+    changes = entry.get("changes") or [{key: entry[key] for key in ("file", "old", "new")}]
+    return Bug(name, entry["about"], tuple(entry["tests"]), tuple(Change(**change) for change in changes))
 
 
 class Copy:
@@ -118,23 +118,25 @@ class Copy:
             script.chmod(0o700)
 
     def check(self, bug: Bug) -> None:
-        """See that the bug's patch applies to the project as it is. Raises Trouble."""
-        self._apply(bug, "--check")
+        """See that the bug fits the project as it is. Raises Trouble."""
+        for change in bug.changes:
+            times = (self.root / change.file).read_text("utf-8").count(change.old)
+            if times != 1:
+                raise Trouble(f"{bug.name} no longer fits: what it replaces is {times} times in {change.file}")
 
-    def plant(self, bug: Bug) -> None:
-        """Put the bug in. Raises Trouble."""
-        self._apply(bug)
-
-    def remove(self, bug: Bug) -> None:
-        """Take the bug out again."""
-        self._apply(bug, "--reverse")
-
-    def _apply(self, bug: Bug, *how: str) -> None:
-        done = subprocess.run(
-            ["git", "apply", *how, str(bug.patch)], cwd=self.root, capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise Trouble(f"{bug.name} no longer applies: {done.stderr.strip()}")
+    @contextlib.contextmanager
+    def planted(self, bug: Bug) -> Iterator[None]:
+        """The bug is in while the block runs. Raises Trouble."""
+        self.check(bug)
+        before = {change.file: (self.root / change.file).read_text("utf-8") for change in bug.changes}
+        try:
+            for change in bug.changes:
+                path = self.root / change.file
+                path.write_text(path.read_text("utf-8").replace(change.old, change.new), "utf-8")
+            yield
+        finally:
+            for file, text in before.items():
+                (self.root / file).write_text(text, "utf-8")
 
     def imported(self, environment: Mapping[str, str]) -> list[Path]:
         """Where a process of the copy finds the project's packages."""
@@ -188,14 +190,11 @@ def judge(copy: Copy, bug: Bug, database: Mapping[str, str], seed: int = 0, name
 
     The copy is without the bug again afterwards. Raises Trouble.
     """
-    copy.plant(bug)
-    try:
+    with copy.planted(bug):
         verdict = copy.run(bug.tests, database, seed)
         if verdict.red is None and not named_only:
             rest = copy.run([f"--deselect={test}" for test in bug.tests], database, seed)
             verdict = replace(rest, seconds=verdict.seconds + rest.seconds)
-    finally:
-        copy.remove(bug)
     return verdict
 
 

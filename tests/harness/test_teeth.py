@@ -19,8 +19,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Copy:
     return Copy(tmp_path_factory.mktemp("teeth"))
 
 
-def test_there_are_many_planted_bugs_and_all_still_apply(copy: Copy) -> None:
-    """Each patch fits the project as it is, and each names tests that are there."""
+def test_there_are_many_planted_bugs_and_all_still_fit(copy: Copy) -> None:
+    """Each replaces a text that the project has once as it is, and each names tests that are there."""
     planted = bugs()
     assert len(planted) >= 90
     for bug in planted:
