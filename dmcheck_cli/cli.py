@@ -33,4 +33,4 @@ app.add_typer(server.app, name="server")
 
 def main() -> NoReturn:
     """The console script."""
-    entry.run(app)
+    entry.main(app)

@@ -8,15 +8,16 @@ import io
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import pairwise
 from typing import Annotated, NoReturn
 
 import typer
 
-from dmcheck_cli import show
 from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Temporary, Usage
-from dmcheck_cli.show import Format
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Shape = Annotated[
@@ -31,21 +32,26 @@ PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, er
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
-def run(app: typer.Typer) -> NoReturn:
-    """Run the program and end the process with its exit status."""
+def main(app: typer.Typer) -> NoReturn:
+    """Run the program with the process's arguments, and end the process with its exit status."""
     # A command lives for a moment: looking for garbage while it starts cost 5 % of it, tearing the interpreter down
     # at its end another 10 % (DECISIONS.md). Long jobs still collect, only less often.
     gc.set_threshold(100_000)
     _open_streams()
-    as_json = _asks_for_json(sys.argv[1:])
-    status = _status(app, as_json)
+    os._exit(run(app, sys.argv[1:]))
+
+
+def run(app: typer.Typer, arguments: Sequence[str]) -> int:
+    """Run the program with these arguments on the process's streams; returns its exit status."""
+    as_json = _asks_for_json(arguments)
+    status = _status(app, arguments, as_json)
     try:
         sys.stdout.flush()
     except OSError as problem:
         status = status or _failed(OutputLost(what=problem.strerror), as_json)  # told before, if there was an error
     with suppress(OSError):  # nobody reads stderr; the exit status still tells
         sys.stderr.flush()
-    os._exit(status)
+    return status
 
 
 def _open_streams() -> None:
@@ -68,9 +74,9 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # a frame of a table, where the locale has ASCII only
 
 
-def _status(app: typer.Typer, as_json: bool) -> int:
+def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     try:
-        return int(app(standalone_mode=False) or 0)
+        return int(app(args=list(arguments), standalone_mode=False) or 0)
     except DmcheckError as problem:
         return _failed(problem, as_json)
     except _UsageError as wrong:
@@ -111,7 +117,7 @@ def _failed(problem: DmcheckError, as_json: bool) -> int:
     return problem.exit_status
 
 
-def _asks_for_json(arguments: list[str]) -> bool:
-    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    before = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
     ours = [one.lower() for one in before]
     return "--json" in ours or "--format=json" in ours or ("--format", "json") in pairwise(ours)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from dmcheck_cli import textfile
+from dmcheck_cli.domain.limits import DEFAULTS, Limits
 from dmcheck_cli.errors import NotConfigured
-from dmcheck_cli.limits import DEFAULTS, Limits
 
 MAX_SECONDS = 1_000_000_000
 """About 31 years: past it, the database's date arithmetic could overflow."""

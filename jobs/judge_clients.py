@@ -78,7 +78,7 @@ def _go_through(database: Database, judged: Judged, dry_run: bool) -> bool:
 
 def main() -> NoReturn:
     """The console script."""
-    entry.run(program)
+    entry.main(program)
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ def find_waiting(database: Database, cursor: str, most: int) -> tuple[list[str],
 
 def main() -> NoReturn:
     """The console script."""
-    entry.run(program)
+    entry.main(program)
 
 
 if __name__ == "__main__":

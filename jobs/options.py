@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import show
+from dmcheck_cli.reporting import show
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 

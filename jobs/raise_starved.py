@@ -33,7 +33,7 @@ def run(database: Database) -> int:
 
 def main() -> NoReturn:
     """The console script."""
-    entry.run(program)
+    entry.main(program)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ def run(database: Database) -> tuple[int, int]:
 
 def main() -> NoReturn:
     """The console script."""
-    entry.run(program)
+    entry.main(program)
 
 
 if __name__ == "__main__":

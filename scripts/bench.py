@@ -24,9 +24,9 @@ from benchmark.graph import BUCKET_SIZE, CLIENTS, LINE
 from benchmark.report import MAIN, Findings
 from benchmark.rounds import Ring
 
-from dmcheck_cli import show
 from dmcheck_cli.errors import DmcheckError
-from dmcheck_cli.show import Format
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
 
 COUNT = {1: 40, 8: 8, 50: 3}
 """How often each client does each thing in a round, by the number of clients."""

@@ -18,8 +18,9 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import entry, show
+from dmcheck_cli import entry
 from dmcheck_cli.embedded.administration import dump
+from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -34,4 +35,4 @@ def main(folder: Folder) -> None:
 
 
 if __name__ == "__main__":
-    entry.run(app)
+    entry.main(app)

@@ -102,8 +102,8 @@ def revision(name: str) -> Files | None:
 
 def statements(files: Files) -> dict[str, str]:
     """Name -> text with includes pulled in, comments left in. Fragments (`_name`) and lists of statements have none."""
-    found = {path.removeprefix(STATEMENTS): text for path, text in files.items() if path.startswith(STATEMENTS)}
-    sources = {path.removesuffix(".cypher"): text for path, text in found.items() if path.endswith(".cypher")}
+    found = (Path(path) for path in files if path.startswith(STATEMENTS) and path.endswith(".cypher"))
+    sources = {path.stem: files[path.as_posix()] for path in found}
     return {name: _whole(text, sources) for name, text in sorted(sources.items()) if not name.startswith("_")}
 
 

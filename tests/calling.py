@@ -7,7 +7,6 @@ shown with real processes as well.
 from __future__ import annotations
 
 import contextlib
-import gc
 import importlib
 import io
 import os
@@ -18,16 +17,7 @@ from unittest import mock
 
 from launching import MODULES, Result
 
-
-class _Ended(BaseException):
-    """Stands for the end of the process."""
-
-    def __init__(self, status: int) -> None:
-        self.status = status
-
-
-def _end(status: int) -> None:
-    raise _Ended(status)
+from dmcheck_cli import entry
 
 
 def call(
@@ -38,23 +28,16 @@ def call(
     stdin: str | bytes = b"",
 ) -> Result:
     """Run `program` with these arguments, variables and stdin, in `folder`."""
-    main = importlib.import_module(MODULES[program]).main
+    module = importlib.import_module(MODULES[program])
     given = io.TextIOWrapper(io.BytesIO(stdin.encode() if isinstance(stdin, str) else stdin))
-    out, err, threshold, status = io.StringIO(), io.StringIO(), gc.get_threshold(), None
+    out, err = io.StringIO(), io.StringIO()
     with (
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, environment, clear=True),
-        mock.patch.object(sys, "argv", [program, *map(str, arguments)]),
+        mock.patch.object(sys, "argv", [program]),  # its name in a usage line
         mock.patch.object(sys, "stdin", given),
-        mock.patch.object(os, "_exit", _end),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
-        try:
-            main()
-        except _Ended as ended:
-            status = ended.status
-        finally:
-            gc.set_threshold(*threshold)
-    assert status is not None, "a program ends by an exit status"
+        status = entry.run(module.app if program == "dmcheck" else module.program, [str(one) for one in arguments])
     return Result(status, out.getvalue(), err.getvalue())

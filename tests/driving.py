@@ -18,11 +18,10 @@ from typing import Any
 from invariants import Query
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import clients, leases, users
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.transactions import clients, users
 from jobs import make_buckets
 
 LONGEST_WAIT = 300.0
@@ -45,7 +44,7 @@ def prepare(database: Database, active: Sequence[int], users_to_check: int = 0, 
         clients.register(database, id, f"client{id}")
     names = [f"user{i:05}" for i in range(users_to_check)]
     if names:
-        users.add(database, [leases.User(name, 1000 + i) for i, name in enumerate(names)])
+        users.add(database, [User(name, 1000 + i) for i, name in enumerate(names)])
         with Database(replace(database.settings, bucket_size=size), "tests") as sized:
             make_buckets.run(sized)
     return names

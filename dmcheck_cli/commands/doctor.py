@@ -10,12 +10,14 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import show
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import REFUSED
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.forms import duration, moment
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import health
 from dmcheck_cli.transactions.stats import count_users
 
@@ -32,14 +34,18 @@ def doctor(
         if deep:
             with _progress(count_users(database)) as looked_at:
                 problems = problems + health.broken(database, looked_at)
-    if as_json or format is Format.json:
-        jobs = [asdict(job) for job in found.jobs]
-        show.document({"version": found.version, "jobs": jobs, "problems": [asdict(one) for one in problems]})
-    else:
-        rows = [(job.name, show.moment(job.last_success_time), show.duration(job.seconds_ago)) for job in found.jobs]
-        show.table(f"Neo4j {found.version}", ("job", "last success (UTC)", "ago"), rows, format)
-        show.line("")
-        show.table("Problems", ("what is wrong", "what mends it"), [(one.what, one.mend) for one in problems], format)
+    rows = [(job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs]
+    show.results(
+        as_json,
+        format,
+        lambda: {
+            "version": found.version,
+            "jobs": [asdict(job) for job in found.jobs],
+            "problems": [asdict(one) for one in problems],
+        },
+        Table(f"Neo4j {found.version}", ("job", "last success (UTC)", "ago"), rows),
+        Table("Problems", ("what is wrong", "what mends it"), [(one.what, one.mend) for one in problems]),
+    )
     return REFUSED if problems else 0
 
 

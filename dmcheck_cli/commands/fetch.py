@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import parse, show
 from dmcheck_cli.commands.options import Bucket, ClientId, LeaseId, client_of
-from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import NothingToFetch, Usage
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.forms import moment
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import LEASES, Table
+from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
-from dmcheck_cli.transactions import leases
 
 
 def fetch(
@@ -24,7 +26,7 @@ def fetch(
     count: Annotated[
         int | None,
         typer.Option(
-            parser=parse.whole_number("A count", 1, DEFAULTS.max_fetch),
+            parser=documents.whole_number("A count", 1, DEFAULTS.max_fetch),
             metavar="N",
             help="The most buckets to lease; default: what the client stated as its capacity (at most 10), else 2.",
         ),
@@ -32,7 +34,7 @@ def fetch(
     request_id: Annotated[
         str | None,
         typer.Option(
-            parser=parse.request_id,
+            parser=documents.request_id,
             metavar="KEY",
             help="A name for this fetch: repeated with it, it returns the same leases and takes nothing new.",
         ),
@@ -47,21 +49,18 @@ def fetch(
     settings = Settings.load()
     who = client_of(client, settings)
     nothing: NothingToFetch | None = None
-    with Database(settings, "fetch") as database:
+    with Direct(settings, who, "fetch") as service:
         try:
             if resume:
-                found = leases.resume(database, who)
+                found = service.resume()
             else:
                 # A key of its own makes every fetch repeatable, so that a lost answer never leases twice.
                 key = request_id or os.urandom(16).hex()
-                found = leases.fetch(database, who, count, key)
+                found = service.fetch(count, key)
         except NothingToFetch as problem:
             found, nothing = [], problem
-    if as_json or format is Format.json:
-        show.document({"client": who, "buckets": [asdict(lease) for lease in found]})
-    elif found:
-        rows = [(x.bucket, x.lease, x.priority, len(x.users), show.moment(x.expires)) for x in found]
-        show.table("Leases", ("bucket", "lease", "priority", "users", "expires (UTC)"), rows, format)
+    tables = [LEASES.of(found)] if found else []
+    show.results(as_json, format, lambda: {"client": who, "buckets": [asdict(lease) for lease in found]}, *tables)
     if nothing is not None:
         raise nothing
     return 0
@@ -72,12 +71,10 @@ def renew(
 ) -> None:
     """Give a lease its full time again, from now."""
     settings = Settings.load()
-    with Database(settings, "renew") as database:
-        expires = leases.renew(database, client_of(client, settings), bucket, lease)
-    if as_json or format is Format.json:
-        show.document({"bucket": bucket, "lease": lease, "expires": expires})
-    else:
-        show.table("Lease", ("bucket", "lease", "expires (UTC)"), [(bucket, lease, show.moment(expires))], format)
+    with Direct(settings, client_of(client, settings), "renew") as service:
+        expires = service.renew(bucket, lease)
+    renewed = Table("Lease", ("bucket", "lease", "expires (UTC)"), [(bucket, lease, moment(expires))])
+    show.results(as_json, format, lambda: {"bucket": bucket, "lease": lease, "expires": expires}, renewed)
 
 
 def release(
@@ -85,9 +82,7 @@ def release(
 ) -> None:
     """Give a bucket back unanswered. It waits again, and nothing is counted against the client."""
     settings = Settings.load()
-    with Database(settings, "release") as database:
-        returned = leases.release(database, client_of(client, settings), bucket, lease)
-    if as_json or format is Format.json:
-        show.document({"bucket": bucket, "lease": lease, "returned": returned})
-    else:
-        show.table("Given back", ("bucket", "lease", "users"), [(bucket, lease, returned)], format)
+    with Direct(settings, client_of(client, settings), "release") as service:
+        returned = service.release(bucket, lease)
+    given_back = Table("Given back", ("bucket", "lease", "users"), [(bucket, lease, returned)])
+    show.results(as_json, format, lambda: {"bucket": bucket, "lease": lease, "returned": returned}, given_back)

@@ -6,20 +6,20 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import parse
+from dmcheck_cli.domain import documents
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.settings import Settings
 
 ClientId = Annotated[
     int | None,
-    typer.Option("--client", parser=parse.identifier, metavar="ID", help="The client; else DMCHECK_CLIENT_ID."),
+    typer.Option("--client", parser=documents.identifier, metavar="ID", help="The client; else DMCHECK_CLIENT_ID."),
 ]
-Id = Annotated[int, typer.Option("--id", parser=parse.identifier, metavar="ID", help="The client's Twitter id.")]
+Id = Annotated[int, typer.Option("--id", parser=documents.identifier, metavar="ID", help="The client's Twitter id.")]
 ScreenName = Annotated[
-    str, typer.Option("--screen-name", parser=parse.screen_name, metavar="NAME", help="The client's Twitter name.")
+    str, typer.Option("--screen-name", parser=documents.screen_name, metavar="NAME", help="The client's Twitter name.")
 ]
-Bucket = Annotated[str, typer.Option("--bucket", parser=parse.bucket_id, metavar="UUID", help="The bucket.")]
-LeaseId = Annotated[str, typer.Option("--lease", parser=parse.lease_id, metavar="ID", help="Its lease.")]
+Bucket = Annotated[str, typer.Option("--bucket", parser=documents.bucket_id, metavar="UUID", help="The bucket.")]
+LeaseId = Annotated[str, typer.Option("--lease", parser=documents.lease_id, metavar="ID", help="Its lease.")]
 
 
 def client_of(given: int | None, settings: Settings) -> int:
@@ -31,4 +31,4 @@ def client_of(given: int | None, settings: Settings) -> int:
         return given
     if settings.client_id is None:
         raise Usage(what="Which client? Give --client ID or set DMCHECK_CLIENT_ID")
-    return parse.identifier(settings.client_id)
+    return documents.identifier(settings.client_id)

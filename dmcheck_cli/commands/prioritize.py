@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import parse, show
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import users
 
 
@@ -23,7 +25,7 @@ def prioritize(
     priority: Annotated[
         int,
         typer.Option(
-            parser=parse.whole_number("A priority", 0, DEFAULTS.max_priority), metavar="N", help="Lower is sooner."
+            parser=documents.whole_number("A priority", 0, DEFAULTS.max_priority), metavar="N", help="Lower is sooner."
         ),
     ] = DEFAULTS.prioritized,
     recheck: Annotated[bool, typer.Option("--recheck", help="Have checked users checked again.")] = False,
@@ -31,21 +33,20 @@ def prioritize(
     format: Shape = Format.auto,
 ) -> None:
     """Put users at the front: waiting ones move at once into buckets of that priority."""
-    wanted = [parse.screen_name(name) for name in names or []]
+    wanted = [documents.screen_name(name) for name in names or []]
     if file is not None:
-        with parse.open_file(file) as source:
-            wanted += [user.screen_name for user in parse.user_lines(parse.lines(source))]
+        with documents.open_file(file) as source:
+            wanted += [user.screen_name for user in documents.user_lines(documents.lines(source))]
     wanted = list(dict.fromkeys(wanted))
     if not 1 <= len(wanted) <= DEFAULTS.max_names:
         raise Usage(what=f"Give 1 to {DEFAULTS.max_names} users, as arguments or with --file; these are {len(wanted)}")
     with Database(Settings.load(), "prioritize") as database:
         done = users.prioritize(database, wanted, priority, recheck)
-    if as_json or format is Format.json:
-        show.document(asdict(done))
-        return
     columns = ("prioritized", "under lease", "already checked", "unknown")
     counts = (done.prioritized, done.under_lease, len(done.already_checked), len(done.unknown))
-    show.table("Prioritized", columns, [counts], format)
+    show.results(as_json, format, lambda: asdict(done), Table("Prioritized", columns, [counts]))
+    if as_json or format is Format.json:
+        return
     for what, found in (("already checked", done.already_checked), ("unknown", done.unknown)):
         if found:
             show.message(f"{what}: {', '.join(found)}")

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli import show
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import schema
 
 app = typer.Typer(help="The constraints, indexes and version that dmcheck relies on.", no_args_is_help=True)
@@ -39,8 +40,7 @@ def apply(
         return
     with Database(Settings.load(), "schema apply") as database:
         applied = schema.apply(database, show.message)
-    if machine:
-        show.document({"applied": applied})
-    else:
-        show.table("Applied", ("constraint, index or version",), [(name,) for name in applied], format)
+    table = Table("Applied", ("constraint, index or version",), [(name,) for name in applied])
+    show.results(as_json, format, lambda: {"applied": applied}, table)
+    if not machine:
         show.message(f"{len(applied)} applied")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from dmcheck_cli import show
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import schema
 
 app = typer.Typer(help="The embedded database.", no_args_is_help=True)
@@ -51,7 +52,5 @@ def _show(settings: Settings, as_json: bool, format: Format) -> None:
     from dmcheck_cli.embedded import server
 
     state = dict(server.status(settings))
-    if as_json or format is Format.json:
-        show.document(state)
-    else:
-        show.table("Embedded database", list(state), [list(state.values())], format)
+    table = Table("Embedded database", tuple(state), [tuple(state.values())])
+    show.results(as_json, format, lambda: state, table)

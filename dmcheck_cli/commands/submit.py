@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from dmcheck_cli import parse, show
 from dmcheck_cli.commands.options import ClientId, client_of
-from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.model import Report
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import REPORTS
+from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
-from dmcheck_cli.transactions import answers
-from dmcheck_cli.transactions.answers import Report
 from dmcheck_cli.transactions.leases import REFUSALS
 
 
@@ -28,15 +29,12 @@ def submit(
     """Hand in answers: the document that fetch --json gave, with "candm" put on each user that was checked."""
     settings = Settings.load()
     who = client_of(client, settings)
-    with parse.open_file(file) as source:
-        answered = parse.read_document(source)
-    with Database(settings, "submit") as database:
-        reports = answers.submit(database, who, answered)
-    if as_json or format is Format.json:
-        show.document({"client": who, "buckets": [_report(report) for report in reports]})
-    elif reports:
-        rows = [(r.bucket, r.status, r.accepted, r.returned, r.refused, r.reason) for r in reports]
-        show.table("Submitted", ("bucket", "status", "accepted", "returned", "refused users", "reason"), rows, format)
+    with documents.open_file(file) as source:
+        answered = documents.read_document(source)
+    with Direct(settings, who, "submit") as service:
+        reports = service.submit(answered)
+    tables = [REPORTS.of(reports)] if reports else []
+    show.results(as_json, format, lambda: {"client": who, "buckets": [_report(report) for report in reports]}, *tables)
     for report in reports:
         if report.reason is not None:
             raise REFUSALS[report.reason](bucket=report.bucket)

@@ -10,13 +10,15 @@ from typing import IO, Annotated
 
 import typer
 
-from dmcheck_cli import parse, show
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import PENDING, Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.show import Format
 from dmcheck_cli.transactions import schema, users
-from dmcheck_cli.transactions.leases import User
 
 BATCH = 5_000
 """Users that one transaction adds or deletes: about 0.2 s each, and little memory on either side."""
@@ -32,18 +34,16 @@ def add(
 ) -> None:
     """Load users: JSON lines with "screen_name" and, if known, "id"; or plain names, one a line."""
     added = existing = 0
-    with parse.open_file(file) as source, _rewindable(source) as whole:
-        total = sum(1 for _ in parse.user_lines(parse.lines(whole)))
+    with documents.open_file(file) as source, _rewindable(source) as whole:
+        total = sum(1 for _ in documents.user_lines(documents.lines(whole)))
         whole.seek(0)
         with Database(Settings.load(), "users add") as database:
             schema.ensure(database)
-            for batch in _with_progress(_batches(parse.user_lines(parse.lines(whole))), total):
+            for batch in _with_progress(_batches(documents.user_lines(documents.lines(whole))), total):
                 new, known = users.add(database, batch)
                 added, existing = added + new, existing + known
-    if as_json or format is Format.json:
-        show.document({"added": added, "existing": existing})
-    else:
-        show.table("Users", ("added", "existing"), [(added, existing)], format)
+    counts = Table("Users", ("added", "existing"), [(added, existing)])
+    show.results(as_json, format, lambda: {"added": added, "existing": existing}, counts)
 
 
 @app.command(epilog="Example: dmcheck users delete @someone")
@@ -53,19 +53,17 @@ def delete(
     format: Shape = Format.auto,
 ) -> None:
     """Delete users and their answers."""
-    wanted = list(dict.fromkeys(parse.screen_name(name) for name in names))
+    wanted = list(dict.fromkeys(documents.screen_name(name) for name in names))
     deleted = 0
     unknown: list[str] = []
     with Database(Settings.load(), "users delete") as database:
         for start in range(0, len(wanted), BATCH):
             gone, missing = users.delete(database, wanted[start : start + BATCH])
             deleted, unknown = deleted + gone, unknown + missing
-    if as_json or format is Format.json:
-        show.document({"deleted": deleted, "unknown": unknown})
-    else:
-        show.table("Users", ("deleted", "unknown"), [(deleted, len(unknown))], format)
-        if unknown:
-            show.message(f"unknown: {', '.join(unknown)}")
+    counts = Table("Users", ("deleted", "unknown"), [(deleted, len(unknown))])
+    show.results(as_json, format, lambda: {"deleted": deleted, "unknown": unknown}, counts)
+    if unknown and not (as_json or format is Format.json):
+        show.message(f"unknown: {', '.join(unknown)}")
 
 
 @app.command(epilog="Example: dmcheck users pending --limit 20")
@@ -73,7 +71,7 @@ def pending(
     limit: Annotated[
         int | None,
         typer.Option(
-            parser=parse.whole_number("A limit", 1, parse.MAX_ID),
+            parser=documents.whole_number("A limit", 1, documents.MAX_ID),
             metavar="N",
             help="The most users to list; all unless said otherwise.",
         ),
@@ -87,7 +85,7 @@ def pending(
         if as_json or format is Format.json:
             show.streamed_document("users", (asdict(user) for user in found))
         else:
-            show.table("Pending", ("screen name", "id"), [(user.screen_name, user.id) for user in found], format)
+            show.table(PENDING.of(found), format)
 
 
 def _rewindable(source: IO[bytes]) -> IO[bytes]:
@@ -97,7 +95,7 @@ def _rewindable(source: IO[bytes]) -> IO[bytes]:
     import tempfile
 
     copy: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    parse.copied(source, copy)
+    documents.copied(source, copy)
     copy.seek(0)
     return copy
 

@@ -9,13 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from dmcheck_cli import show
+from dmcheck_cli import cypher
 from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import DmcheckError, Usage
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
+from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import MAX_SECONDS, Settings
-from dmcheck_cli.show import Format
 
 CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}
 """What follows COMMAND belongs to it."""
@@ -59,7 +62,9 @@ def work(
     if math.isnan(command_timeout) or math.isnan(kill_after):
         raise Usage(what="SECONDS is a number")
     crew = Crew(command, jobs, command_timeout, kill_after)
-    loop = Loop(settings, who, crew, Limits(jobs, once, max_buckets or math.inf))
+    cypher.load()
+    service = Direct(settings, who, "work")
+    loop = Loop(service, who, crew, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
 
     def end_at_once() -> None:
         crew.kill()
@@ -68,17 +73,16 @@ def work(
             sys.stderr.flush()
 
     problem: DmcheckError | None = None
-    with signals.obeyed(loop.stop, end_at_once), progress.telling(loop.state) as loop.say:
+    with signals.obeyed(loop.stop, end_at_once), progress.telling(loop.state) as say:
         try:
-            loop.run()
+            loop.run(say)
         except DmcheckError as error:
             problem = error
     tally = loop.tally
-    if as_json or format is Format.json:
-        show.document(tally.document(who))
-    else:
-        rows = [(who, tally.buckets, tally.users, tally.trouble())]
-        show.table("Work done", ("client", "buckets", "users", "failures"), rows, format)
+    done = Table(
+        "Work done", ("client", "buckets", "users", "failures"), [(who, tally.buckets, tally.users, tally.trouble())]
+    )
+    show.results(as_json, format, lambda: tally.document(who), done)
     if problem is not None:
         raise problem
     return 0

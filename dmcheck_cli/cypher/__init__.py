@@ -1,4 +1,4 @@
-"""All Cypher of the project: one statement a file, named after what it does.
+"""All Cypher of the project: one statement a file, named after what it does, in folders by subject.
 
 Each file opens with a header in comments: purpose, parameters, columns, and why repeating it is safe. Text
 that several statements share stands once, in a file whose name begins with `_`, and is pulled in by a line
@@ -37,7 +37,7 @@ _INCLUDE = re.compile(r"^ *// include: (\w+)\n", re.MULTILINE)
 def text(name: str) -> str:
     """The statement called `name`, ready to run: includes pulled in, comments left out.
 
-    Raises FileNotFoundError when there is none of that name.
+    Raises KeyError when there is none of that name.
     """
     return re.sub(r"^ *//.*\n", "", _whole(name), flags=re.MULTILINE)
 
@@ -49,8 +49,17 @@ def bounds(name: str) -> frozenset[str]:
 
 
 def source(name: str) -> str:
-    """The file of the statement or fragment `name`, as it was written."""
-    return (_FOLDER / f"{name}.cypher").read_text("utf-8")
+    """The file of the statement or fragment `name`, as it was written.
+
+    Raises KeyError when there is none of that name.
+    """
+    return _files()[name].read_text("utf-8")
+
+
+@cache
+def _files() -> dict[str, Path]:
+    """Every statement and fragment by its name, which no other has, whatever its folder."""
+    return {path.stem: path for path in _FOLDER.rglob("*.cypher")}
 
 
 def _whole(name: str) -> str:
@@ -66,4 +75,4 @@ def load() -> None:
 
 def names() -> list[str]:
     """The names of all statements, in alphabetical order, without the fragments."""
-    return sorted(path.stem for path in _FOLDER.glob("*.cypher") if not path.stem.startswith("_"))
+    return sorted(name for name in _files() if not name.startswith("_"))

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Client
 from dmcheck_cli.errors import NotRegistered, TooFast, WrongDetails, spread
 from dmcheck_cli.transactions import schema, times
-
-
-@dataclass(frozen=True)
-class Client:
-    """A registered checker. Times are ISO 8601 in UTC; `first_registered` and `last_registered` may be None in
-    a graph that an older system made."""
-
-    id: int
-    screen_name: str
-    state: str
-    capacity: int
-    dm_from_id: int | None
-    dm_from_screen_name: str | None
-    first_registered: str | None
-    last_registered: str | None
 
 
 def register(

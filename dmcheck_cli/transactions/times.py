@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
 
 _ZONE_NAME = re.compile(r"\[[^]]*\]$")
 """What Neo4j writes behind the offset of a time whose zone has a name: `[Europe/Berlin]`."""

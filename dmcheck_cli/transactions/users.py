@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.errors import Temporary, UnknownUser
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import schema
-from dmcheck_cli.transactions.leases import User, stored_users
+from dmcheck_cli.transactions.leases import stored_users
 
 MAX_TRIES = 10
 """How often `prioritize` looks again for users who changed buckets between its look and its lock: each try waits

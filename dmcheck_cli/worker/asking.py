@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 
 from dmcheck_cli.backoff import between_requests
-from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast
-from dmcheck_cli.transactions import leases
-from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.service import Service
 
 REFUSALS = (NothingToFetch, OverQuota, TooFast)
 
@@ -19,10 +18,10 @@ class Asking:
     """What one client knows of its fetches. `at`: when the next makes sense, on the clock of time.monotonic();
     `refusal`: why the last one got nothing, None if it got something; `once`: nobody waits for more buckets."""
 
-    def __init__(self, client: int, once: bool, say: Callable[[str], None]) -> None:
+    def __init__(self, service: Service, once: bool, say: Callable[[str], None]) -> None:
         self.at = 0.0
         self.refusal: DmcheckError | None = None
-        self._client = client
+        self._service = service
         self._once = once
         self._say = say
         self._said: type[DmcheckError] | None = None
@@ -34,14 +33,14 @@ class Asking:
         """Whether nothing waits, or nothing that this client may have. Who was too fast has only to wait."""
         return isinstance(self.refusal, NothingToFetch | OverQuota)
 
-    def resume(self, database: Database) -> list[Lease]:
+    def resume(self) -> list[Lease]:
         """What the client holds from before."""
         try:
-            return leases.resume(database, self._client)
+            return self._service.resume()
         except NothingToFetch:
             return []
 
-    def fetch(self, database: Database, count: int) -> list[Lease]:
+    def fetch(self, count: int) -> list[Lease]:
         """Up to `count` buckets, or none.
 
         Raises Temporary: the next call then asks by the same request, so that nothing is leased in vain.
@@ -49,7 +48,7 @@ class Asking:
         repeated = self._request is not None
         self._request = self._request or os.urandom(16).hex()
         try:
-            found = leases.fetch(database, self._client, count, self._request)
+            found = self._service.fetch(count, self._request)
         except REFUSALS as refusal:
             self._request = None
             # Of a repeated request nothing may be left because its leases have ended: others may wait all the same.
@@ -74,12 +73,12 @@ class Asking:
             self.refusal = None
             self.at = 0.0
 
-    def settle(self, database: Database) -> list[Lease]:
+    def settle(self) -> list[Lease]:
         """What a fetch leased whose answer never came."""
         if self._request is None:
             return []
         try:
-            return leases.fetch(database, self._client, 1, self._request)
+            return self._service.fetch(1, self._request)
         except REFUSALS:
             return []
 

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.worker.child import Child, Ending
 from dmcheck_cli.worker.protocol import Conversation
 

@@ -6,11 +6,9 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
-from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, Lease
 from dmcheck_cli.errors import LeaseLost, NotOwner, UnknownBucket
-from dmcheck_cli.transactions import answers, leases
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.service import Service
 from dmcheck_cli.worker.crew import Crew, Held
 from dmcheck_cli.worker.tally import Tally
 
@@ -23,18 +21,18 @@ GONE = (LeaseLost, UnknownBucket, NotOwner)
 class Holding:
     """Every lease that is held, by what is to be done with it. For one thread.
 
-    `freed` is called when leases have ended, with the number of those whose answers were taken. Each method that is
-    given a database may raise Temporary: it may then be called again, and goes on where it was.
+    `freed` is called when leases have ended, with the number of those whose answers were taken. `renew` and `hand_in`
+    may raise Temporary: they may then be called again, and go on where they were.
     """
 
     def __init__(
-        self, client: int, crew: Crew, tally: Tally, say: Callable[[str], None], freed: Callable[[int], None]
+        self, service: Service, crew: Crew, tally: Tally, say: Callable[[str], None], freed: Callable[[int], None]
     ) -> None:
         self.busy: dict[str, Held] = {}  # by lease: given to the crew, not back yet
         self.answered: list[Held] = []  # to be submitted
         self.unanswered: list[Held] = []  # to be released
         self._parked: dict[str, Held] = {}  # by lease: held, but not to be worked on in this run
-        self._client = client
+        self._service = service
         self._crew = crew
         self._tally = tally
         self._say = say
@@ -69,25 +67,25 @@ class Holding:
         """When the next renewal is."""
         return min((held.renew_at for held in self._kept()), default=math.inf)
 
-    def renew(self, database: Database) -> None:
+    def renew(self) -> None:
         """Renew what is due; end the COMMAND of what is no longer ours."""
         for held in self._kept():
             if held.renew_at > time.monotonic():
                 continue
-            renew_at = next_renewal(database)
+            renew_at = next_renewal(self._service)
             try:
-                leases.renew(database, self._client, held.lease.bucket, held.lease.lease)
+                self._service.renew(held.lease.bucket, held.lease.lease)
                 held.renew_at = renew_at
             except GONE as gone:
                 self._parked.pop(held.lease.lease, None)
                 self._crew.drop(held)
                 self._lost(held, gone.code)
 
-    def hand_in(self, database: Database) -> None:
+    def hand_in(self) -> None:
         """Submit what is answered, release what is not."""
         if self.answered:
             handed = [Answered(x.lease.bucket, x.lease.lease, x.conversation.answers) for x in self.answered]
-            reports = answers.submit(database, self._client, handed)
+            reports = self._service.submit(handed)
             accepted = 0
             for held, report in zip(self.answered, reports, strict=True):
                 if report.status == "refused":
@@ -100,7 +98,7 @@ class Holding:
             self.answered = []
             self._freed(accepted)
         while self.unanswered:
-            self._release(database, self.unanswered[0])
+            self._release(self.unanswered[0])
             del self.unanswered[0]
             self._freed(0)
 
@@ -108,9 +106,9 @@ class Holding:
         """All that has to be renewed. What COMMAND does is bounded by its timeout, so this is, too."""
         return [held for held in (*self.busy.values(), *self._parked.values()) if not held.dropped]
 
-    def _release(self, database: Database, held: Held) -> None:
+    def _release(self, held: Held) -> None:
         try:
-            leases.release(database, self._client, held.lease.bucket, held.lease.lease)
+            self._service.release(held.lease.bucket, held.lease.lease)
         except GONE as gone:
             self._lost(held, gone.code)
 
@@ -119,6 +117,6 @@ class Holding:
         self._say(f"bucket {held.lease.bucket} is no longer ours ({reason})")
 
 
-def next_renewal(database: Database) -> float:
+def next_renewal(service: Service) -> float:
     """When a lease that is taken or renewed now has to be renewed: twice more before its time is over."""
-    return time.monotonic() + max(database.settings.lease_seconds / 3, SHORTEST_RENEWAL)
+    return time.monotonic() + max(service.lease_seconds / 3, SHORTEST_RENEWAL)

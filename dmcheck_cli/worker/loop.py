@@ -9,13 +9,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from dmcheck_cli import cypher
 from dmcheck_cli.backoff import between_requests
-from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.errors import CommandFailed, Temporary
-from dmcheck_cli.limits import DEFAULTS
-from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.leases import Lease
+from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.asking import Asking
 from dmcheck_cli.worker.child import Ending
@@ -43,21 +41,18 @@ class Limits:
 class Loop:
     """Decides what is to be done next. All of it runs in one thread, save `stop` and `state`."""
 
-    def __init__(
-        self, settings: Settings, client: int, crew: Crew, limits: Limits, say: Callable[[str], None] = print
-    ) -> None:
+    def __init__(self, service: Service, client: int, crew: Crew, limits: Limits, timeout_seconds: int) -> None:
         self.tally = Tally()
-        self.say = say
-        self._settings = settings
+        self._say: Callable[[str], None] = print  # until `run` is told
+        self._service = service
         self._client = client
+        self._timeout_seconds = timeout_seconds
         self._crew = crew
         self._limits = limits
-        cypher.load()
-        self._database = Database(settings, "work")
         self._stopped = threading.Event()
         self._stopped_at = math.inf
-        self._asking = Asking(client, limits.once, self._tell)
-        self._holding = Holding(client, crew, self.tally, self._tell, self._asking.freed)
+        self._asking = Asking(service, limits.once, self._tell)
+        self._holding = Holding(service, crew, self.tally, self._tell, self._asking.freed)
         self._given = 0
         self._seen: set[str] = set()  # buckets that were begun, where none is to be begun twice
         self._fruitless = 0
@@ -65,7 +60,7 @@ class Loop:
         self._resumed = False
         # A database that just came back plans each statement anew for everyone who asks meanwhile. If all ask at once,
         # nobody's plan may be ready within the time limit; so who has waited for that long spreads out as widely.
-        self._outage = between_requests(settings.timeout_seconds / 2)
+        self._outage = between_requests(timeout_seconds / 2)
         self._reach_at = 0.0
 
     def stop(self) -> None:
@@ -80,12 +75,13 @@ class Loop:
         waiting = max(len(self._holding.busy) - len(running), 0)
         return progress.line(self._client, self.tally, running, waiting)
 
-    def run(self) -> None:
-        """Work until there is a reason to end, then put everything in order.
+    def run(self, say: Callable[[str], None]) -> None:
+        """Work until there is a reason to end, then put everything in order; `say` tells people what happens.
 
         Raises CommandFailed; NothingToFetch or OverQuota when `once` found nothing to do; Temporary when answers
         could not be handed in at the end; whatever else the database refuses, at once.
         """
+        self._say = say
         self._crew.start()
         try:
             while not self._over():
@@ -97,14 +93,14 @@ class Loop:
         finally:
             self._crew.stop()
             self._crew.join()
-            self._database.close()
+            self._service.close()
         if self._fruitless >= MAX_FAILURES or (self._limits.once and self._fruitless and not self.tally.users):
             raise CommandFailed(times=self._fruitless, why=self._why)
         if self._limits.once and not self._given and self._asking.refusal is not None:
             raise self._asking.refusal
 
     def _tell(self, text: str) -> None:
-        self.say(text)  # which is another once there is a terminal's live line
+        self._say(text)
 
     def _over(self) -> bool:
         if self._stopped.is_set() or self._fruitless >= MAX_FAILURES:
@@ -119,15 +115,15 @@ class Loop:
             return
         try:
             self._resume()
-            self._holding.hand_in(self._database)
-            self._holding.renew(self._database)
+            self._holding.hand_in()
+            self._holding.renew()
             self._fetch()
         except Temporary as problem:
             self._reach_at = time.monotonic() + self._outage.delay(problem.retry_after)
             self.tally.failed("temporary")
             waiting = len(self._holding.answered)
             kept = f"; the answers of {waiting} buckets are kept" if waiting else ""
-            self.say(f"{problem.message}{kept}")
+            self._say(f"{problem.message}{kept}")
         else:
             self._outage.reset()
 
@@ -143,7 +139,7 @@ class Loop:
         until = max(min(due), self._reach_at)
         seconds = max(until - time.monotonic(), 0.0)
         if seconds > MAX_IDLE:
-            self._database.close()
+            self._service.close()
         try:
             worked = self._crew.worked.get(timeout=None if math.isinf(seconds) else seconds)
             while True:  # together with all that has come meanwhile, which then costs one submit
@@ -156,7 +152,7 @@ class Loop:
     def _resume(self) -> None:
         if self._resumed:
             return
-        for lease in self._asking.resume(self._database):
+        for lease in self._asking.resume():
             self._take(lease, renew_at=0.0)  # it may be about to end, or dead
         self._resumed = True
 
@@ -169,8 +165,8 @@ class Loop:
         count = self._room()
         if count <= 0 or time.monotonic() < self._asking.at or self._stopped.is_set():
             return
-        renew_at = next_renewal(self._database)
-        for lease in self._asking.fetch(self._database, count):
+        renew_at = next_renewal(self._service)
+        for lease in self._asking.fetch(count):
             self._take(lease, renew_at)
 
     def _take(self, lease: Lease, renew_at: float) -> None:
@@ -192,7 +188,7 @@ class Loop:
         failed = worked.ending in (Ending.failed, Ending.timed_out)
         if failed:
             self.tally.failed(worked.ending)
-            self.say(f"bucket {held.lease.bucket}: COMMAND failed: {worked.why}")
+            self._say(f"bucket {held.lease.bucket}: COMMAND failed: {worked.why}")
         if held.dropped:
             return
         if said.answers:
@@ -209,7 +205,7 @@ class Loop:
             self._why = worked.why
         elif worked.ending is Ending.done:
             # It could tell of nobody here. The bucket waits again, and would come back at once.
-            self.say(f"bucket {held.lease.bucket}: COMMAND could tell of none of its users")
+            self._say(f"bucket {held.lease.bucket}: COMMAND could tell of none of its users")
             self._asking.pause()
 
     def _close(self) -> None:
@@ -219,9 +215,7 @@ class Loop:
             if worked is not None:
                 self._take_back(worked)
         self._holding.give_back_all()
-        left = self._settings.timeout_seconds - (time.monotonic() - self._stopped_at)
-        hurried = replace(self._settings, timeout_seconds=max(math.ceil(left), 1))
-        self._database.close()
-        with Database(hurried, "work") as self._database:
-            self._holding.give_back(self._asking.settle(self._database))
-            self._holding.hand_in(self._database)
+        left = self._timeout_seconds - (time.monotonic() - self._stopped_at)
+        self._service.hurry(max(math.ceil(left), 1))
+        self._holding.give_back(self._asking.settle())
+        self._holding.hand_in()

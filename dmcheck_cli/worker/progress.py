@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from dmcheck_cli import show
+from dmcheck_cli.reporting import show
 from dmcheck_cli.worker.crew import Held
 from dmcheck_cli.worker.tally import Tally
 

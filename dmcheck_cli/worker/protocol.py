@@ -6,8 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from dmcheck_cli.transactions.answers import ANSWERS
-from dmcheck_cli.transactions.leases import User
+from dmcheck_cli.domain.model import ANSWERS, User
 
 MAX_LINE = 64 * 1024
 """Bytes. A checker may add to a user's line whatever it knows; a longer line is garbage and is not kept in memory."""

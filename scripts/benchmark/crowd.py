@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmark import library
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.leases import Lease
 
 if TYPE_CHECKING:
     import neo4j

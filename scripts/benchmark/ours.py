@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmark.crowd import FIRST_CLIENT, Done, Operation, Worker
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import ANSWERS, Answered, Lease
 from dmcheck_cli.transactions import answers, leases
-from dmcheck_cli.transactions.leases import Lease
 
 CHANCES = (45, 45, 10)
-"""Of each answer in `answers.ANSWERS`, in percent."""
+"""Of each answer in `ANSWERS`, in percent."""
 
 
 def fetch(worker: Worker, buckets: int = 1) -> Operation:
@@ -94,9 +94,9 @@ def _fetch(worker: Worker, buckets: int) -> list[Lease]:
 def _submit(worker: Worker, mine: list[Lease]) -> None:
     document = []
     for lease in mine:
-        found = random.choices(answers.ANSWERS, CHANCES, k=len(lease.users))
+        found = random.choices(ANSWERS, CHANCES, k=len(lease.users))
         given = {user.screen_name: answer for user, answer in zip(lease.users, found, strict=True)}
-        document.append(answers.Answered(lease.bucket, lease.lease, given))
+        document.append(Answered(lease.bucket, lease.lease, given))
     for lease, report in zip(mine, answers.submit(worker.database, worker.client, document), strict=True):
         if report.status != "done" or report.accepted != len(lease.users):
             raise RuntimeError(f"an answered bucket was not taken whole: {report}")

@@ -13,8 +13,9 @@ from benchmark.processes import Processes
 from benchmark.rounds import Contest, Results
 from benchmark.scale import FEW, LINE_SIZE, LONG_LINE, SHORT_LINE, Scale
 from benchmark.start import Start
-from dmcheck_cli import show
-from dmcheck_cli.show import Format
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 
 COLUMNS = ("figure", "value", "aim", "met", "moonshot", "quarters of the rounds")
 RATES = (
@@ -170,7 +171,7 @@ def tables(findings: Findings, shape: Format) -> None:
         (one.title, _number(one.value), _aim(one), _met(one), _number(one.moonshot), _quarters(one))
         for one in findings.figures()
     ]
-    show.table(f"Figures on Neo4j {findings.neo4j}, {MAIN} clients unless said otherwise", COLUMNS, rows, shape)
+    show.table(Table(f"Figures on Neo4j {findings.neo4j}, {MAIN} clients unless said otherwise", COLUMNS, rows), shape)
     show.line("")
     rates = [
         (
@@ -188,7 +189,7 @@ def tables(findings: Findings, shape: Format) -> None:
         for row in findings.rows()
     ]
     counts = ", ".join(f"{len(r.rates(rounds.FETCH))} with {n}" for n, r in findings.results.items())
-    show.table(f"Rates and CPU of an operation: medians of rounds, {counts}", RATES, rates, shape)
+    show.table(Table(f"Rates and CPU of an operation: medians of rounds, {counts}", RATES, rates), shape)
     for text in findings.left_out:
         show.message(f"left out: {text}")
     for failure in findings.failures[:10]:

@@ -13,6 +13,7 @@ from driving import Work, answers, commands_together, counters, prepare, togethe
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.transactions import clients, leases, users
 from dmcheck_cli.transactions.answers import submit
@@ -125,7 +126,7 @@ def _make(database: Database, number: int) -> int:
 def _add(first: int, database: Database, number: int) -> int:
     """Adds a hundred users, half of which the other importer adds, too; returns how many were new."""
     names = [f"import{i:05}" for i in range(number * 100 + first, number * 100 + first + 100)]
-    return users.add(database, [leases.User(name, None) for name in names])[0]
+    return users.add(database, [User(name, None) for name in names])[0]
 
 
 def _come_and_go(id: int, database: Database, number: int) -> tuple[int, int]:

@@ -10,8 +10,9 @@ from driving import Work, answered, answers, commands_together, counters, prepar
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered
 from dmcheck_cli.transactions import clients, leases
-from dmcheck_cli.transactions.answers import Answered, submit
+from dmcheck_cli.transactions.answers import submit
 
 ROUNDS = 20
 

@@ -13,7 +13,7 @@ from invariants import Query, broken
 from launching import Result
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
 
 Call = Callable[..., Result]
 

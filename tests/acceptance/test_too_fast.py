@@ -12,11 +12,12 @@ from invariants import Query, broken
 from launching import Result
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS, Limits
+from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast
-from dmcheck_cli.limits import DEFAULTS, Limits
 from dmcheck_cli.transactions import users
 from dmcheck_cli.transactions.answers import submit
-from dmcheck_cli.transactions.leases import Lease, User, fetch, release
+from dmcheck_cli.transactions.leases import fetch, release
 from jobs import make_buckets
 
 ME = 42

@@ -38,8 +38,9 @@ from driving import (
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import Limits
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.embedded import server
-from dmcheck_cli.limits import Limits
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import leases, users
 from dmcheck_cli.transactions.answers import submit
@@ -191,7 +192,7 @@ def test_4_4_a_client_crashes_before_it_answers(run: Callable[..., Any], databas
 def make(database: Database, number: int) -> list[str]:
     """Add ten buckets' worth of users and put them into buckets; returns their names."""
     names = [f"made{number:04}x{i}" for i in range(50)]
-    users.add(database, [leases.User(name, None) for name in names])
+    users.add(database, [User(name, None) for name in names])
     make_buckets.run(database)
     return names
 

@@ -22,13 +22,13 @@ from driving import LONGEST_WAIT, counters, may_hold, pass_time, prepare, start,
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
 from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.errors import TooFast
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema
-from dmcheck_cli.transactions.leases import User
 from dmcheck_cli.worker.asking import Asking
 from dmcheck_cli.worker.child import Child, Ending
 from dmcheck_cli.worker.protocol import MAX_LINE, Conversation

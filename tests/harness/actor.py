@@ -8,9 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.transactions import answers, buckets, clients, leases, schema, users
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import Lease, User
 from harness.history import Recorder
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 

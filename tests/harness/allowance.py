@@ -16,12 +16,11 @@ from invariants import broken
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import ClientStats, Lease, User
 from dmcheck_cli.errors import NothingToFetch, OverQuota, TooFast
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, clients, leases, schema, stats, users
-from dmcheck_cli.transactions.leases import Lease, User
-from dmcheck_cli.transactions.stats import ClientStats
 from harness.outcome import Outcome
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 

@@ -19,8 +19,9 @@ from driving import LONGEST_WAIT, wait_until
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import clients, leases, users
+from dmcheck_cli.transactions import clients, users
 from harness.graph import empty
 from harness.kills import KILLED, SCENARIOS, Prepared, Scenario, bare_environment, expect, shape
 from harness.network import port_of
@@ -187,7 +188,7 @@ def killed_between_batches(settings: Settings, environment: dict[str, str]) -> O
         empty(database)
         for id in (1, 2):
             clients.register(database, id, f"client{id}")
-        users.add(database, [leases.User(f"u{i:05}", None) for i in range(total)])
+        users.add(database, [User(f"u{i:05}", None) for i in range(total)])
 
     with Database(replace(settings, bucket_size=size), "tests") as database:
         arranged(database)

@@ -26,12 +26,12 @@ from launching import launcher
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.launch import SECONDS_TO_READY
 from dmcheck_cli.errors import Temporary
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, schema, users
-from dmcheck_cli.transactions.leases import User
 from harness.fairness import jain
 from harness.kills import KILLED, PATIENCE
 from harness.outcome import Outcome

@@ -12,10 +12,10 @@ from driving import prepare
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, leases, schema, users
-from dmcheck_cli.transactions.leases import User
 from harness.graph import empty
 from harness.outcome import Outcome
 from jobs import make_buckets

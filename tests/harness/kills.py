@@ -29,10 +29,10 @@ from driving import LONGEST_WAIT, MODULES, answered, wait_until, wait_until_gone
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.embedded.launch import SECONDS_TO_READY
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, clients, leases, users
-from dmcheck_cli.transactions.answers import Answered
 from harness.actor import Actor
 from harness.contradictions import contradictions
 from harness.graph import empty
@@ -198,15 +198,15 @@ MEMBERS = [f"user{i:02}" for i in range(12)]
 WAITING = [f"waiting{i}" for i in range(5)]
 
 
-def arrange(database: Database) -> list[leases.Lease]:
+def arrange(database: Database) -> list[Lease]:
     """Two clients, 6 buckets of 2 users, 5 users in no bucket; the first client holds 2 leases, which are returned."""
     empty(database)
     for id in (1, 2):
         clients.register(database, id, f"client{id}")
-    users.add(database, [leases.User(name, 1000 + i) for i, name in enumerate(MEMBERS)])
+    users.add(database, [User(name, 1000 + i) for i, name in enumerate(MEMBERS)])
     with Database(replace(database.settings, bucket_size=2), "tests") as sized:
         make_buckets.run(sized)
-    users.add(database, [leases.User(name, None) for name in WAITING])
+    users.add(database, [User(name, None) for name in WAITING])
     return leases.fetch(database, 1, 2, "arranged")
 
 
@@ -249,7 +249,7 @@ def _submit(database: Database) -> tuple[list[str], str]:
     return ["submit", "--client", "1", "--json"], json.dumps(whole)
 
 
-def _document(lease: leases.Lease) -> dict[str, Any]:
+def _document(lease: Lease) -> dict[str, Any]:
     return {
         "bucket": lease.bucket,
         "lease": lease.lease,

@@ -19,11 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from invariants import INVARIANTS, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import Limits
+from dmcheck_cli.domain.model import ANSWERS, Answered
 from dmcheck_cli.errors import DmcheckError
-from dmcheck_cli.limits import Limits
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import stats
-from dmcheck_cli.transactions.answers import ANSWERS, Answered
 from harness.actor import Actor
 from harness.contradictions import contradictions
 from harness.graph import empty

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Lease as Given
 from dmcheck_cli.domain.policy import allowance
 from dmcheck_cli.domain.policy.allowance import EndedLease
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.leases import Lease as Given
 
 Answer = tuple[int, str]
 """A client and what it said."""

@@ -10,10 +10,9 @@ from itertools import combinations_with_replacement
 from driving import may_hold
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, Lease
 from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import Lease
 from harness.actor import Actor
 from harness.crew import Arena, Crew, Task, at_once
 from harness.history import Operation

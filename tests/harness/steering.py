@@ -20,12 +20,11 @@ from statistics import NormalDist, mean
 from driving import pass_time, prepare
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.errors import DmcheckError
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, clients, leases, schema, users
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import Lease, User
 from harness.graph import empty
 from harness.outcome import Outcome
 from jobs import make_buckets, reclaim_leases

@@ -8,8 +8,8 @@ import pytest
 from invariants import Query
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered
 from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.transactions.answers import Answered
 from harness.actor import Actor
 from harness.contradictions import contradictions
 from harness.crew import at_once

@@ -9,9 +9,9 @@ from invariants import Query, broken
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.transactions import clients, users
-from dmcheck_cli.transactions.leases import User
 
 
 def test_deleting_a_user_who_is_just_being_put_into_a_bucket_leaves_no_empty_bucket_in_line(

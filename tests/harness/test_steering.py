@@ -11,9 +11,8 @@ from driving import may_hold
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.transactions import answers, clients, leases, users
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import User
 from harness import steering
 from harness.steering import Gain, chi_square, fresh, give_back
 from jobs import make_buckets

@@ -9,10 +9,11 @@ from driving import pass_time, picture, prepare
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, stats, users
-from dmcheck_cli.transactions.leases import User, fetch, release
+from dmcheck_cli.transactions.leases import fetch, release
 from harness import waits
 from harness.outcome import Outcome
 from harness.waits import BARE, MARKED, ORDINARY, PRIORITIZED_KIND, Row

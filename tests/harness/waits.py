@@ -26,13 +26,13 @@ from invariants import broken
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import NothingToFetch, OverQuota
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, users
 from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.buckets import longest_waits
-from dmcheck_cli.transactions.leases import Lease, User
 from harness.graph import empty
 from harness.outcome import Outcome
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases

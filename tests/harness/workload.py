@@ -14,10 +14,9 @@ from pathlib import Path
 from driving import LONGEST_WAIT
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import ANSWERS, Answered, Lease
 from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.answers import ANSWERS, Answered
-from dmcheck_cli.transactions.leases import Lease
 from harness.actor import Actor
 from harness.history import Recorder
 

@@ -11,10 +11,11 @@ from invariants import Query
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.transactions import clients, users
-from dmcheck_cli.transactions.answers import Answered, submit
-from dmcheck_cli.transactions.leases import Lease, User, fetch
+from dmcheck_cli.transactions.answers import parameters, submit
+from dmcheck_cli.transactions.leases import fetch
 
 OURS = {"limits": vars(DEFAULTS), "schema": cypher.SCHEMA, "repeated": False}
 """What `Database.run` adds to the parameters of each statement."""
@@ -75,7 +76,7 @@ def make_world(database: Database) -> World:
 
 def given(lease: Lease, **answered: str) -> dict[str, Any]:
     """What `submit_answers` is given of one bucket."""
-    return Answered(lease.bucket, lease.lease, answered).parameters()
+    return parameters(Answered(lease.bucket, lease.lease, answered))
 
 
 def named(*leases: Lease) -> list[dict[str, str]]:

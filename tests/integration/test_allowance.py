@@ -10,12 +10,13 @@ from driving import answers, counters, may_hold, pass_time, picture, prepare, re
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Answered, ClientStats, Lease, Report
 from dmcheck_cli.errors import OverQuota
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import clients
-from dmcheck_cli.transactions.answers import Answered, Report, submit
-from dmcheck_cli.transactions.leases import Lease, fetch, release, renew
-from dmcheck_cli.transactions.stats import ClientStats, stats
+from dmcheck_cli.transactions.answers import submit
+from dmcheck_cli.transactions.leases import fetch, release, renew
+from dmcheck_cli.transactions.stats import stats
 from jobs import judge_clients, reclaim_leases
 
 ME, OTHER = 1, 2

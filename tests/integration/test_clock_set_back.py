@@ -10,8 +10,8 @@ from driving import pass_time, prepare
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.errors import TooFast
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import buckets, clients, health, leases, schema, stats
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 

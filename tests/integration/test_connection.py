@@ -14,8 +14,8 @@ from harness.proxy import BLACK_HOLE, BLACK_HOLE_AFTER, Proxy, always
 from dmcheck_cli import cypher
 from dmcheck_cli.database.address import read
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.errors import DatabaseRefused, Temporary
-from dmcheck_cli.limits import DEFAULTS
 
 
 class _Told(Database):

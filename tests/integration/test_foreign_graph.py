@@ -14,9 +14,9 @@ from invariants import broken
 from launching import Result
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.transactions import answers, health, leases, schema, users
-from dmcheck_cli.transactions.leases import User
 from jobs import make_buckets, raise_starved, reclaim_leases
 
 NAME = re.compile(r"[A-Za-z0-9_]{1,20}")
@@ -172,7 +172,7 @@ class TestEveryCommandAndJob:
         prepare(database, [42], 10, size=5)
         query(f"MATCH (s:DMCheckClientStats) SET s.{property} = {ODD[value]}")
         taken = leases.fetch(database, 42, 1, "k")
-        [report] = answers.submit(database, 42, [answers.Answered(taken[0].bucket, taken[0].lease, {})])
+        [report] = answers.submit(database, 42, [Answered(taken[0].bucket, taken[0].lease, {})])
         assert report.status == "partial"
         [row] = query("MATCH (s:DMCheckClientStats) RETURN s.buckets_assigned AS assigned, s.buckets_processed AS done")
         assert type(row["assigned"]) is int
@@ -365,7 +365,7 @@ def test_a_lease_of_an_older_system_can_be_answered(database: Database, query: C
     [lease] = leases.resume(database, 42)
     assert lease.expires is not None
     assert lease.priority == DEFAULTS.default_priority
-    [report] = answers.submit(database, 42, [answers.Answered(lease.bucket, lease.lease, {"u": "DM"})])
+    [report] = answers.submit(database, 42, [Answered(lease.bucket, lease.lease, {"u": "DM"})])
     assert (report.status, report.accepted) == ("done", 1)
 
 
@@ -387,7 +387,7 @@ def test_a_lease_whose_record_is_gone_takes_no_answers(database: Database, query
     prepare(database, [42, 43], 5, size=5)
     [lease] = leases.fetch(database, 42, 1, "k")
     query("MATCH (l:DMCheckLease) DELETE l")
-    document = answers.Answered(lease.bucket, lease.lease, {user.screen_name: "DM" for user in lease.users})
+    document = Answered(lease.bucket, lease.lease, {user.screen_name: "DM" for user in lease.users})
     for client in (42, 43):
         [report] = answers.submit(database, client, [document])
         assert (report.status, report.reason) == ("refused", "lease_lost")

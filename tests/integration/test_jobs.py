@@ -14,11 +14,12 @@ from driving import LONGEST_WAIT, answers, counters, pass_time, picture, prepare
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.buckets import Made
-from dmcheck_cli.transactions.leases import User, fetch, renew, resume
+from dmcheck_cli.transactions.leases import fetch, renew, resume
 from jobs import make_buckets, raise_starved, reclaim_leases
 
 Sized = Callable[..., Database]

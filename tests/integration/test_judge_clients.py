@@ -27,11 +27,12 @@ from launching import Result, launcher
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS, Limits
+from dmcheck_cli.domain.model import Answered
 from dmcheck_cli.domain.policy.allowance import judge
 from dmcheck_cli.errors import NothingToFetch, OverQuota, TooFast, UpgradeNeeded
-from dmcheck_cli.limits import DEFAULTS, Limits
 from dmcheck_cli.transactions import clients, judging
-from dmcheck_cli.transactions.answers import Answered, submit
+from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.leases import fetch, release
 from jobs import judge_clients, reclaim_leases
 

@@ -36,6 +36,7 @@ from driving import (
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import NothingToFetch, NotRegistered
 from dmcheck_cli.transactions import buckets, clients, leases, schema, users
 from dmcheck_cli.transactions.answers import submit
@@ -352,7 +353,7 @@ def test_10_nobody_answers_a_bucket_that_nobody_holds(database: Database, query:
     [row] = query("MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid")
     before = refusal(query)
 
-    forged = leases.Lease(row["uuid"], lease_id, 100, "", [leases.User(name, None) for name in names])
+    forged = Lease(row["uuid"], lease_id, 100, "", [User(name, None) for name in names])
     [report] = submit(database, 1, [answers(forged)])
 
     assert report.status == "refused"
@@ -420,7 +421,7 @@ def test_13_makers_at_the_same_time_put_each_user_into_one_bucket(
     assert sum(sum(made) for made in outcomes) == 250
     assert broken(query) == []
 
-    users.add(database, [leases.User(f"more{i}", None) for i in range(50)])
+    users.add(database, [User(f"more{i}", None) for i in range(50)])
     found = [user.screen_name for user in users.pending(database)]
     assert [buckets.place(database, found).users for _ in range(2)] == [50, 0]
     assert broken(query) == []
@@ -475,7 +476,7 @@ def _fetch_all(id: int, database: Database, number: int) -> list[str]:
 
 
 def _add_and_make(names: list[list[str]], database: Database, number: int) -> int:
-    users.add(database, [leases.User(name, None) for name in names[number]])
+    users.add(database, [User(name, None) for name in names[number]])
     return make_buckets.run(database).users
 
 

@@ -13,8 +13,9 @@ from driving import answers, prepare
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.transactions.answers import submit
-from dmcheck_cli.transactions.leases import Lease, User, fetch
+from dmcheck_cli.transactions.leases import fetch
 
 SOME = Lease("b", "l", 100, None, [User("user00001", 1), User("user00002", 2)])
 WORLD = World(dead=SOME, expired=SOME, held=SOME, ended=SOME, checked="user00001", waiting="user00002")

@@ -13,11 +13,12 @@ from driving import answers, counters, may_hold, prepare, together
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Lease, Report, User
 from dmcheck_cli.errors import OverQuota
-from dmcheck_cli.limits import DEFAULTS
 from dmcheck_cli.transactions import buckets, clients, users
-from dmcheck_cli.transactions.answers import Report, submit
-from dmcheck_cli.transactions.leases import Lease, User, fetch, resume
+from dmcheck_cli.transactions.answers import submit
+from dmcheck_cli.transactions.leases import fetch, resume
 from jobs import make_buckets, raise_starved, reclaim_leases
 
 SIZE = 5

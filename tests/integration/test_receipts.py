@@ -8,8 +8,9 @@ from invariants import Query, broken
 from releases.v0_1_0 import graph as old
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import ANSWERS, Answered
 from dmcheck_cli.transactions import schema, users
-from dmcheck_cli.transactions.answers import ANSWERS, Answered, submit
+from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.leases import fetch, release, resume
 
 

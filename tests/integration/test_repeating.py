@@ -15,10 +15,11 @@ from invariants import Query, broken
 
 from dmcheck_cli import cypher, parse
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Lease, Report
 from dmcheck_cli.errors import LeaseLost, NothingToFetch, NotRegistered, OverQuota
 from dmcheck_cli.transactions import buckets, clients
-from dmcheck_cli.transactions.answers import Report, submit
-from dmcheck_cli.transactions.leases import Lease, fetch, release, renew, resume
+from dmcheck_cli.transactions.answers import parameters, submit
+from dmcheck_cli.transactions.leases import fetch, release, renew, resume
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ class TestSubmit:
         for _ in range(2):
             assert submit(database, 2, [answers(lease)])[0].reason == "not_owner"
         assert counters(query, 2) == (0, 0, 2, 0)
-        database.run("submit_answers", client=2, repeated=True, buckets=[answers(lease).parameters()])
+        database.run("submit_answers", client=2, repeated=True, buckets=[parameters(answers(lease))])
         assert counters(query, 2) == (0, 0, 2, 0)
 
     def test_strangers_are_counted_once(self, database: Database, query: Query) -> None:

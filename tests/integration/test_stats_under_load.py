@@ -17,11 +17,11 @@ from driving import answers, prepare
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import Limits
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.errors import DmcheckError
-from dmcheck_cli.limits import Limits
 from dmcheck_cli.transactions import leases, users
 from dmcheck_cli.transactions.answers import submit
-from dmcheck_cli.transactions.leases import User
 from dmcheck_cli.transactions.stats import stats
 from jobs import make_buckets
 

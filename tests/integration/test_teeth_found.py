@@ -28,11 +28,12 @@ from invariants import Query, broken
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.limits import DEFAULTS
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import Lease, Report, User
 from dmcheck_cli.transactions import buckets, clients, users
-from dmcheck_cli.transactions.answers import Report, submit
+from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.buckets import Made
-from dmcheck_cli.transactions.leases import Lease, User, fetch, release, resume
+from dmcheck_cli.transactions.leases import fetch, release, resume
 from dmcheck_cli.transactions.stats import stats
 from jobs import judge_clients, raise_starved
 

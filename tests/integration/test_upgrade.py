@@ -15,9 +15,10 @@ from releases.v0_1_0 import graph as old
 from releases.v0_1_0.graph import ANSWERING, DYING, EARNED, EARNING, FETCHING, GONE, PRIORITY, Graph
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.errors import UpgradeNeeded
 from dmcheck_cli.transactions import clients, health, leases, schema, stats, users
-from dmcheck_cli.transactions.answers import Answered, submit
+from dmcheck_cli.transactions.answers import submit
 from jobs import make_buckets, reclaim_leases
 
 STATE = """
@@ -86,7 +87,7 @@ def test_ours_do_nothing_before_the_upgrade(before: Graph, database: Database, q
         lambda: leases.release(database, FETCHING, held.bucket, held.lease),
         lambda: clients.register(database, 9, "client9"),
         lambda: clients.unregister(database, FETCHING, f"client{FETCHING}"),
-        lambda: users.add(database, [leases.User("added", None)]),
+        lambda: users.add(database, [User("added", None)]),
         lambda: users.delete(database, ["user001"]),
         lambda: users.prioritize(database, ["user001"], PRIORITY, recheck=True),
         lambda: make_buckets.run(database),

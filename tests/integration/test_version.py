@@ -26,9 +26,10 @@ from launching import Result
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import DmcheckError, Temporary, UpgradeNeeded
 from dmcheck_cli.transactions import clients, schema, users
-from dmcheck_cli.transactions.leases import Lease, User, fetch
+from dmcheck_cli.transactions.leases import fetch
 
 GRAPH = "MATCH (graph:DMCheckSchema) "
 OTHER_VERSIONS = {

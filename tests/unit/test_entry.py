@@ -19,7 +19,7 @@ def _status(error: BaseException, as_json: bool = False) -> int:
     def fail() -> None:
         raise error
 
-    return entry._status(lambda **options: app([], **options), as_json)  # type: ignore[arg-type]
+    return entry._status(app, [], as_json)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from dmcheck_cli.limits import DEFAULTS
-from dmcheck_cli.transactions.stats import FEW, HOARD_SECONDS, flags
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.policy.flags import FEW, HOARD_SECONDS, flags
 
 SOUND: dict[str, Any] = {
     "dead": 0, "buckets_assigned": 100, "buckets_processed": 100, "buckets_fault": 0, "buckets_dead": 0,

@@ -19,13 +19,13 @@ MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
 
 # From the bottom up: a part imports from lower layers and from itself only.
 LAYERS = (
-    ("errors", "limits", "backoff"),
+    ("errors", "backoff"),
     ("textfile", "cypher", "domain"),
     ("settings",),
     ("embedded",),
     ("database",),
     ("transactions",),
-    ("parse", "show"),
+    ("service", "reporting"),
     ("entry", "worker"),
     ("commands", "jobs"),
     ("cli",),
@@ -100,7 +100,7 @@ def test_policy_depends_on_its_arguments_alone(module: Path) -> None:
     """What domain/ decides needs no database, no clock, no chance and no setting from outside."""
     known = set(_imports(_tree(module)))
     ours = {name for name in known if name.split(".")[0] == "dmcheck_cli"}
-    assert {_part(name) for name in ours} <= {"domain", "errors", "limits"}
+    assert {_part(name) for name in ours} <= {"domain", "errors"}
     others = {name.split(".")[0] for name in known - ours}
     assert others <= sys.stdlib_module_names - {"datetime", "os", "random", "secrets", "time", "uuid"}
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from dmcheck_cli import parse
+from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.errors import DmcheckError, Malformed, Usage
-from dmcheck_cli.transactions.answers import Answered
-from dmcheck_cli.transactions.leases import User
 
 MOST_ID = 2**63 - 1
 ARABIC_DIGITS = "\u0661\u0662\u0663"
@@ -145,7 +144,7 @@ BAD_DOCUMENTS: dict[str, str | bytes] = {
 
 def read(text: str | bytes) -> list[Answered]:
     """What a document says."""
-    return parse.read_document(io.BytesIO(text.encode() if isinstance(text, str) else text))
+    return documents.read_document(io.BytesIO(text.encode() if isinstance(text, str) else text))
 
 
 @pytest.mark.parametrize("text", BAD_DOCUMENTS.values(), ids=BAD_DOCUMENTS.keys())
@@ -209,11 +208,11 @@ def test_a_document_beyond_all_bounds_is_refused_without_reading_all_of_it() -> 
 
     class Endless(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
-            assert 0 < size <= parse.MAX_BYTES + 1
+            assert 0 < size <= documents.MAX_BYTES + 1
             return b" " * size
 
     with pytest.raises(Malformed, match="larger than"):
-        parse.read_document(Endless())  # type: ignore[arg-type]
+        documents.read_document(Endless())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -232,7 +231,7 @@ def test_the_digest_knows_answers_and_nothing_else(order: int) -> None:
 def test_a_bad_id_is_malformed(bad: str) -> None:
     """Zero, negative, beyond 64 bits, underscores, digits of other scripts: all refused."""
     with pytest.raises(Malformed) as caught:
-        parse.identifier(bad)
+        documents.identifier(bad)
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 200
 
@@ -240,24 +239,24 @@ def test_a_bad_id_is_malformed(bad: str) -> None:
 @pytest.mark.parametrize(("text", "id"), [("1", 1), ("042", 42), (str(MOST_ID), MOST_ID)])
 def test_a_good_id(text: str, id: int) -> None:
     """From 1 to the largest 64-bit integer."""
-    assert parse.identifier(text) == id
+    assert documents.identifier(text) == id
 
 
 @pytest.mark.parametrize("bad", BAD_NAMES, ids=lambda bad: ascii(bad)[:30])
 def test_a_bad_name_is_malformed(bad: object) -> None:
     """Control characters, 21 characters, none, other scripts, and everything that is no text."""
     with pytest.raises(Malformed) as caught:
-        parse.screen_name(bad)
+        documents.screen_name(bad)
     assert caught.value.message.isprintable()
 
 
 @pytest.mark.parametrize(("text", "name"), [("a", "a"), ("@a", "a"), ("a" * 20, "a" * 20), ("@" + "_" * 20, "_" * 20)])
 def test_a_good_name(text: str, name: str) -> None:
     """1 to 20 characters, with or without a leading @, which is not part of it."""
-    assert parse.screen_name(text) == name
+    assert documents.screen_name(text) == name
 
 
-@pytest.mark.parametrize("reader", [parse.request_id, parse.bucket_id, parse.lease_id])
+@pytest.mark.parametrize("reader", [documents.request_id, documents.bucket_id, documents.lease_id])
 def test_tokens_are_printable_and_up_to_200_characters(reader: Any) -> None:
     """Request ids, bucket uuids and lease ids share one rule; other scripts are printable too."""
     for good in ("x", "x" * 200, "key with spaces", "\u00fcmlaut \u6f22", '"; DROP', "$x"):
@@ -276,7 +275,7 @@ def test_user_lines_are_names_or_objects(id: int | None) -> None:
         b"  @beta \n",
         json.dumps({"screen_name": "c", "id": id, "x": 1}).encode(),
     ]
-    assert list(parse.user_lines(lines)) == [User("alpha", None), User("beta", None), User("c", id)]
+    assert list(documents.user_lines(lines)) == [User("alpha", None), User("beta", None), User("c", id)]
 
 
 BAD_LINES = [
@@ -306,12 +305,12 @@ BAD_LINES = [
 def test_a_bad_line_is_named(bad: bytes) -> None:
     """The message says which line is wrong, counted from 1."""
     with pytest.raises(Malformed, match=r"Line 3\b"):
-        list(parse.user_lines([b"fine\n", b"\n", bad + b"\n"]))
+        list(documents.user_lines([b"fine\n", b"\n", bad + b"\n"]))
 
 
 def test_a_file_that_cannot_be_opened_is_a_usage_error(tmp_path: Path) -> None:
     """A missing file and a folder: exit 2, and the message names the path."""
     for path in (tmp_path, tmp_path / "missing", tmp_path / "missing" / "deeper"):
         with pytest.raises(DmcheckError, match=str(path)) as caught:
-            parse.open_file(str(path))
+            documents.open_file(str(path))
         assert isinstance(caught.value, Usage | Malformed)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmcheck_cli.domain.limits import Limits
 from dmcheck_cli.domain.policy.allowance import Client, EndedLease, Verdict, judge, may_hold
-from dmcheck_cli.limits import Limits
 
 LIMITS = Limits()
 START, FLOOD = LIMITS.start_allowance, LIMITS.flood

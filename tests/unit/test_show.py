@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from dmcheck_cli import errors, show
+from dmcheck_cli import errors
 from dmcheck_cli.errors import Malformed, OutputLost, Temporary
-from dmcheck_cli.show import Format
+from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.forms import duration, moment
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 
 COLUMNS = ("name", "count", "notes")
 ROWS = [("alpha", 5, ["x", "y"]), ("b", 1000, []), ("c", None, "free")]
@@ -37,13 +40,13 @@ ROWS = [("alpha", 5, ["x", "y"]), ("b", 1000, []), ("c", None, "free")]
 )
 def test_durations_are_said_in_their_two_largest_units(seconds: int | None, shown: str) -> None:
     """Smaller units than the two largest are left out, and so are zeros."""
-    assert show.duration(seconds) == shown
+    assert duration(seconds) == shown
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(3661, "1 h"), (59, "59 s"), (0, "0 s"), (None, "-")])
 def test_durations_in_one_unit(seconds: int | None, shown: str) -> None:
     """With one unit only the largest is said."""
-    assert show.duration(seconds, units=1) == shown
+    assert duration(seconds, units=1) == shown
 
 
 @pytest.mark.parametrize(
@@ -56,12 +59,12 @@ def test_durations_in_one_unit(seconds: int | None, shown: str) -> None:
 )
 def test_moments_are_in_utc_to_the_second(iso: str | None, shown: str) -> None:
     """Whatever zone the database reports, people read UTC."""
-    assert show.moment(iso) == shown
+    assert moment(iso) == shown
 
 
 def test_a_plain_table_aligns_numbers_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
     """Piped output is plain text: heads, then a line a row; lists are joined, nothing is shown as `-`."""
-    show.table("Title", COLUMNS, ROWS, Format.auto)
+    show.table(Table("Title", COLUMNS, ROWS), Format.auto)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == list(COLUMNS)
     assert [line.split() for line in lines[1:]] == [["alpha", "5", "x,", "y"], ["b", "1000", "-"], ["c", "-", "free"]]
@@ -70,7 +73,7 @@ def test_a_plain_table_aligns_numbers_to_the_right(capsys: pytest.CaptureFixture
 
 def test_tsv_has_a_tab_between_cells(capsys: pytest.CaptureFixture[str]) -> None:
     """A script can split the lines at tabs."""
-    show.table("Title", COLUMNS, ROWS, Format.tsv)
+    show.table(Table("Title", COLUMNS, ROWS), Format.tsv)
     lines = capsys.readouterr().out.splitlines()
     assert [[cell.strip() for cell in line.split("\t")] for line in lines] == [
         ["name", "count", "notes"],
@@ -82,7 +85,7 @@ def test_tsv_has_a_tab_between_cells(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_github_has_bars(capsys: pytest.CaptureFixture[str]) -> None:
     """The table can be pasted into a GitHub comment."""
-    show.table("Title", COLUMNS, ROWS, Format.github)
+    show.table(Table("Title", COLUMNS, ROWS), Format.github)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + len(ROWS)
     assert all(line.startswith("|") and line.endswith("|") for line in lines)
@@ -92,7 +95,7 @@ def test_github_has_bars(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("format", [Format.table, Format.plain, Format.github, Format.tsv])
 def test_a_table_without_rows_still_has_its_heads(format: Format, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to show is no error in any format."""
-    show.table("Title", COLUMNS, [], format)
+    show.table(Table("Title", COLUMNS, []), format)
     out = capsys.readouterr().out
     assert all(column in out for column in COLUMNS)
 
@@ -104,7 +107,7 @@ def test_a_rich_table_loses_nothing(
     """At any width every value is there in full, no line is wider than the terminal, and markup is shown as it is."""
     monkeypatch.setenv("COLUMNS", columns)
     values = ("[red]x[/red]", "7f3c2a9e41d84b0f9a2c5e6d7f8a9b0c")
-    show.table("Title", ("first", "second"), [values], Format.table)
+    show.table(Table("Title", ("first", "second"), [values]), Format.table)
     out = capsys.readouterr().out
     squeezed = "".join(out.split())
     assert all(value in squeezed for value in values)
@@ -131,7 +134,7 @@ def test_nothing_that_is_shown_steers_a_terminal(capsys: pytest.CaptureFixture[s
     assert json.loads(out) == {"name": STEERING}
     show.streamed_document("users", iter([{"name": STEERING}]))
     for shape in (Format.table, Format.plain, Format.github, Format.tsv):
-        show.table("Title", ("name", "number"), [(STEERING, 1), ([STEERING, "a\tb\nc"], 2)], shape)
+        show.table(Table("Title", ("name", "number"), [(STEERING, 1), ([STEERING, "a\tb\nc"], 2)]), shape)
     show.message(STEERING)
     for as_json in (False, True):
         show.error(Malformed(what=f"not {STEERING}"), as_json)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 
-from dmcheck_cli.limits import Limits
+from dmcheck_cli.domain.limits import Limits
 
 MAX_FAULTS = 64
 """Of which more would make no difference: halved so often, every number is 1."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from dmcheck_cli.errors import DmcheckError, OutputLost
+from dmcheck_cli.reporting.views import Table
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
 
 class Format(StrEnum):
@@ -54,11 +55,23 @@ def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
     line("]}")
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], format: Format) -> None:
+def results(as_json: bool, format: Format, content: Callable[[], dict[str, Any]], *tables: Table) -> None:
+    """Print a result as it was asked for: as one JSON document of `content`, or as tables with a blank line between."""
+    if as_json or format is Format.json:
+        document(content())
+        return
+    for number, one in enumerate(tables):
+        if number:
+            line("")
+        table(one, format)
+
+
+def table(shown: Table, format: Format) -> None:
     """Print rows under column heads. Numbers are aligned to the right, None is shown as `-`."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    columns = shown.heads
+    cells = [[_cell(value) for value in row] for row in shown.rows]
     if format is Format.table or (format is Format.auto and sys.stdout.isatty()):
-        _rich_table(title, columns, cells)
+        _rich_table(shown.title, columns, cells)
         return
     import tabulate
 
@@ -95,29 +108,6 @@ def error(problem: DmcheckError, as_json: bool) -> None:
         message(f"dmcheck: {problem.message}")
 
 
-def duration(seconds: int | None, units: int = 2) -> str:
-    """Seconds as a person says them, in the largest unit and those after it: `1 d 3 h`; `-` for None."""
-    if seconds is None:
-        return "-"
-    from dateutil.relativedelta import relativedelta
-
-    parts = relativedelta(seconds=seconds).normalized()
-    amounts = [(parts.days, "d"), (parts.hours, "h"), (parts.minutes, "min"), (parts.seconds, "s")]
-    largest = next((i for i, (amount, _) in enumerate(amounts) if amount), len(amounts) - 1)
-    shown = [f"{int(amount)} {unit}" for amount, unit in amounts[largest : largest + units] if amount]
-    return " ".join(shown) or "0 s"
-
-
-def moment(iso: str | None) -> str:
-    """An ISO 8601 time, short: to the second, in UTC."""
-    if iso is None:
-        return "-"
-    from dateutil.parser import isoparse
-    from dateutil.tz import UTC
-
-    return isoparse(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-
-
 def _write(text: str) -> None:
     try:
         sys.stdout.write(text)
@@ -137,7 +127,7 @@ def _rich_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str
     line(text.get().rstrip("\n"))
 
 
-def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> RichTable:
     from rich import box
     from rich.table import Table
 
@@ -150,7 +140,7 @@ def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
     return grid
 
 
-def _records(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+def _records(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> RichTable:
     """A line for each value, where a row would not fit into the terminal's width."""
     from rich import box
     from rich.table import Table

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.model import ANSWERS, Answered, User
 from dmcheck_cli.errors import Malformed, Usage
-from dmcheck_cli.limits import DEFAULTS
-from dmcheck_cli.transactions.answers import ANSWERS, Answered
-from dmcheck_cli.transactions.leases import User
 
 MAX_ID = 2**63 - 1
 """The largest number that the database can store (and Twitter gives out)."""

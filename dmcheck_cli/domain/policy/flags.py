@@ -1,0 +1,32 @@
+"""What an operator should look at, from a client's counters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dmcheck_cli.domain.limits import DEFAULTS
+
+FEW = 3
+"""Below this many dead leases or faults a client is given the benefit of the doubt: a laptop was closed once."""
+
+HOARD_SECONDS = 86_400
+"""A bucket of 180 takes a checker minutes to a few hours; who renews its lease for a day does not work on it."""
+
+
+def flags(counters: dict[str, Any]) -> list[str]:
+    """What an operator should look at (design, 10.1), given a client's counters.
+
+    `unresponsive`: holds a dead lease. `dying`: at least FEW leases, and more than a quarter of all, died.
+    `faulty`: at least FEW faults, and more than one for ten processed buckets. `blind`: more than half of its answers
+    are UNKNOWN, and so many are that it is no chance. `hoarding`: has kept a lease alive for HOARD_SECONDS.
+    """
+    dead, fault = counters["buckets_dead"], counters["buckets_fault"]
+    signs = {
+        "unresponsive": counters["dead"] > 0,
+        "dying": dead >= FEW and dead * 4 > counters["buckets_assigned"],
+        "blind": counters["users_unknown"] >= DEFAULTS.flood
+        and counters["users_unknown"] * 2 > counters["users_checked"],
+        "hoarding": (counters["oldest_lease_seconds"] or 0) >= HOARD_SECONDS,
+        "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
+    }
+    return [flag for flag, raised in signs.items() if raised]

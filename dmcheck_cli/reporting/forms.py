@@ -1,0 +1,26 @@
+"""How single values are written for people."""
+
+from __future__ import annotations
+
+
+def duration(seconds: int | None, units: int = 2) -> str:
+    """Seconds as a person says them, in the largest unit and those after it: `1 d 3 h`; `-` for None."""
+    if seconds is None:
+        return "-"
+    from dateutil.relativedelta import relativedelta
+
+    parts = relativedelta(seconds=seconds).normalized()
+    amounts = [(parts.days, "d"), (parts.hours, "h"), (parts.minutes, "min"), (parts.seconds, "s")]
+    largest = next((i for i, (amount, _) in enumerate(amounts) if amount), len(amounts) - 1)
+    shown = [f"{int(amount)} {unit}" for amount, unit in amounts[largest : largest + units] if amount]
+    return " ".join(shown) or "0 s"
+
+
+def moment(iso: str | None) -> str:
+    """An ISO 8601 time, short: to the second, in UTC."""
+    if iso is None:
+        return "-"
+    from dateutil.parser import isoparse
+    from dateutil.tz import UTC
+
+    return isoparse(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

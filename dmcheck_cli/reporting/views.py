@@ -1,0 +1,127 @@
+"""The views: which columns a result has, and what stands in them. Described once, for whatever prints them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from dmcheck_cli.domain.model import Client, ClientStats, Lease, Report, SystemStats, User, Wait
+from dmcheck_cli.reporting.forms import duration, moment
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, the columns' heads, and rows of as many values."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: Iterable[tuple[object, ...]]
+
+
+@dataclass(frozen=True)
+class View(Generic[T]):
+    """A table of things of one kind: for each column its head, and its value for a thing."""
+
+    title: str
+    columns: tuple[tuple[str, Callable[[T], object]], ...]
+
+    def of(self, things: Iterable[T]) -> Table:
+        """The table of these things, a row each, made while it is read."""
+        rows = (tuple(value(thing) for _, value in self.columns) for thing in things)
+        return Table(self.title, tuple(head for head, _ in self.columns), rows)
+
+
+def _flags(client: ClientStats) -> list[str]:
+    return ([] if client.state == "ACTIVE" else ["inactive"]) + client.flags
+
+
+CLIENTS: View[ClientStats] = View(
+    "Clients",
+    (
+        ("id", lambda c: c.id),
+        ("name", lambda c: c.screen_name),
+        ("held", lambda c: f"{c.held}/{c.allowance}"),
+        ("given", lambda c: c.buckets_assigned),
+        ("done", lambda c: c.buckets_processed),
+        ("fault", lambda c: c.buckets_fault),
+        ("dead", lambda c: c.buckets_dead),
+        ("seen", lambda c: duration(c.last_access_seconds, units=1)),
+        ("flags", _flags),
+    ),
+)
+
+ALLOWANCE: View[ClientStats] = View(
+    "Allowance",
+    (
+        ("states", lambda c: c.capacity),
+        ("may hold", lambda c: c.allowance),
+        ("holds", lambda c: c.held),
+        ("judged for", lambda c: c.judged_for),
+        ("ago", lambda c: duration(c.judged_seconds, units=1)),
+        ("turnaround", lambda c: duration(c.turnaround_seconds)),
+        ("oldest lease", lambda c: duration(c.oldest_lease_seconds)),
+    ),
+)
+
+SYSTEM: View[SystemStats] = View(
+    "System",
+    (
+        ("users", lambda s: s.users_total),
+        ("waiting", lambda s: s.users_waiting),
+        ("leased", lambda s: s.users_leased),
+        ("checked", lambda s: s.users_checked),
+        ("buckets", lambda s: s.buckets_ready + s.buckets_leased + s.buckets_dead),
+        ("ready", lambda s: s.buckets_ready),
+        ("leased", lambda s: s.buckets_leased),
+        ("dead", lambda s: s.buckets_dead),
+    ),
+)
+
+WAITS: View[tuple[str, Wait]] = View(
+    "Waiting buckets",
+    (
+        ("kind", lambda w: w[0]),
+        ("oldest wait", lambda w: duration(w[1].oldest_seconds)),
+        ("overdue after", lambda w: duration(w[1].overdue_seconds)),
+    ),
+)
+
+CLIENT: View[Client] = View(
+    "Client",
+    (
+        ("id", lambda c: c.id),
+        ("screen name", lambda c: c.screen_name),
+        ("state", lambda c: c.state),
+        ("capacity", lambda c: c.capacity),
+        ("first registered", lambda c: moment(c.first_registered)),
+        ("last registered", lambda c: moment(c.last_registered)),
+    ),
+)
+
+LEASES: View[Lease] = View(
+    "Leases",
+    (
+        ("bucket", lambda x: x.bucket),
+        ("lease", lambda x: x.lease),
+        ("priority", lambda x: x.priority),
+        ("users", lambda x: len(x.users)),
+        ("expires (UTC)", lambda x: moment(x.expires)),
+    ),
+)
+
+REPORTS: View[Report] = View(
+    "Submitted",
+    (
+        ("bucket", lambda r: r.bucket),
+        ("status", lambda r: r.status),
+        ("accepted", lambda r: r.accepted),
+        ("returned", lambda r: r.returned),
+        ("refused users", lambda r: r.refused),
+        ("reason", lambda r: r.reason),
+    ),
+)
+
+PENDING: View[User] = View("Pending", (("screen name", lambda u: u.screen_name), ("id", lambda u: u.id)))

@@ -1,0 +1,92 @@
+"""What a client can ask for, whatever way it takes: the verbs on which `work` stands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, Lease, Report
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import answers, leases
+
+
+class Service(Protocol):
+    """The verbs of one client. Each raises what the function of `transactions` of that name raises; Temporary may be
+    followed by the same call again, which then has the effect of one."""
+
+    @property
+    def lease_seconds(self) -> int:
+        """How long a lease lasts that is taken or renewed now."""
+
+    def fetch(self, count: int | None, request: str) -> list[Lease]:
+        """Lease up to `count` buckets; the same `request` again gives the same leases."""
+
+    def resume(self) -> list[Lease]:
+        """The leases that the client holds."""
+
+    def renew(self, bucket: str, lease: str) -> str:
+        """Give a lease its full time again; returns the new expiry, ISO 8601 in UTC."""
+
+    def release(self, bucket: str, lease: str) -> int:
+        """Give a bucket back unanswered; returns how many users wait again with it."""
+
+    def submit(self, answered: list[Answered]) -> list[Report]:
+        """Hand in answers; a report for each bucket, in their order."""
+
+    def hurry(self, seconds: int) -> None:
+        """From now on each call gives up after so long."""
+
+    def close(self) -> None:
+        """Let go of what it keeps open. It can be used again."""
+
+
+class Direct:
+    """The verbs by way of the database itself. `command`: the name under which its transactions show up there.
+
+    Close it, or use it as a context manager.
+    """
+
+    def __init__(self, settings: Settings, client: int, command: str) -> None:
+        self._client = client
+        self._database = Database(settings, command)
+
+    def __enter__(self) -> Direct:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def lease_seconds(self) -> int:
+        """See Service."""
+        return self._database.settings.lease_seconds
+
+    def fetch(self, count: int | None, request: str) -> list[Lease]:
+        """See Service."""
+        return leases.fetch(self._database, self._client, count, request)
+
+    def resume(self) -> list[Lease]:
+        """See Service."""
+        return leases.resume(self._database, self._client)
+
+    def renew(self, bucket: str, lease: str) -> str:
+        """See Service."""
+        return leases.renew(self._database, self._client, bucket, lease)
+
+    def release(self, bucket: str, lease: str) -> int:
+        """See Service."""
+        return leases.release(self._database, self._client, bucket, lease)
+
+    def submit(self, answered: list[Answered]) -> list[Report]:
+        """See Service."""
+        return answers.submit(self._database, self._client, answered)
+
+    def hurry(self, seconds: int) -> None:
+        """See Service."""
+        self.close()
+        self._database = Database(replace(self._database.settings, timeout_seconds=seconds), self._database.command)
+
+    def close(self) -> None:
+        """See Service."""
+        self._database.close()
