@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 from launching import OURS, Result, launcher
 
 from dmcheck_cli import cypher
@@ -64,7 +64,7 @@ def connection(neo4j_environment: dict[str, str]) -> Iterator[Database]:
         neo4j_uri=neo4j_environment["NEO4J_URI"],
         neo4j_username=neo4j_environment.get("NEO4J_USERNAME", "neo4j"),
         neo4j_password=neo4j_environment["NEO4J_PASSWORD"],
-        timeout_seconds=int(LONGEST_WAIT),  # a machine that is busy is no trouble with the database
+        timeout_seconds=int(MAX_WAIT_SECONDS),  # a machine that is busy is no trouble with the database
     )
     with Database(settings, "tests") as database:
         empty(database)
@@ -103,7 +103,7 @@ def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Call
             capture_output=True,
             env={**environment, **variables},
             cwd=tmp_path,
-            timeout=LONGEST_WAIT,
+            timeout=MAX_WAIT_SECONDS,
             check=False,
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())

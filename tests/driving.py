@@ -24,7 +24,7 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, users
 from jobs import make_buckets
 
-LONGEST_WAIT = 300.0
+MAX_WAIT_SECONDS = 300.0
 """Seconds after which a test gives up waiting for another process. Only a failing test should get near it, on a machine
 that has eight times as much to do as it can, too."""
 
@@ -128,7 +128,7 @@ def together(settings: Settings, works: Sequence[Work], rounds: int = 1) -> list
     barrier = context.Barrier(len(works))
     with ProcessPoolExecutor(len(works), context, _keep, (barrier,)) as pool:
         running = [pool.submit(_take_part, settings, work, rounds) for work in works]
-        outcomes = [one.result(LONGEST_WAIT) for one in running]
+        outcomes = [one.result(MAX_WAIT_SECONDS) for one in running]
     return [list(outcome) for outcome in zip(*outcomes, strict=True)]
 
 
@@ -162,7 +162,7 @@ def commands_together(
             os.close(end)
     results = []
     for process in started:
-        out, err = process.communicate(stdin, LONGEST_WAIT)
+        out, err = process.communicate(stdin, MAX_WAIT_SECONDS)
         results.append((process.returncode, out, err))
     return results
 
@@ -234,7 +234,7 @@ def wait_until_gone(query: Query, command: str) -> None:
 
 def wait_until(happened: Callable[[], bool]) -> None:
     """Returns as soon as it has happened; fails the test when it does not."""
-    deadline = time.monotonic() + LONGEST_WAIT
+    deadline = time.monotonic() + MAX_WAIT_SECONDS
     while not happened():
         assert time.monotonic() < deadline, "what the test waits for never happened"
         time.sleep(0.02)
@@ -254,7 +254,7 @@ def _take_part(settings: Settings, work: Work, rounds: int) -> list[Any]:
         database.run_text("RETURN 1")  # connected before the start, so that all begin alike
         for number in range(rounds):
             assert _barrier is not None
-            _barrier.wait(LONGEST_WAIT)
+            _barrier.wait(MAX_WAIT_SECONDS)
             try:
                 outcomes.append(work(database, number))
             except DmcheckError as problem:

@@ -52,8 +52,8 @@ def work(
     "id"), until the end, and writes them to its stdout with "candm": "DM", "NON_DM" or "UNKNOWN" put on each.
     """
     from dmcheck_cli.worker import progress, signals
-    from dmcheck_cli.worker.crew import Crew
     from dmcheck_cli.worker.loop import Limits, Loop
+    from dmcheck_cli.worker.pool import Pool
 
     settings = Settings.load()
     who = client_of(client, settings)
@@ -61,28 +61,30 @@ def work(
         raise Usage(what=f"COMMAND cannot be run: there is no program {command[0]}")
     if math.isnan(command_timeout) or math.isnan(kill_after):
         raise Usage(what="SECONDS is a number")
-    crew = Crew(command, jobs, command_timeout, kill_after)
+    pool = Pool(command, jobs, command_timeout, kill_after)
     cypher.load()
     service = Direct(settings, who, "work")
-    loop = Loop(service, who, crew, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
+    loop = Loop(service, who, pool, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
 
     def end_at_once() -> None:
-        crew.kill()
+        pool.kill()
         if sys.stderr.isatty():
             sys.stderr.write("\x1b[?25h")  # the live line hides the cursor
             sys.stderr.flush()
 
     problem: DmcheckError | None = None
-    with signals.obeyed(loop.stop, end_at_once), progress.telling(loop.state) as say:
+    with signals.stop_signals(loop.stop, end_at_once), progress.live_status(loop.state) as say:
         try:
             loop.run(say)
         except DmcheckError as error:
             problem = error
-    tally = loop.tally
+    summary = loop.summary
     done = Table(
-        "Work done", ("client", "buckets", "users", "failures"), [(who, tally.buckets, tally.users, tally.trouble())]
+        "Work done",
+        ("client", "buckets", "users", "failures"),
+        [(who, summary.buckets, summary.users, summary.trouble())],
     )
-    show.results(as_json, format, lambda: tally.document(who), done)
+    show.results(as_json, format, lambda: summary.document(who), done)
     if problem is not None:
         raise problem
     return 0

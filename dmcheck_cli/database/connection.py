@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from dmcheck_cli import cypher
 from dmcheck_cli.backoff import between_tries
 from dmcheck_cli.database import address
-from dmcheck_cli.database.failures import NEEDS_RESTART, Passing, Trouble, from_driver, from_server
+from dmcheck_cli.database.failures import NEEDS_RESTART, Retryable, Trouble, from_driver, from_server
 from dmcheck_cli.database.link import Link, Row, connect_seconds
 from dmcheck_cli.database.sending import Guard, OutOfTime, Statement
 from dmcheck_cli.errors import NotConfigured, Temporary
@@ -87,9 +87,9 @@ class Database:
                 return self._try(statement, parameters, deadline)
             except OutOfTime as error:
                 sent = statement.withdraw()
-                trouble.note(Passing("no answer", unknown=sent, connected=sent))
+                trouble.note(Retryable("no answer", unknown=sent, connected=sent))
                 raise trouble.gave_up(self._address) from error
-            except Passing as passing:
+            except Retryable as passing:
                 trouble.note(passing)
                 if passing.unknown:
                     parameters["repeated"] = True
@@ -109,7 +109,7 @@ class Database:
             rows = self._guard.within(left, work, afterwards=link.close)
         except OutOfTime:
             raise
-        except Passing:
+        except Retryable:
             self._link = link
             raise
         except Exception as error:
@@ -169,7 +169,7 @@ class Database:
         except Temporary as problem:
             if seconds is None:
                 raise
-            raise Passing(problem.message, unknown=False) from problem
+            raise Retryable(problem.message, unknown=False) from problem
         self._pid = server.pid
         return server.uri, server.username, server.password
 

@@ -90,7 +90,7 @@ NEEDS_RESTART = "Neo.DatabaseError.Transaction.TransactionStartFailed"
 """Neo4j refuses everything until it is started anew, as after a full disk."""
 
 
-class Passing(Exception):
+class Retryable(Exception):
     """A failure after which trying again makes sense.
 
     `unknown`: the statement may have been committed. `connected`: it got as far as being sent. `final`: what to raise
@@ -108,7 +108,7 @@ def meaning(code: str) -> Meaning:
 
 
 def from_server(error: neo4j.exceptions.Neo4jError, sent: bool) -> Exception:
-    """What to raise for an answer of the server: Passing, NotConfigured, Temporary or DatabaseRefused.
+    """What to raise for an answer of the server: Retryable, NotConfigured, Temporary or DatabaseRefused.
 
     `sent`: whether a statement was, or only the log-in.
     """
@@ -119,11 +119,11 @@ def from_server(error: neo4j.exceptions.Neo4jError, sent: bool) -> Exception:
     final = kind(what=words.format(why=why))
     if means in FINAL:
         return final
-    return Passing(why, unknown=sent and means is Meaning.UNKNOWN, final=final if means is Meaning.RACE else None)
+    return Retryable(why, unknown=sent and means is Meaning.UNKNOWN, final=final if means is Meaning.RACE else None)
 
 
 def from_driver(error: Exception, sent: bool) -> Exception:
-    """What to raise for a failure on the way to the server or back: Passing or NotConfigured."""
+    """What to raise for a failure on the way to the server or back: Retryable or NotConfigured."""
     from neo4j.exceptions import ConfigurationError, UnsupportedServerProduct
 
     # The driver's older versions have a class of their own for it, which they do not show.
@@ -131,7 +131,7 @@ def from_driver(error: Exception, sent: bool) -> Exception:
         return NotConfigured(what="Neo4j 5.26 or newer is needed: NEO4J_URI leads to another server")
     if isinstance(error, ConfigurationError) and not sent:  # its text could repeat NEO4J_URI
         return NotConfigured(what=f"the driver cannot use NEO4J_URI or the account ({type(error).__name__})")
-    return Passing(_cause(error), unknown=sent, connected=sent)
+    return Retryable(_cause(error), unknown=sent, connected=sent)
 
 
 class Trouble:
@@ -143,11 +143,11 @@ class Trouble:
     def __init__(self, limit: float) -> None:
         self.limit = limit
         self.seen, self.looked = "", False
-        self._last: Passing | None = None
+        self._last: Retryable | None = None
         self._unknown = False
         self._races = 0
 
-    def note(self, passing: Passing) -> None:
+    def note(self, passing: Retryable) -> None:
         """One more failure. Raises its final error if it came too often for a race."""
         self._last = passing
         self._unknown = self._unknown or passing.unknown

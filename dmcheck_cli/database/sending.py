@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
-from dmcheck_cli.database.failures import Passing
+from dmcheck_cli.database.failures import Retryable
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Guard:
     def within(self, seconds: float, work: Callable[[], T], afterwards: Callable[[], object] = lambda: None) -> T:
         """Return what `work` returns, or raise what it raises.
 
-        Raises OutOfTime after `seconds`, and Passing if the system starts no further thread. Work that is left behind
+        Raises OutOfTime after `seconds`, and Retryable if the system starts no further thread. Work that is left behind
         is followed by `afterwards`, in the same thread.
         """
         helper, self._helper = self._helper, None
@@ -89,7 +89,7 @@ class _Helper:
         try:
             self._thread.start()
         except RuntimeError as error:
-            raise Passing("the system has no room for another thread", unknown=False) from error
+            raise Retryable("the system has no room for another thread", unknown=False) from error
 
     def alive(self) -> bool:
         """Not in a process that was forked off."""

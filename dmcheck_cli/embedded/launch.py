@@ -24,7 +24,7 @@ USUAL_PORT = 7687
 SECONDS_TO_READY = 180
 """A start takes 4 to 5 s; recovery after a crash took up to 26 s, and a busy machine may be several times slower."""
 
-LITTLE_ROOM = 32 * 2**20
+MIN_FREE_BYTES = 32 * 2**20
 SECONDS_WITH_LITTLE_ROOM = 15
 """Without room for what it writes at its start (16 MB of log are reserved at once), Neo4j neither gets ready nor ends:
 with fewer bytes free than this, it is given no longer."""
@@ -102,7 +102,7 @@ def _wait(store: Store, server: subprocess.Popen[bytes], port: int, limit: float
         # What answers may be another program: ask whose port it is, last, as that takes longer.
         if process.speaks_bolt(port) and process.listens(server.pid, port):
             return None
-        if waited > SECONDS_WITH_LITTLE_ROOM and shutil.disk_usage(store.home).free < LITTLE_ROOM:
+        if waited > SECONDS_WITH_LITTLE_ROOM and shutil.disk_usage(store.home).free < MIN_FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         time.sleep(0.05)
     raise Temporary(what=f"The embedded database was not ready within {limit:.0f} seconds.")

@@ -8,28 +8,28 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from dmcheck_cli.reporting import show
-from dmcheck_cli.worker.crew import Held
-from dmcheck_cli.worker.tally import Tally
+from dmcheck_cli.worker.pool import HeldLease
+from dmcheck_cli.worker.summary import Summary
 
 UPDATES_PER_SECOND = 2
 
 
-def line(client: int, tally: Tally, running: Sequence[Held], waiting: int) -> str:
+def line(client: int, summary: Summary, running: Sequence[HeldLease], waiting: int) -> str:
     """This moment: what is done, what COMMANDs work on, how many buckets wait for one, and what went wrong so far."""
     heard = sum(held.conversation.heard for held in running)
     asked = sum(len(held.lease.users) for held in running)
     parts = [
         f"client {client}",
-        f"{tally.buckets:,} buckets and {tally.users:,} users done",
+        f"{summary.buckets:,} buckets and {summary.users:,} users done",
         f"{len(running)} in work ({heard:,} of {asked:,} users)",
         f"{waiting} waiting",
     ]
-    trouble = tally.trouble()
+    trouble = summary.trouble()
     return "; ".join(parts if trouble == "-" else [*parts, trouble])
 
 
 @contextmanager
-def telling(state: Callable[[], str]) -> Iterator[Callable[[str], None]]:
+def live_status(state: Callable[[], str]) -> Iterator[Callable[[str], None]]:
     """Yields what to call with each event; on a terminal, `state()` is shown and kept up to date beneath."""
     if not sys.stderr.isatty():
         yield _plain

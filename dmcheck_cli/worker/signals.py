@@ -12,7 +12,7 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
-def obeyed(first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
+def stop_signals(first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
     """While the block runs, the first signal calls `first`; the second calls `second` and ends the process.
 
     Both are called in a thread of their own: a handler proper interrupts whatever runs, which may hold the very lock

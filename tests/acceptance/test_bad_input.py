@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import LONGEST_WAIT, MUCH_LONGER, answered, picture, prepare
+from driving import MAX_WAIT_SECONDS, MUCH_LONGER, answered, picture, prepare
 from invariants import Query, broken
 from launching import Result
 
@@ -391,7 +391,7 @@ def test_a_fetch_whose_output_is_lost(
             stdout=lost,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=LONGEST_WAIT,
+            timeout=MAX_WAIT_SECONDS,
             check=False,
         )
     if stdout == "full disk":

@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import launching
 import pytest
-from driving import LONGEST_WAIT, prepare, start
+from driving import MAX_WAIT_SECONDS, prepare, start
 from invariants import Query
 
 from dmcheck_cli.database.connection import Database
@@ -157,7 +157,7 @@ def check(api: Server) -> Run:
             capture_output=True,
             text=True,
             env={name: value for name, value in settings.items() if value is not None},
-            timeout=LONGEST_WAIT,
+            timeout=MAX_WAIT_SECONDS,
             check=False,
         )
         assert TOKEN not in done.stdout + done.stderr
@@ -362,7 +362,7 @@ def test_work_drives_it(api: Server, database: Database, query: Query, environme
         api.add(id, f"renamed{id}", receives_your_dm=id % 2 == 0)
     here = {**environment, "X_API_URL": api.url, "X_USER_TOKEN": TOKEN, "no_proxy": "*"}
     with start(here, "work", "--json", "--client", 42, "--once", "--", sys.executable, SCRIPT) as process:
-        out, _ = process.communicate(timeout=LONGEST_WAIT)
+        out, _ = process.communicate(timeout=MAX_WAIT_SECONDS)
     assert (process.returncode, json.loads(out)["users"]) == (0, 6)
     rows = query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN type(r) AS kind, count(r) AS n")
     assert {row["kind"]: row["n"] for row in rows} == {"DM_YES": 3, "DM_NO": 2, "DM_UNKNOWN": 1}

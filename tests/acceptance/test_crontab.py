@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 from launching import MODULES
 
 from dmcheck_cli.database.connection import Database
@@ -69,7 +69,7 @@ class Cron:
             cwd=self.home,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=LONGEST_WAIT,
+            timeout=MAX_WAIT_SECONDS,
             check=False,
         )
 

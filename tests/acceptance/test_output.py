@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer.main
 from dateutil.parser import isoparse
-from driving import LONGEST_WAIT, answered, prepare
+from driving import MAX_WAIT_SECONDS, answered, prepare
 from invariants import Query
 from launching import MODULES, Result, launcher
 
@@ -350,7 +350,7 @@ def test_help_does_not_import_the_driver(environment: dict[str, str], program: s
         env=environment,
         capture_output=True,
         text=True,
-        timeout=LONGEST_WAIT,
+        timeout=MAX_WAIT_SECONDS,
         check=False,
     )
     loaded = {line.rsplit("|", 1)[1].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PROGRAMS = {
@@ -68,7 +68,7 @@ def test_an_interrupted_tour_leaves_nothing_running(command: list[str], home: Pa
         while "Starting the embedded Neo4j" not in (line := tour.stderr.readline()):
             assert line, "the tour ended before it started a server"
         tour.send_signal(how)
-        _, said = tour.communicate(timeout=LONGEST_WAIT)
+        _, said = tour.communicate(timeout=MAX_WAIT_SECONDS)
     assert tour.returncode == 130
     assert "Interrupted; nothing is left running." in said
     assert "Traceback" not in said
@@ -77,7 +77,9 @@ def test_an_interrupted_tour_leaves_nothing_running(command: list[str], home: Pa
 def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: list[str], home: Path) -> None:
     """It exits 0, shows its lines, checks all users, and the NEO4J_URI of the caller is left alone."""
     outside = {**os.environ, "NEO4J_URI": "bolt://127.0.0.1:1", "DMCHECK_LEASE_SECONDS": "wrong"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=5 * LONGEST_WAIT, env=outside, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=5 * MAX_WAIT_SECONDS, env=outside, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "a demo, it checks nothing" in done.stderr
@@ -97,7 +99,7 @@ def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: l
 def test_a_step_that_fails_ends_the_tour_with_its_status(command: list[str], home: Path, tmp_path: Path) -> None:
     """A missing folder of jars: exit 4, the reason, and no traceback."""
     variables = {**os.environ, "DMCHECK_JARS_FOLDER": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_WAIT, env=variables, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=MAX_WAIT_SECONDS, env=variables, check=False)
     assert done.returncode == 4
     assert "DMCHECK_JARS_FOLDER" in done.stderr
     assert "the tour ends here" in done.stderr
@@ -117,7 +119,9 @@ def test_sample_users_are_names_each_once_without_made_up_ids() -> None:
 def check(document: str) -> subprocess.CompletedProcess[str]:
     """Run the demo checker on a document."""
     checker = [sys.executable, str(SCRIPTS / "demo_checker.py")]
-    return subprocess.run(checker, input=document, capture_output=True, text=True, timeout=LONGEST_WAIT, check=False)
+    return subprocess.run(
+        checker, input=document, capture_output=True, text=True, timeout=MAX_WAIT_SECONDS, check=False
+    )
 
 
 def test_the_demo_checker_says_that_it_is_one_and_answers_alike_each_time() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 
 import pytest
 from driving import (
-    LONGEST_WAIT,
+    MAX_WAIT_SECONDS,
     answered,
     answers,
     counters,
@@ -228,7 +228,7 @@ def at_work(settings: Settings, step: Step, folder: Path) -> Iterator[Callable[[
     try:
         yield acknowledged
         enough.set()
-        process.join(LONGEST_WAIT)
+        process.join(MAX_WAIT_SECONDS)
         assert process.exitcode == 0
     finally:
         process.kill()
@@ -264,7 +264,7 @@ def command(settings: Settings, *arguments: object, stdin: str = "") -> str:
         stdout=subprocess.PIPE,
         env={**outside, "DMCHECK_HOME": settings.home},
         text=True,
-        timeout=LONGEST_WAIT,
+        timeout=MAX_WAIT_SECONDS,
         check=True,
     ).stdout
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
-from driving import LONGEST_WAIT, counters, may_hold, pass_time, prepare, start, wait_until
+from driving import MAX_WAIT_SECONDS, counters, may_hold, pass_time, prepare, start, wait_until
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -29,8 +29,8 @@ from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.errors import TooFast
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema
-from dmcheck_cli.worker.asking import Asking
-from dmcheck_cli.worker.child import Child, Ending
+from dmcheck_cli.worker.command import Command, Ending
+from dmcheck_cli.worker.fetcher import Fetcher
 from dmcheck_cli.worker.protocol import MAX_LINE, Conversation
 
 CLIENT = 42
@@ -96,7 +96,7 @@ def noted(folder: Path, what: str) -> list[int]:
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, Any, list[str]]:
     """Waits for the end of a `work --json`: its exit status, the summary, the lines on stderr."""
-    out, err = process.communicate(timeout=LONGEST_WAIT)
+    out, err = process.communicate(timeout=MAX_WAIT_SECONDS)
     return process.returncode, json.loads(out) if out else None, err.splitlines()
 
 
@@ -258,7 +258,7 @@ time.sleep(600)
         process.send_signal(signal.SIGTERM)
         wait_until(lambda: bool(noted(tmp_path, "asked")))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(LONGEST_WAIT) == 128 + signal.SIGTERM
+        assert process.wait(MAX_WAIT_SECONDS) == 128 + signal.SIGTERM
 
     wait_until(lambda: all(gone(pid) for pid in noted(tmp_path, "up")))
     assert held(query) == 1
@@ -527,7 +527,7 @@ def test_a_terminal_gets_a_live_line(
         with suppress(OSError):  # that is how a terminal tells that nobody writes to it any more
             while piece := os.read(ours, 4096):
                 seen += piece
-        out, _ = process.communicate(timeout=LONGEST_WAIT)
+        out, _ = process.communicate(timeout=MAX_WAIT_SECONDS)
     os.close(ours)
     assert (process.returncode, json.loads(out)["users"]) == (0, 4)
     assert b"4 of 4 users answered" in seen
@@ -594,7 +594,7 @@ def test_who_was_too_fast_waits_as_told_and_goes_on(database: Database, query: Q
     """Also with --once: a pause is not the end of the buckets. It is told once, and ends with the time it named."""
     prepare(database, [CLIENT], 8, size=4)
     told: list[str] = []
-    asking = Asking(CLIENT, True, told.append)
+    asking = Fetcher(CLIENT, True, told.append)
     query("MATCH (s:DMCheckClientStats) SET s.next_fetch = datetime() + duration('PT1M')")
     began = time.monotonic()
     for _ in range(2):
@@ -614,7 +614,7 @@ def test_a_small_allowance_is_told_once(database: Database, query: Query) -> Non
     prepare(database, [CLIENT], 12, size=4)
     may_hold(query, CLIENT, 1)
     told: list[str] = []
-    asking = Asking(CLIENT, False, told.append)
+    asking = Fetcher(CLIENT, False, told.append)
     for _ in range(3):
         [lease] = asking.fetch(database, 2)
         assert asking.fetch(database, 1) == []
@@ -630,7 +630,7 @@ def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(database: Dat
     prepare(database, [CLIENT], 8, size=4)
     [lease] = leases.fetch(database, CLIENT, 1, "unknown outcome")
     leases.release(database, CLIENT, lease.bucket, lease.lease)
-    asking = Asking(CLIENT, True, print)
+    asking = Fetcher(CLIENT, True, print)
     asking._request = "unknown outcome"
     assert asking.fetch(database, 2) == []
     assert not asking.exhausted
@@ -641,7 +641,7 @@ def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(database: Dat
 def drive(command: list[str], users: list[User], timeout: float = 60) -> tuple[Ending, Conversation]:
     """One COMMAND, without a database."""
     said = Conversation(users)
-    child = Child(command, said, timeout, kill_after=0.3)
+    child = Command(command, said, timeout, kill_after=0.3)
     try:
         return child.run(), said
     finally:

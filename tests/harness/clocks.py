@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from driving import LONGEST_WAIT, wait_until
+from driving import MAX_WAIT_SECONDS, wait_until
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -140,14 +140,14 @@ def _stop(
             job.process.send_signal(signal.SIGSTOP)
             stopped.set()
             if held:
-                over.wait(LONGEST_WAIT)
+                over.wait(MAX_WAIT_SECONDS)
 
     with Proxy(port_of(database.settings), _pass, noticed) as proxy:
         scenario.arrange(database)
         job = Prepared({**direct, "NEO4J_URI": proxy.uri}, scenario.program)
         other = Prepared(direct, scenario.program)
         job.go()
-        if not stopped.wait(LONGEST_WAIT):
+        if not stopped.wait(MAX_WAIT_SECONDS):
             outcome.violations.append(f"{where}: was not stopped")
         wait_until(lambda: _state(job.process.pid) == "T")
         outcome.faults += 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 from invariants import INVARIANTS, broken
 
 from dmcheck_cli.database.connection import Database
@@ -121,7 +121,7 @@ def _told(operations: list[Operation]) -> str:
 
 
 def _answer(line: Connection) -> str:
-    assert line.poll(LONGEST_WAIT), "a process of the crew hangs"
+    assert line.poll(MAX_WAIT_SECONDS), "a process of the crew hangs"
     return str(line.recv())
 
 
@@ -134,7 +134,7 @@ def _serve(settings: Settings, line: Connection, barriers: list[Barrier]) -> Non
             folder, database.settings, parties, (function, arguments) = order
             recorder = Recorder(folder)
             crash = ""
-            barriers[parties - 1].wait(LONGEST_WAIT)
+            barriers[parties - 1].wait(MAX_WAIT_SECONDS)
             time.sleep(chance.random() * SPREAD)
             try:
                 function(Actor(database, recorder), *arguments)

@@ -45,10 +45,10 @@ TICKS_PER_JOB = 10
 BUCKET_SIZE = 20
 """Users: about 20 buckets for each of 50 loops, so that there is something to be fair about."""
 
-LONGEST_STILLNESS = SECONDS_TO_READY + 60
+MAX_STILLNESS_SECONDS = SECONDS_TO_READY + 60
 """Seconds without one more answer after which the loops are taken for stuck: a restart, and a loop's longest pause."""
 
-MORE, MOST_GROWTH = 5 * BUCKET_SIZE, 10
+MORE, MAX_GROWTH = 5 * BUCKET_SIZE, 10
 """Users that are added when all are answered before all has happened, and how many times as many there may be then."""
 
 LOOPS_AT_ONCE = 2
@@ -137,7 +137,7 @@ class Fleet:
 
     def start_all(self) -> None:
         """Start all that are due, few at once; returns when each that runs is up."""
-        deadline = time.monotonic() + LONGEST_STILLNESS + PATIENCE * len(self.due)
+        deadline = time.monotonic() + MAX_STILLNESS_SECONDS + PATIENCE * len(self.due)
         while self.due or not all(run.up() for run in self.running.values()):
             assert time.monotonic() < deadline, "a loop says nothing"
             self.start_some()
@@ -253,7 +253,7 @@ def _drain(
     Returns how many users there are in the end, and each client's lowest allowance.
     """
     lowest: dict[int, int] = {}
-    answered, moved_at, tick, most = 0, time.monotonic(), 0, MOST_GROWTH * total
+    answered, moved_at, tick, most = 0, time.monotonic(), 0, MAX_GROWTH * total
     while events or answered < total:
         with suppress(Temporary):  # the database is on its way back
             if tick % TICKS_PER_JOB == 0:
@@ -275,7 +275,9 @@ def _drain(
             if run.process.poll() is not None:
                 fleet.ended.append(fleet.running.pop(id))
         fleet.start_some()
-        assert time.monotonic() < moved_at + LONGEST_STILLNESS, f"nothing is answered any more, after {answered} users"
+        assert time.monotonic() < moved_at + MAX_STILLNESS_SECONDS, (
+            f"nothing is answered any more, after {answered} users"
+        )
         tick += 1
         time.sleep(TICK)
     return total, lowest

@@ -25,7 +25,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from driving import LONGEST_WAIT, MODULES, answered, wait_until, wait_until_gone
+from driving import MAX_WAIT_SECONDS, MODULES, answered, wait_until, wait_until_gone
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -42,7 +42,7 @@ from harness.workload import crowd, volunteers
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
 CALLS = "?socket,?connect,sendto,recvfrom,?poll,?ppoll,shutdown,exit_group"
-PATIENCE = LONGEST_WAIT
+PATIENCE = MAX_WAIT_SECONDS
 """Seconds after which a process that should have ended is a failure of the harness."""
 
 KILLED = -signal.SIGKILL

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 from harness.history import Operation
 
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 """Violations that a failure names: one defect tends to break many things."""
 
 
@@ -50,7 +50,7 @@ class Outcome:
 
         Raises AssertionError when something was violated, no fault fired, or no operation was in flight.
         """
-        shown = "\n  ".join(self.violations[:MOST_SHOWN])
+        shown = "\n  ".join(self.violations[:MAX_SHOWN])
         assert not self.violations, f"{self.fault}: {len(self.violations)} violations:\n  {shown}"
         assert self.faults > 0, f"{self.fault}: no fault fired, so nothing was shown"
         assert self.operations > 0, f"{self.fault}: no operation was in flight, so nothing was shown"

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 
 PASS = "pass"
 DELAY = "delay"
@@ -63,12 +63,12 @@ class Proxy:
 
     def __enter__(self) -> Proxy:
         self._thread.start()
-        assert self._ready.wait(LONGEST_WAIT), "the proxy does not start"
+        assert self._ready.wait(MAX_WAIT_SECONDS), "the proxy does not start"
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(LONGEST_WAIT)
+        self._thread.join(MAX_WAIT_SECONDS)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from driving import LONGEST_WAIT, MODULES, wait_until
+from driving import MAX_WAIT_SECONDS, MODULES, wait_until
 from invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -40,7 +40,7 @@ start that is not given up where there is no room goes on for minutes."""
 A_LITTLE = 65536
 """Bytes that become free then: enough for a start to begin, too little for it to succeed."""
 BATCH = 5000
-MOST_BATCHES = 80
+MAX_BATCHES = 80
 IN_TROUBLE = (0, 4, 75)
 """How a command may end while there is trouble with the database (contract, section 6)."""
 MORE_MEMORY = 48 * 1024
@@ -91,7 +91,7 @@ def full_disk(folder: Path) -> Outcome:
             ballast = disk / "ballast"
             _fill(ballast)
             refused = None
-            for number in range(MOST_BATCHES):
+            for number in range(MAX_BATCHES):
                 names = [f"f{number}_{i}" for i in range(BATCH)]
                 if _command(environment, recorder, outcome, "users add", names) != 0:
                     outcome.faults += 1
@@ -156,7 +156,7 @@ def _command(environment: dict[str, str], recorder: Recorder, outcome: Outcome, 
         input="".join(f"{name}\n" for name in names),
         capture_output=True,
         text=True,
-        timeout=LONGEST_WAIT,
+        timeout=MAX_WAIT_SECONDS,
         check=False,
     )
     if done.returncode not in IN_TROUBLE or "Traceback" in done.stderr:
@@ -187,7 +187,7 @@ def lost_output(database: Database, environment: dict[str, str], scenarios: Sequ
                     stdout=nowhere,
                     stderr=subprocess.PIPE,
                     text=True,
-                    timeout=LONGEST_WAIT,
+                    timeout=MAX_WAIT_SECONDS,
                     check=False,
                 )
             if done.returncode == 75 and "has taken effect" in done.stderr:

@@ -12,7 +12,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from driving import LONGEST_WAIT, wait_until
+from driving import MAX_WAIT_SECONDS, wait_until
 from invariants import broken
 from releases import v0_1_0
 from releases.v0_1_0.graph import without_version
@@ -168,7 +168,7 @@ def side_by_side(
     with tempfile.TemporaryDirectory() as name, Database(settings, "upgrade") as database:
         folder = Path(name)
         _make(database, folder, users, theirs, ours)
-        everyone = volunteers(settings, folder, [*theirs, *ours], seed=seed, seconds=2 * LONGEST_WAIT + 2 * seconds)
+        everyone = volunteers(settings, folder, [*theirs, *ours], seed=seed, seconds=2 * MAX_WAIT_SECONDS + 2 * seconds)
         everyone = [replace(one, actor=OldActor) if one.client in theirs else one for one in everyone]
         with crowd(everyone), _recording(database, folder, Actor) as actor:
             try:
@@ -197,7 +197,7 @@ def _least(database: Database, ids: range, counter: str) -> int:
 
 def _make(database: Database, folder: Path, users: int, theirs: range, ours: range) -> None:
     """The graph as 0.1.0 makes it, with all users in buckets and some in the hands of its clients."""
-    database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=LONGEST_WAIT)
+    database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=MAX_WAIT_SECONDS)
     without_version(database)
     settings = database.settings
     clients = max(ours.stop - 1, -(-users // settings.bucket_size // PER_CLIENT) + 1)

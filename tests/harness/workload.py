@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Answered, Lease
@@ -63,7 +63,7 @@ def crowd(volunteers: Sequence[Volunteer]) -> Iterator[list[BaseProcess]]:
     try:
         yield processes
         longest = max(volunteer.seconds + volunteer.settings.timeout_seconds for volunteer in volunteers)
-        deadline = time.monotonic() + longest + LONGEST_WAIT
+        deadline = time.monotonic() + longest + MAX_WAIT_SECONDS
         for process in processes:
             process.join(max(deadline - time.monotonic(), 0))
             assert process.exitcode is not None, "a volunteer hangs"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 from harness.proxy import BLACK_HOLE, BLACK_HOLE_AFTER, Proxy, always
 
 from dmcheck_cli import cypher
@@ -60,7 +60,7 @@ def test_a_closed_database_leaves_no_thread_and_opens_again(own: Database) -> No
     started = set(threading.enumerate()) - before
     own.close()
     for thread in started:
-        thread.join(LONGEST_WAIT)
+        thread.join(MAX_WAIT_SECONDS)
         assert not thread.is_alive()
     assert own.run_text("RETURN 1 AS one") == [{"one": 1}]
 
@@ -77,7 +77,7 @@ def test_after_a_silence_the_next_call_has_a_connection_of_its_own(database: Dat
                 other.run_text("RETURN 1 AS one", patience=2)
             assert other.run_text("RETURN 1 AS one") == [{"one": 1}]
     for thread in set(threading.enumerate()) - before:
-        thread.join(LONGEST_WAIT)
+        thread.join(MAX_WAIT_SECONDS)
         assert not thread.is_alive()
 
 

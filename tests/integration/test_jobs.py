@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from calling import call
-from driving import LONGEST_WAIT, answers, counters, pass_time, picture, prepare
+from driving import MAX_WAIT_SECONDS, answers, counters, pass_time, picture, prepare
 from invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -395,7 +395,7 @@ def test_jobs_run_as_modules(environment: dict[str, str], query: Query, to_do: N
         env=environment,
         capture_output=True,
         text=True,
-        timeout=LONGEST_WAIT,
+        timeout=MAX_WAIT_SECONDS,
         check=False,
     )
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cases import OURS, named
 from driving import (
-    LONGEST_WAIT,
+    MAX_WAIT_SECONDS,
     answers,
     counters,
     pass_time,
@@ -218,7 +218,7 @@ class TestOvertaken:
                 running = pool.submit(work, mine)
                 wait_until(lambda: running.done() or blocked())
                 other.commit()
-                return running.result(LONGEST_WAIT)
+                return running.result(MAX_WAIT_SECONDS)
 
         return run
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from cases import CASES, make_world
 from driving import (
-    LONGEST_WAIT,
+    MAX_WAIT_SECONDS,
     picture,
     prepare,
     start,
@@ -152,8 +152,8 @@ def test_who_began_before_an_upgrade_is_waited_for(
         assert upgrading.ran[-1] == "show_transactions"
         assert version(query) is None
         rival.commit()
-        assert client.wait(LONGEST_WAIT) == 0
-        assert upgrade.result(LONGEST_WAIT) == ["version 1"]
+        assert client.wait(MAX_WAIT_SECONDS) == 0
+        assert upgrade.result(MAX_WAIT_SECONDS) == ["version 1"]
     assert version(query) == 1
     assert query("MATCH ()-[:DM_YES]->(u) RETURN count(u) AS answers") == [{"answers": 6}]
     assert query("MATCH (l:DMCheckLease) RETURN DISTINCT l.how AS how") == [{"how": "answered"}]
@@ -174,10 +174,10 @@ def test_who_began_before_a_newer_version_ends_as_it_would_have(
         wait_until_blocked(query, "submit")
         assert database.run("begin_upgrade", step=2)
         rival.commit()
-        assert client.wait(LONGEST_WAIT) == 0
+        assert client.wait(MAX_WAIT_SECONDS) == 0
     assert query("MATCH ()-[:DM_YES]->(u) RETURN count(u) AS answers") == [{"answers": 3}]
     with start(environment, "submit", "--client", 1, stdin=document([other])) as client:
-        assert client.wait(LONGEST_WAIT) == 4
+        assert client.wait(MAX_WAIT_SECONDS) == 4
     assert database.run("finish_upgrade", step=2)
     assert version(query) == 2
     assert query("MATCH ()-[:DM_YES]->(u) RETURN count(u) AS answers") == [{"answers": 3}]
@@ -236,6 +236,6 @@ def test_the_lock_makes_others_wait(environment: dict[str, str], database: Datab
         with start(environment, "fetch", "--client", 1, "--json") as fetching:
             wait_until_blocked(query, "fetch")
             holder.commit()
-            out, _ = fetching.communicate(timeout=LONGEST_WAIT)
+            out, _ = fetching.communicate(timeout=MAX_WAIT_SECONDS)
     assert len(json.loads(out)["buckets"]) == 1
     assert query("MATCH (n) WHERE n.lock IS NOT NULL RETURN labels(n) AS labels") == [{"labels": ["DMCheckSchema"]}]

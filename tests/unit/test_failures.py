@@ -16,7 +16,16 @@ from neo4j.exceptions import (
 )
 
 from dmcheck_cli.database import address
-from dmcheck_cli.database.failures import FINAL, MAX_RACES, SERVER, Meaning, Passing, Trouble, from_driver, from_server
+from dmcheck_cli.database.failures import (
+    FINAL,
+    MAX_RACES,
+    SERVER,
+    Meaning,
+    Retryable,
+    Trouble,
+    from_driver,
+    from_server,
+)
 from dmcheck_cli.database.sending import Guard, Statement
 from dmcheck_cli.errors import DatabaseRefused, DmcheckError, NotConfigured
 
@@ -120,7 +129,7 @@ def test_each_code_of_the_server_has_its_outcome(code: str, outcome: str | int) 
     """Every documented code is tried again, or ends the command with the status of its kind, as the table says."""
     result = from_server(_answered(f"Neo.{code}"), sent=True)
 
-    if isinstance(result, Passing):
+    if isinstance(result, Retryable):
         kinds = {(False, False): AGAIN, (True, False): AGAIN_UNKNOWN, (False, True): RACE}
         assert kinds[result.unknown, result.final is not None] == outcome
     else:
@@ -140,7 +149,7 @@ def test_each_line_of_the_table_is_reached() -> None:
 def test_a_refused_log_in_changed_nothing() -> None:
     """An error that answers the log-in, not a statement, is never one whose outcome is unknown."""
     result = from_server(_answered("Neo.DatabaseError.General.UnknownError"), sent=False)
-    assert isinstance(result, Passing)
+    assert isinstance(result, Retryable)
     assert not result.unknown
 
 
@@ -156,7 +165,7 @@ def test_a_badly_filled_graph_has_its_remedy() -> None:
 def test_a_lost_connection_is_unknown_only_once_a_statement_was_sent(error: Exception, sent: bool) -> None:
     """What fails before the statement is sent has changed nothing; it is tried again in either case."""
     result = from_driver(error, sent)
-    assert isinstance(result, Passing)
+    assert isinstance(result, Retryable)
     assert (result.unknown, result.connected) == (sent, sent)
 
 
@@ -197,20 +206,20 @@ def _caused(error: Exception, cause: BaseException) -> Exception:
 def test_the_cause_is_what_the_system_said(error: Exception, why: str) -> None:
     """However deep it is under the driver's errors, also in a group of them; never the driver's own text."""
     result = from_driver(error, sent=False)
-    assert isinstance(result, Passing)
+    assert isinstance(result, Retryable)
     assert result.why == why
 
 
 def test_the_words_in_the_end_tell_the_phase() -> None:
     """Never connected: where to, why, and that nothing was changed; once it may have been, that stays said."""
     trouble = Trouble(30)
-    trouble.note(Passing("connection refused", unknown=False, connected=False))
+    trouble.note(Retryable("connection refused", unknown=False, connected=False))
     assert trouble.gave_up("bolt://h:1").message == (
         "cannot reach Neo4j at bolt://h:1 (connection refused) within 30 seconds; nothing was changed: "
         "repeat the same command"
     )
-    trouble.note(Passing("", unknown=True))
-    trouble.note(Passing("deadlock", unknown=False))
+    trouble.note(Retryable("", unknown=True))
+    trouble.note(Retryable("deadlock", unknown=False))
     assert trouble.gave_up("bolt://h:1").message == (
         "no success with the database (deadlock) within 30 seconds; it may have taken effect or not: "
         "repeat the same command"
@@ -221,7 +230,7 @@ def test_a_race_that_is_none_ends() -> None:
     """A key that is taken each time is refused after a few tries, not after the whole time limit."""
     trouble = Trouble(30)
     error = from_server(_answered("Neo.ClientError.Schema.ConstraintValidationFailed"), sent=True)
-    assert isinstance(error, Passing)
+    assert isinstance(error, Retryable)
     for _ in range(MAX_RACES - 1):
         trouble.note(error)
     with pytest.raises(DatabaseRefused):
@@ -300,5 +309,5 @@ def test_a_system_without_threads_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> 
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr("threading.Thread.start", full)
-    with pytest.raises(Passing):
+    with pytest.raises(Retryable):
         Guard().within(1, lambda: 1)

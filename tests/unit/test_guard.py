@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from driving import LONGEST_WAIT
+from driving import MAX_WAIT_SECONDS
 
 from dmcheck_cli.database.sending import Guard, OutOfTime
 
@@ -24,14 +24,14 @@ def guard() -> Iterator[Guard]:
 
 
 def _thread(guard: Guard) -> threading.Thread:
-    return guard.within(LONGEST_WAIT, threading.current_thread)
+    return guard.within(MAX_WAIT_SECONDS, threading.current_thread)
 
 
 def test_one_thread_does_all_work(guard: Guard) -> None:
     """It is kept from one piece to the next, also over one that fails, and its failures are the caller's."""
     first = _thread(guard)
     with pytest.raises(ZeroDivisionError):
-        guard.within(LONGEST_WAIT, lambda: 1 // 0)
+        guard.within(MAX_WAIT_SECONDS, lambda: 1 // 0)
     assert _thread(guard) is first is not threading.current_thread()
 
 
@@ -39,7 +39,7 @@ def test_a_closed_one_ends_its_thread_and_can_be_used_again(guard: Guard) -> Non
     """Nothing of it is left; the next work starts another thread."""
     first = _thread(guard)
     guard.close()
-    first.join(LONGEST_WAIT)
+    first.join(MAX_WAIT_SECONDS)
     assert not first.is_alive()
     assert _thread(guard) is not first
 
@@ -51,12 +51,12 @@ def test_what_hangs_is_left_behind(guard: Guard) -> None:
     first = _thread(guard)
     with pytest.raises(OutOfTime):
         guard.within(0.01, hang.wait, afterwards=lambda: tidied.append(threading.current_thread()))
-    assert guard.within(LONGEST_WAIT, lambda: "mine") == "mine"
+    assert guard.within(MAX_WAIT_SECONDS, lambda: "mine") == "mine"
     hang.set()
-    first.join(LONGEST_WAIT)
+    first.join(MAX_WAIT_SECONDS)
     assert not first.is_alive()
     assert tidied == [first]
-    assert guard.within(LONGEST_WAIT, lambda: "mine, too") == "mine, too"
+    assert guard.within(MAX_WAIT_SECONDS, lambda: "mine, too") == "mine, too"
 
 
 def test_whoever_waits_can_be_interrupted(guard: Guard) -> None:
@@ -70,9 +70,9 @@ def test_whoever_waits_can_be_interrupted(guard: Guard) -> None:
         return "too late"
 
     with pytest.raises(KeyboardInterrupt):
-        guard.within(LONGEST_WAIT, interrupt)
+        guard.within(MAX_WAIT_SECONDS, interrupt)
     hang.set()
-    assert guard.within(LONGEST_WAIT, lambda: "mine") == "mine"
+    assert guard.within(MAX_WAIT_SECONDS, lambda: "mine") == "mine"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
@@ -80,10 +80,10 @@ def test_a_process_that_was_forked_off_has_a_thread_of_its_own() -> None:
     """Threads stay with the parent."""
     program = (
         "import os; from dmcheck_cli.database.sending import Guard; guard = Guard(); guard.within(9, os.getpid);"
-        f"child = os.fork(); mine = guard.within({LONGEST_WAIT}, os.getpid) == os.getpid();"
+        f"child = os.fork(); mine = guard.within({MAX_WAIT_SECONDS}, os.getpid) == os.getpid();"
         "os._exit(not mine) if child == 0 else os._exit(os.waitpid(child, 0)[1] or not mine)"
     )
-    assert subprocess.run([sys.executable, "-c", program], timeout=LONGEST_WAIT, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", program], timeout=MAX_WAIT_SECONDS, check=False).returncode == 0
 
 
 def test_a_program_ends_beside_work_that_hangs() -> None:
@@ -93,5 +93,5 @@ def test_a_program_ends_beside_work_that_hangs() -> None:
         "try: Guard().within(0.01, threading.Event().wait)\n"
         "except OutOfTime: print('left')"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=LONGEST_WAIT, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=MAX_WAIT_SECONDS, check=False)
     assert (done.returncode, done.stdout.split(), done.stderr) == (0, [b"left"], b"")

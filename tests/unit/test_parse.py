@@ -13,7 +13,7 @@ from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.errors import DmcheckError, Malformed, Usage
 
-MOST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 ARABIC_DIGITS = "\u0661\u0662\u0663"
 FULLWIDTH_DIGITS = "\uff11\uff12"
 CYRILLIC_A = "\u0430"
@@ -68,7 +68,7 @@ BAD_IDS = [
     ARABIC_DIGITS,
     FULLWIDTH_DIGITS,
     "1\u00b2",
-    str(MOST_ID + 1),
+    str(MAX_ID + 1),
     str(2**64),
     "9" * 5000,
     "abc",
@@ -236,7 +236,7 @@ def test_a_bad_id_is_malformed(bad: str) -> None:
     assert len(caught.value.message) < 200
 
 
-@pytest.mark.parametrize(("text", "id"), [("1", 1), ("042", 42), (str(MOST_ID), MOST_ID)])
+@pytest.mark.parametrize(("text", "id"), [("1", 1), ("042", 42), (str(MAX_ID), MAX_ID)])
 def test_a_good_id(text: str, id: int) -> None:
     """From 1 to the largest 64-bit integer."""
     assert documents.identifier(text) == id
@@ -266,7 +266,7 @@ def test_tokens_are_printable_and_up_to_200_characters(reader: Any) -> None:
             reader(bad)
 
 
-@pytest.mark.parametrize("id", [None, 1, MOST_ID])
+@pytest.mark.parametrize("id", [None, 1, MAX_ID])
 def test_user_lines_are_names_or_objects(id: int | None) -> None:
     """Both forms may be mixed; blank lines, Windows line ends and a byte order mark are no matter."""
     lines = [

@@ -24,7 +24,7 @@ found = server.ensure_running(Settings.load())
 print(found.pid, found.uri, found.password)
 """
 
-LONGEST_WAIT = 300
+MAX_WAIT_SECONDS = 300
 """Seconds after which a process that should have ended fails the test: ten starts at once on a machine that is eight
 times slower than it should be end well before."""
 
@@ -59,4 +59,4 @@ def kill(settings: Settings) -> None:
     """SIGKILL to the servers of a home; returns when they are gone (their command lines vanish a little earlier)."""
     for one in [psutil.Process(pid) for pid in processes(settings)]:
         one.kill()
-        one.wait(LONGEST_WAIT)
+        one.wait(MAX_WAIT_SECONDS)

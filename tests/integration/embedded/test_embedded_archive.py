@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from homes import ENSURE_RUNNING, LONGEST_WAIT, PROJECT, start_command
+from homes import ENSURE_RUNNING, MAX_WAIT_SECONDS, PROJECT, start_command
 
 from dmcheck_cli.embedded import archive, server
 from dmcheck_cli.embedded.archive import Archive
@@ -33,7 +33,7 @@ archive.SECONDS_BEFORE = archive.NICENESS = 0
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + LONGEST_WAIT
+    end = time.monotonic() + MAX_WAIT_SECONDS
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)
@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, jars_folder: str) -> Iterator
         code = f"import os; os.umask(0)\n{MAKE_AT_ONCE}"
         started = [start_command(one, code, XDG_CACHE_HOME=str(top / "cache")) for one in both]
         for one in started:
-            _, errors = one.communicate(timeout=LONGEST_WAIT)
+            _, errors = one.communicate(timeout=MAX_WAIT_SECONDS)
             assert one.returncode == 0, errors
         wait_until(lambda: archives(folder) and not any(store_of(one).classes.exists() for one in both))
         [found] = archives(folder)
@@ -80,7 +80,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, jars_folder: str) -> Iterator
 def cached(made: tuple[Settings, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that archive in this test's cache; nothing makes another one before the test has ended."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(archive, "SECONDS_BEFORE", 2 * LONGEST_WAIT)
+    monkeypatch.setattr(archive, "SECONDS_BEFORE", 2 * MAX_WAIT_SECONDS)
     copy = tmp_path / "cache" / "dmcheck" / f"neo4j-{DEFAULT_VERSION}" / made[1].name
     copy.parent.mkdir(parents=True)
     shutil.copy2(made[1], copy)
@@ -202,10 +202,10 @@ def maker(made: tuple[Settings, Path], folder: Path, limit: str = "unlimited") -
 def test_a_disk_that_fills_up_leaves_nothing(made: tuple[Settings, Path], tmp_path: Path) -> None:
     """Nor does the list stay, whose last line was cut."""
     full = maker(made, tmp_path, limit="4000")
-    assert full.wait(LONGEST_WAIT) == 0
+    assert full.wait(MAX_WAIT_SECONDS) == 0
     assert [one.name for one in tmp_path.iterdir()] == ["classes.lock"]
     whole = maker(made, tmp_path)
-    assert whole.wait(LONGEST_WAIT) == 0
+    assert whole.wait(MAX_WAIT_SECONDS) == 0
     assert len(archives(tmp_path)) == 1
 
 
@@ -231,7 +231,7 @@ def test_older_ones_go_when_one_is_made(made: tuple[Settings, Path], tmp_path: P
         old = tmp_path / f"classes-{age}-x.jsa"
         old.touch()
         os.utime(old, (time.time() - 100 * age,) * 2)
-    assert maker(made, tmp_path).wait(LONGEST_WAIT) == 0
+    assert maker(made, tmp_path).wait(MAX_WAIT_SECONDS) == 0
     kept = Archive(tmp_path, "0" * 16).find()
     assert kept is not None
     assert archives(tmp_path) == [kept, tmp_path / "classes-1-x.jsa"]

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from homes import LONGEST_WAIT, PROJECT
+from homes import MAX_WAIT_SECONDS, PROJECT
 
 from dmcheck_cli.embedded import parts
 from dmcheck_cli.embedded.progress import Progress
@@ -218,7 +218,7 @@ def test_a_killed_fetch_is_taken_up(cache: Path, repository: Repository) -> None
     assert names(real) != JARS.keys()
 
     both = [fetching(cache, repository, subprocess.PIPE) for _ in range(2)]
-    said = [one.communicate(timeout=LONGEST_WAIT) for one in both]
+    said = [one.communicate(timeout=MAX_WAIT_SECONDS) for one in both]
 
     assert [one.returncode for one in both] == [0, 0], said
     assert {output for output, _ in said} == {b""}
@@ -240,7 +240,7 @@ def test_a_terminal_sees_a_bar(cache: Path, repository: Repository) -> None:
     except OSError:  # how Linux says that nobody has the other end any more
         pass
     os.close(ours)
-    assert process.communicate(timeout=LONGEST_WAIT)[0] == b""
+    assert process.communicate(timeout=MAX_WAIT_SECONDS)[0] == b""
     assert process.returncode == 0
     assert "━" in seen.decode()
     assert b"/30" in seen

@@ -15,7 +15,7 @@ from pathlib import Path
 import neo4j
 import psutil
 import pytest
-from homes import ENSURE_RUNNING, LONGEST_WAIT, Query, environment, processes, start_command
+from homes import ENSURE_RUNNING, MAX_WAIT_SECONDS, Query, environment, processes, start_command
 
 from dmcheck_cli.embedded import launch, process, server
 from dmcheck_cli.errors import NotConfigured
@@ -27,7 +27,7 @@ STARTING = "Starting the embedded Neo4j 5.26.30 ..."
 def test_ten_processes_at_once_start_one_server_and_stop_ends_it(settings: Settings) -> None:
     """All ten print the same server, their pipes end, and there is one Java; after stop there is none."""
     started = [start_command(settings) for _ in range(10)]
-    said = [one.communicate(timeout=LONGEST_WAIT) for one in started]
+    said = [one.communicate(timeout=MAX_WAIT_SECONDS) for one in started]
 
     assert {one.returncode for one in started} == {0}, said
     assert len({output for output, _ in said}) == 1
@@ -47,7 +47,7 @@ def test_ten_processes_at_once_start_one_server_and_stop_ends_it(settings: Setti
 
     # The next start finds the database, so nothing is said of a new one.
     later = start_command(settings)
-    assert later.communicate(timeout=LONGEST_WAIT)[1].decode().splitlines() == [STARTING]
+    assert later.communicate(timeout=MAX_WAIT_SECONDS)[1].decode().splitlines() == [STARTING]
 
 
 def test_a_home_that_was_never_used_is_not_made_by_looking(settings: Settings) -> None:
@@ -95,7 +95,7 @@ def test_awkward_surroundings_change_nothing(tmp_path: Path, settings: Settings,
         command = start_command(
             settings, code, LC_ALL="C", JAVA_TOOL_OPTIONS="-Xmx1k", JDK_JAVA_OPTIONS="-Xmx1k", CLASSPATH="nowhere"
         )
-        _, errors = command.communicate(timeout=LONGEST_WAIT)
+        _, errors = command.communicate(timeout=MAX_WAIT_SECONDS)
         assert command.returncode == 0, errors
         found = server.find(settings)
         assert found is not None
@@ -138,7 +138,7 @@ def test_the_default_password_never_works(settings: Settings, query: Query) -> N
         found = server.ensure_running(settings, progress=False)
     finally:
         ready.set()
-        knocking.join(LONGEST_WAIT)
+        knocking.join(MAX_WAIT_SECONDS)
     assert set(outcomes) == {"turned away"}
     assert query(found, "RETURN 1 AS one")[0]["one"] == 1
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from homes import LONGEST_WAIT, PROJECT, environment, start_command
+from homes import MAX_WAIT_SECONDS, PROJECT, environment, start_command
 
 from dmcheck_cli.embedded import fetching, folders, launch, parts, process, server
 from dmcheck_cli.embedded.administration import dump
@@ -309,7 +309,7 @@ except Temporary as error:
 """
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 3
         done = start_command(settings, code)
-        out, err = done.communicate(timeout=LONGEST_WAIT)
+        out, err = done.communicate(timeout=MAX_WAIT_SECONDS)
         assert b"ulimit -n" in out, err
 
 
@@ -460,7 +460,7 @@ def test_a_new_database_is_announced_only_with_what_a_terminal_bears(settings: S
     """The home's name may hold what would steer it; a stderr that nobody takes does not stop the start."""
     code = "from dmcheck_cli.embedded.progress import Progress\nProgress().say('a\\x1b[2J\\x9b\\u202eb')"
     command = start_command(settings, code)
-    assert command.communicate(timeout=LONGEST_WAIT)[1] == b"a\\x1b[2J\\x9b\\u202eb\n"
+    assert command.communicate(timeout=MAX_WAIT_SECONDS)[1] == b"a\\x1b[2J\\x9b\\u202eb\n"
     with open("/dev/full", "w") as full:
         run = [sys.executable, "-c", f"{code}\nimport sys; sys.stderr = None"]
         assert subprocess.run(run, env=environment(settings), stderr=full, check=False).returncode == 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from homes import LONGEST_WAIT, PROJECT, Query, environment, kill
+from homes import MAX_WAIT_SECONDS, PROJECT, Query, environment, kill
 
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.administration import administer
@@ -70,11 +70,11 @@ def test_a_dump_moves_the_graph(settings: Settings, tmp_path: Path, query: Query
 
     script = [sys.executable, str(PROJECT / "scripts" / "dump_embedded.py"), str(tmp_path / "dumps")]
     outside = environment(settings)
-    subprocess.run(script, env=outside, check=True, timeout=LONGEST_WAIT)
+    subprocess.run(script, env=outside, check=True, timeout=MAX_WAIT_SECONDS)
 
     dumped = tmp_path / "dumps" / "neo4j.dump"
     assert dumped.stat().st_mode & 0o077 == 0
-    again = subprocess.run(script, env=outside, check=False, capture_output=True, text=True, timeout=LONGEST_WAIT)
+    again = subprocess.run(script, env=outside, check=False, capture_output=True, text=True, timeout=MAX_WAIT_SECONDS)
     assert (again.returncode, again.stdout) == (4, "")
     assert str(dumped) in again.stderr
 

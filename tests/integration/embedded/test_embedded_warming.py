@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from driving import answers as answered
 from driving import prepare
-from homes import LONGEST_WAIT
+from homes import MAX_WAIT_SECONDS
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
@@ -30,7 +30,7 @@ def _plans(database: Database) -> str:
 
 def test_whoever_starts_the_server_has_it_plan_what_all_clients_run(settings: Settings) -> None:
     """Work on a server that was just started adds no plan to those that the start has left."""
-    settings = replace(settings, timeout_seconds=LONGEST_WAIT)
+    settings = replace(settings, timeout_seconds=MAX_WAIT_SECONDS)
     with Database(settings, "tests") as database:
         prepare(database, [1], 6, size=1)
     plans = []

@@ -41,7 +41,7 @@ class Ending(StrEnum):
     cancelled = "cancelled"
 
 
-class Child:
+class Command:
     """One run of COMMAND. `timeout`: seconds without progress after which it is ended; `kill_after`: seconds that it
     has between SIGTERM and SIGKILL. `close` it when nobody will `cancel` it any more."""
 

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable
 from dmcheck_cli.domain.model import Answered, Lease
 from dmcheck_cli.errors import LeaseLost, NotOwner, UnknownBucket
 from dmcheck_cli.service import Service
-from dmcheck_cli.worker.crew import Crew, Held
-from dmcheck_cli.worker.tally import Tally
+from dmcheck_cli.worker.pool import HeldLease, Pool
+from dmcheck_cli.worker.summary import Summary
 
-SHORTEST_RENEWAL = 1.0
+MIN_RENEWAL_SECONDS = 1.0
 """Seconds between two renewals, however short leases are."""
 
 GONE = (LeaseLost, UnknownBucket, NotOwner)
 
 
-class Holding:
+class Holdings:
     """Every lease that is held, by what is to be done with it. For one thread.
 
     `freed` is called when leases have ended, with the number of those whose answers were taken. `renew` and `hand_in`
@@ -26,15 +26,15 @@ class Holding:
     """
 
     def __init__(
-        self, service: Service, crew: Crew, tally: Tally, say: Callable[[str], None], freed: Callable[[int], None]
+        self, service: Service, pool: Pool, summary: Summary, say: Callable[[str], None], freed: Callable[[int], None]
     ) -> None:
-        self.busy: dict[str, Held] = {}  # by lease: given to the crew, not back yet
-        self.answered: list[Held] = []  # to be submitted
-        self.unanswered: list[Held] = []  # to be released
-        self._parked: dict[str, Held] = {}  # by lease: held, but not to be worked on in this run
+        self.busy: dict[str, HeldLease] = {}  # by lease: given to the pool, not back yet
+        self.answered: list[HeldLease] = []  # to be submitted
+        self.unanswered: list[HeldLease] = []  # to be released
+        self._parked: dict[str, HeldLease] = {}  # by lease: held, but not to be finished on in this run
         self._service = service
-        self._crew = crew
-        self._tally = tally
+        self._pool = pool
+        self._summary = summary
         self._say = say
         self._freed = freed
 
@@ -44,21 +44,21 @@ class Holding:
         return bool(self.answered or self.unanswered)
 
     def begin(self, lease: Lease, renew_at: float) -> None:
-        """Have the crew work on it."""
-        held = self.busy[lease.lease] = Held(lease, renew_at)
-        self._crew.put(held)
+        """Have the pool work on it."""
+        held = self.busy[lease.lease] = HeldLease(lease, renew_at)
+        self._pool.put(held)
 
     def park(self, lease: Lease, renew_at: float) -> None:
         """Keep it from coming back at once; it is given back in the end."""
-        self._parked[lease.lease] = Held(lease, renew_at)
+        self._parked[lease.lease] = HeldLease(lease, renew_at)
 
     def give_back(self, found: Iterable[Lease]) -> None:
         """Have these released."""
-        self.unanswered += [Held(lease, math.inf) for lease in found]
+        self.unanswered += [HeldLease(lease, math.inf) for lease in found]
 
     def give_back_all(self) -> None:
-        """Have everything released that has no answer: the crew has ended."""
-        # What was leased at the very moment of the stop has not reached the crew any more.
+        """Have everything released that has no answer: the pool has ended."""
+        # What was leased at the very moment of the stop has not reached the pool any more.
         self.unanswered += [held for held in self.busy.values() if not held.dropped]
         self.unanswered += self._parked.values()
         self.busy, self._parked = {}, {}
@@ -78,7 +78,7 @@ class Holding:
                 held.renew_at = renew_at
             except GONE as gone:
                 self._parked.pop(held.lease.lease, None)
-                self._crew.drop(held)
+                self._pool.drop(held)
                 self._lost(held, gone.code)
 
     def hand_in(self) -> None:
@@ -92,8 +92,8 @@ class Holding:
                     self._lost(held, str(report.reason))
                     continue
                 accepted += 1
-                self._tally.buckets += 1
-                self._tally.users += report.accepted
+                self._summary.buckets += 1
+                self._summary.users += report.accepted
                 self._say(f"bucket {held.lease.bucket}: {report.accepted} of {len(held.lease.users)} users answered")
             self.answered = []
             self._freed(accepted)
@@ -102,21 +102,21 @@ class Holding:
             del self.unanswered[0]
             self._freed(0)
 
-    def _kept(self) -> list[Held]:
+    def _kept(self) -> list[HeldLease]:
         """All that has to be renewed. What COMMAND does is bounded by its timeout, so this is, too."""
         return [held for held in (*self.busy.values(), *self._parked.values()) if not held.dropped]
 
-    def _release(self, held: Held) -> None:
+    def _release(self, held: HeldLease) -> None:
         try:
             self._service.release(held.lease.bucket, held.lease.lease)
         except GONE as gone:
             self._lost(held, gone.code)
 
-    def _lost(self, held: Held, reason: str) -> None:
-        self._tally.failed("lease_lost")
+    def _lost(self, held: HeldLease, reason: str) -> None:
+        self._summary.failed("lease_lost")
         self._say(f"bucket {held.lease.bucket} is no longer ours ({reason})")
 
 
 def next_renewal(service: Service) -> float:
     """When a lease that is taken or renewed now has to be renewed: twice more before its time is over."""
-    return time.monotonic() + max(service.lease_seconds / 3, SHORTEST_RENEWAL)
+    return time.monotonic() + max(service.lease_seconds / 3, MIN_RENEWAL_SECONDS)

@@ -1,4 +1,4 @@
-"""Asking for buckets: what is held already, by which request, and when again after one that got nothing."""
+"""Fetcher for buckets: what is held already, by which request, and when again after one that got nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dmcheck_cli.service import Service
 REFUSALS = (NothingToFetch, OverQuota, TooFast)
 
 
-class Asking:
+class Fetcher:
     """What one client knows of its fetches. `at`: when the next makes sense, on the clock of time.monotonic();
     `refusal`: why the last one got nothing, None if it got something; `once`: nobody waits for more buckets."""
 

@@ -20,7 +20,7 @@ FAILURES = (
 
 
 @dataclass
-class Tally:
+class Summary:
     """`buckets` whose answers were taken, `users` answered in them, and `failures` by kind: those of FAILURES."""
 
     buckets: int = 0

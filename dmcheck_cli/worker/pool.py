@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from dmcheck_cli.domain.model import Lease
-from dmcheck_cli.worker.child import Child, Ending
+from dmcheck_cli.worker.command import Command, Ending
 from dmcheck_cli.worker.protocol import Conversation
 
 
 @dataclass(eq=False)
-class Held:
+class HeldLease:
     """A lease in our hands. `renew_at` is on the clock of time.monotonic(); `dropped`: it is no longer ours."""
 
     lease: Lease
@@ -25,26 +25,26 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Worked:
+class Finished:
     """What became of one bucket; `why` says more about a bad ending."""
 
-    held: Held
+    held: HeldLease
     ending: Ending
     why: str
 
 
-class Crew:
-    """`jobs` threads that run `command`, from `start` until `stop`. What they have done arrives in `worked`; a None
+class Pool:
+    """`jobs` threads that run `command`, from `start` until `stop`. What they have done arrives in `finished`; a None
     there only wakes whoever waits."""
 
     def __init__(self, command: list[str], jobs: int, timeout: float, kill_after: float) -> None:
-        self.worked: SimpleQueue[Worked | None] = SimpleQueue()
+        self.finished: SimpleQueue[Finished | None] = SimpleQueue()
         self._command = command
         self._timeout = timeout
         self._kill_after = kill_after
-        self._waiting: SimpleQueue[Held | None] = SimpleQueue()
-        self._lock = threading.Lock()  # guards the two below, and each Held's `dropped`
-        self._running: dict[Held, Child] = {}
+        self._waiting: SimpleQueue[HeldLease | None] = SimpleQueue()
+        self._lock = threading.Lock()  # guards the two below, and each HeldLease's `dropped`
+        self._running: dict[HeldLease, Command] = {}
         self._stopping = False
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
 
@@ -53,16 +53,16 @@ class Crew:
         for thread in self._threads:
             thread.start()
 
-    def put(self, held: Held) -> None:
+    def put(self, held: HeldLease) -> None:
         """Give them one bucket more."""
         self._waiting.put(held)
 
-    def running(self) -> list[Held]:
+    def running(self) -> list[HeldLease]:
         """What a COMMAND works on at this moment."""
         with self._lock:
             return list(self._running)
 
-    def drop(self, held: Held) -> None:
+    def drop(self, held: HeldLease) -> None:
         """Do not begin with this bucket any more, or end the COMMAND that works on it."""
         with self._lock:
             held.dropped = True
@@ -79,7 +79,7 @@ class Crew:
                 child.cancel()
         for _ in self._threads:
             self._waiting.put(None)
-        self.worked.put(None)
+        self.finished.put(None)
 
     def join(self) -> None:
         """Wait until all COMMANDs have ended, after `stop`: as long as `kill_after` allows them."""
@@ -95,7 +95,7 @@ class Crew:
 
     def _work(self) -> None:
         while (held := self._waiting.get()) is not None:
-            child = Child(self._command, held.conversation, self._timeout, self._kill_after)
+            child = Command(self._command, held.conversation, self._timeout, self._kill_after)
             with self._lock:
                 unwanted = self._stopping or held.dropped
                 if not unwanted:
@@ -104,4 +104,4 @@ class Crew:
             with self._lock:
                 self._running.pop(held, None)
             child.close()
-            self.worked.put(Worked(held, ending, child.why))
+            self.finished.put(Finished(held, ending, child.why))
