@@ -27,7 +27,7 @@ from dmcheck_cli.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from harness import allowance
+from proofs import allowance
 
 SCRIPTS = Path(__file__).resolve().parent
 FOLDER = SCRIPTS / "pictures"
@@ -149,7 +149,7 @@ def drawn(commands: Commands, *arguments: str) -> str:
 
 
 def a_day(settings: Settings) -> dict[str, list[int]]:
-    """What clients of some kinds may hold in the course of a day, tick by tick: the harness's simulation."""
+    """What clients of some kinds may hold in the course of a day, tick by tick: the proof's simulation."""
     return {
         player.kind: [seen.allowance for seen in player.seen]
         for player in allowance.day(settings, HOURS)

@@ -1,4 +1,4 @@
-"""The proofs of tests/harness in their long forms: `python scripts/prove.py races --rounds 200`.
+"""The proofs in their long forms: `python scripts/prove.py races --rounds 200`.
 
 Each brings up a Neo4j of its own in a folder that goes with the run, or uses NEO4J_TEST_URI as the tests do (and
 EMPTIES it). It prints the table of tests/README.md and exits 1 when anything was violated.
@@ -23,23 +23,23 @@ from dmcheck_cli.transactions import schema
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from harness.outcome import Outcome, table
+from proofs.outcome import Outcome, table
 
 Run = Callable[..., list[Outcome]]
 
 PROOFS = {
-    "model": "harness.machine",
-    "races": "harness.races",
-    "kills": "harness.kills",
-    "network": "harness.network",
-    "clocks": "harness.clocks",
-    "resources": "harness.resources",
-    "allowance": "harness.allowance",
-    "fairness": "harness.fairness",
-    "waits": "harness.waits",
-    "drain": "harness.drain",
-    "steering": "harness.steering",
-    "upgrade": "harness.upgrade",
+    "model": "proofs.machine",
+    "races": "proofs.races",
+    "kills": "proofs.kills",
+    "network": "proofs.network",
+    "clocks": "proofs.clocks",
+    "resources": "proofs.resources",
+    "allowance": "proofs.allowance",
+    "fairness": "proofs.fairness",
+    "waits": "proofs.waits",
+    "drain": "proofs.drain",
+    "steering": "proofs.steering",
+    "upgrade": "proofs.upgrade",
 }
 """Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, whole numbers
 whose defaults are the long form, become the options of the sub-command."""

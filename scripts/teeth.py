@@ -28,7 +28,7 @@ from dmcheck_cli.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from harness.teeth import Bug, Copy, Trouble, bugs, is_inside, judge
+from proofs.teeth import Bug, Copy, Trouble, bugs, is_inside, judge
 
 Place = tuple[Copy, dict[str, str]]
 """Where tests run: a copy of the project, and the variables that lead them to a database of its own."""

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import MAX_WAIT_SECONDS
-from launching import OURS, Result, launcher
+from support.graphs import MAX_WAIT_SECONDS
+from support.programs import OURS, Result, launcher
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

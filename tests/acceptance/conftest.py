@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calling import call
-from launching import Result
+from support.in_process import call
+from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import MAX_WAIT_SECONDS, MUCH_LONGER, answered, picture, prepare
-from invariants import Query, broken
-from launching import Result
+from support.graphs import MAX_WAIT_SECONDS, MUCH_LONGER, answered, picture, prepare
+from support.invariants import Query, broken
+from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import launching
 import pytest
-from driving import MAX_WAIT_SECONDS, prepare, start
-from invariants import Query
+from support import programs
+from support.graphs import MAX_WAIT_SECONDS, prepare, start
+from support.invariants import Query
 
 from dmcheck_cli.database.connection import Database
 
@@ -131,7 +131,7 @@ def api() -> Iterator[Server]:
     server.server_close()
 
 
-class Result(launching.Result):
+class Result(programs.Result):
     """How a run ended."""
 
     @property

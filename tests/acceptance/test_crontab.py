@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import MAX_WAIT_SECONDS
-from launching import MODULES
+from support.graphs import MAX_WAIT_SECONDS
+from support.programs import MODULES
 
 from dmcheck_cli.database.connection import Database
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from driving import Work, answers, commands_together, counters, prepare, together
-from invariants import Query, broken
+from support.graphs import Work, answers, commands_together, counters, prepare, together
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import User

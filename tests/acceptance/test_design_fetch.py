@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from driving import counters, picture, prepare
-from invariants import Query, broken
+from support.graphs import counters, picture, prepare
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 

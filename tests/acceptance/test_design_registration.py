@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import commands_together, picture, prepare, start, transactions, wait_until_blocked, wait_until_gone
-from invariants import Query, broken
+from support.graphs import commands_together, picture, prepare, start, transactions, wait_until_blocked, wait_until_gone
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from driving import Work, answered, answers, commands_together, counters, prepare, together
-from invariants import Query, broken
+from support.graphs import Work, answered, answers, commands_together, counters, prepare, together
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from driving import answered, pass_time, prepare
-from invariants import Query, broken
+from support.graphs import answered, pass_time, prepare
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 

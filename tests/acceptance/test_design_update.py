@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import (
+from support.graphs import (
     answered,
     counters,
     pass_time,
@@ -19,7 +19,7 @@ from driving import (
     wait_until_blocked,
     wait_until_gone,
 )
-from invariants import Query, broken
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 

@@ -14,8 +14,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from launching import OURS, Result, launcher
-from walk import LEFT, SIZE, Step, graph_after, steps
+from support.programs import OURS, Result, launcher
+from support.walk import LEFT, SIZE, Step, graph_after, steps
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import configuration, launch, server

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import typer.main
 from dateutil.parser import isoparse
-from driving import MAX_WAIT_SECONDS, answered, prepare
-from invariants import Query
-from launching import MODULES, Result, launcher
+from support.graphs import MAX_WAIT_SECONDS, answered, prepare
+from support.invariants import Query
+from support.programs import MODULES, Result, launcher
 
 from dmcheck_cli.cli import app
 from dmcheck_cli.database.connection import Database

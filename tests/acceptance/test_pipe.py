@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from driving import MAX_WAIT_SECONDS, counters
-from invariants import Query, broken
-from launching import Result, launcher
+from support.graphs import MAX_WAIT_SECONDS, counters
+from support.invariants import Query, broken
+from support.programs import Result, launcher
 
 ROOT = Path(__file__).parents[2]
 LISTS = (ROOT.parent / "shared" / "data" / "congress_users.jsonl", ROOT / "scripts" / "sample_users.jsonl")

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import answered, counters, pass_time, picture, prepare, refusal
-from invariants import Query, broken
-from launching import Result
+from support.graphs import answered, counters, pass_time, picture, prepare, refusal
+from support.invariants import Query, broken
+from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from launching import MODULES, Result
-from walk import CHECKER, LEFT, SIZE, Step, graph_after, steps
+from support.programs import MODULES, Result
+from support.walk import CHECKER, LEFT, SIZE, Step, graph_after, steps
 
 from dmcheck_cli.database.connection import Database
 

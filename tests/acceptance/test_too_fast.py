@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from driving import answered, answers, pass_time, prepare, refusal
-from invariants import Query, broken
-from launching import Result
+from support.graphs import answered, answers, pass_time, prepare, refusal
+from support.invariants import Query, broken
+from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS, Limits

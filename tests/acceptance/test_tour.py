@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from driving import MAX_WAIT_SECONDS
+from support.graphs import MAX_WAIT_SECONDS
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 PROGRAMS = {

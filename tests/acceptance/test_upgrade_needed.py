@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import answered, picture, prepare
-from invariants import Query, broken
-from launching import Result
+from support.graphs import answered, picture, prepare
+from support.invariants import Query, broken
+from support.programs import Result
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import (
+from support.graphs import (
     MAX_WAIT_SECONDS,
     answered,
     answers,
@@ -35,7 +35,7 @@ from driving import (
     wait_until_blocked,
     wait_until_gone,
 )
-from invariants import Query, broken
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import Limits

@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from driving import answered, answers, counters, picture, prepare, refusal, together
-from invariants import Query, broken
+from support.graphs import answered, answers, counters, picture, prepare, refusal, together
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import answers as taking

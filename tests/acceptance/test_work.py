@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 import pytest
-from driving import MAX_WAIT_SECONDS, counters, may_hold, pass_time, prepare, start, wait_until
-from invariants import Query, broken
+from support.graphs import MAX_WAIT_SECONDS, counters, may_hold, pass_time, prepare, start, wait_until
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import User

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from driving import answers, prepare
-from invariants import Query
+from support.graphs import answers, prepare
+from support.invariants import Query
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

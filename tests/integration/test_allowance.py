@@ -6,8 +6,8 @@ Each rule with exact numbers: `tests/unit/test_policy_allowance.py`. The job its
 from __future__ import annotations
 
 import pytest
-from driving import answers, counters, may_hold, pass_time, picture, prepare, refusal
-from invariants import Query, broken
+from support.graphs import answers, counters, may_hold, pass_time, picture, prepare, refusal
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS

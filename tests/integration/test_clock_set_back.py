@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from driving import pass_time, prepare
-from invariants import broken
+from support.graphs import pass_time, prepare
+from support.invariants import broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS

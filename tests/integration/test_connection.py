@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from driving import MAX_WAIT_SECONDS
-from harness.proxy import BLACK_HOLE, BLACK_HOLE_AFTER, Proxy, always
+from proofs.proxy import BLACK_HOLE, BLACK_HOLE_AFTER, Proxy, always
+from support.graphs import MAX_WAIT_SECONDS
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.address import read

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from driving import answers, picture, prepare
-from invariants import Query, broken
+from support.graphs import answers, picture, prepare
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import buckets, users

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from calling import call
-from driving import may_hold, prepare
-from invariants import broken
-from launching import Result
+from support.graphs import may_hold, prepare
+from support.in_process import call
+from support.invariants import broken
+from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS

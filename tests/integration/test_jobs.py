@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import call
-from driving import MAX_WAIT_SECONDS, answers, counters, pass_time, picture, prepare
-from invariants import Query, broken
+from support.graphs import MAX_WAIT_SECONDS, answers, counters, pass_time, picture, prepare
+from support.in_process import call
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS

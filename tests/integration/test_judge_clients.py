@@ -12,7 +12,7 @@ from typing import Any
 
 import neo4j
 import pytest
-from driving import (
+from support.graphs import (
     answers,
     pass_time,
     picture,
@@ -22,8 +22,8 @@ from driving import (
     wait_until_blocked,
     wait_until_gone,
 )
-from invariants import Query, broken
-from launching import Result, launcher
+from support.invariants import Query, broken
+from support.programs import Result, launcher
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

@@ -20,7 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from driving import (
+from support.graphs import (
     answered,
     answers,
     counters,
@@ -33,7 +33,7 @@ from driving import (
     wait_until_blocked,
     wait_until_gone,
 )
-from invariants import Query, broken
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Lease, User

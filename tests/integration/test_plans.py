@@ -9,7 +9,7 @@ from typing import Any
 import neo4j
 import pytest
 from cases import CASES, OURS, World
-from driving import answers, prepare
+from support.graphs import answers, prepare
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

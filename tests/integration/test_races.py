@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from cases import named
-from driving import answers, counters, may_hold, prepare, together
-from invariants import Query, broken
+from support.graphs import answers, counters, may_hold, prepare, together
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from driving import answers, prepare, refusal
-from invariants import Query, broken
 from releases.v0_1_0 import graph as old
+from support.graphs import answers, prepare, refusal
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Answered

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from cases import CASES, World, make_world
 from dateutil.parser import isoparse
-from driving import answers, counters, pass_time, picture, prepare, refusal
-from invariants import Query, broken
+from support.graphs import answers, counters, pass_time, picture, prepare, refusal
+from support.invariants import Query, broken
 
-from dmcheck_cli import cypher, parse
+from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import Lease, Report
 from dmcheck_cli.errors import LeaseLost, NothingToFetch, NotRegistered, OverQuota
 from dmcheck_cli.transactions import buckets, clients
@@ -202,9 +203,9 @@ class TestSubmit:
             for bucket, lease in zip(written, pair, strict=True)
             for users in [bucket["users"]]
         ][::-1]
-        first = submit(database, 1, parse.read_document(BytesIO(json.dumps({"buckets": written}).encode())))
+        first = submit(database, 1, documents.read_document(BytesIO(json.dumps({"buckets": written}).encode())))
         before = refusal(query)
-        again = submit(database, 1, parse.read_document(BytesIO(json.dumps({"buckets": turned, "y": 2}).encode())))
+        again = submit(database, 1, documents.read_document(BytesIO(json.dumps({"buckets": turned, "y": 2}).encode())))
         assert again == first[::-1]
         assert refusal(query) == before
         assert counters(query, 1) == (2, 2, 0, 0)

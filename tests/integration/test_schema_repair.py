@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driving import commands_together, start, transactions, wait_until
-from invariants import Query
-from launching import OURS, Result
+from support.graphs import commands_together, start, transactions, wait_until
+from support.invariants import Query
+from support.programs import OURS, Result
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import process, server

@@ -16,8 +16,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from harness.proxy import HALF_OPEN, RESET_BEFORE, Proxy, always
-from launching import Result
+from proofs.proxy import HALF_OPEN, RESET_BEFORE, Proxy, always
+from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DatabaseRefused, NotConfigured, Temporary

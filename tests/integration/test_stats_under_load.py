@@ -13,8 +13,8 @@ from typing import Any
 
 import neo4j
 import pytest
-from driving import answers, prepare
-from invariants import Query, broken
+from support.graphs import answers, prepare
+from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import Limits

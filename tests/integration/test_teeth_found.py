@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from cases import OURS, named
-from driving import (
+from proofs import network, proxy
+from support.graphs import (
     MAX_WAIT_SECONDS,
     answers,
     counters,
@@ -23,8 +24,7 @@ from driving import (
     wait_until_blocked,
     wait_until_gone,
 )
-from harness import network, proxy
-from invariants import Query, broken
+from support.invariants import Query, broken
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

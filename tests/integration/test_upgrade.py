@@ -8,11 +8,11 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
-from driving import answers, counters, picture, together
-from invariants import broken
 from releases import v0_1_0
 from releases.v0_1_0 import graph as old
 from releases.v0_1_0.graph import ANSWERING, DYING, EARNED, EARNING, FETCHING, GONE, PRIORITY, Graph
+from support.graphs import answers, counters, picture, together
+from support.invariants import broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, User

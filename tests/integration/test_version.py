@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from cases import CASES, make_world
-from driving import (
+from support.graphs import (
     MAX_WAIT_SECONDS,
     picture,
     prepare,
@@ -21,8 +21,8 @@ from driving import (
     wait_until,
     wait_until_blocked,
 )
-from invariants import Query, broken
-from launching import Result
+from support.invariants import Query, broken
+from support.programs import Result
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from driving import wait_until
+from support.graphs import wait_until
 
 from dmcheck_cli.embedded import process
 

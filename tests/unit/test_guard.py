@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from driving import MAX_WAIT_SECONDS
+from support.graphs import MAX_WAIT_SECONDS
 
 from dmcheck_cli.database.sending import Guard, OutOfTime
 

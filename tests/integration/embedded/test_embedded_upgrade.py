@@ -7,9 +7,9 @@ import subprocess
 from dataclasses import replace
 
 from homes import MAX_WAIT_SECONDS, environment
-from invariants import broken
-from launching import launcher
 from releases.v0_1_0 import graph as old
+from support.invariants import broken
+from support.programs import launcher
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from driving import answers as answered
-from driving import prepare
 from homes import MAX_WAIT_SECONDS
+from support.graphs import answers as answered
+from support.graphs import prepare
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
