@@ -14,7 +14,9 @@ CALL, CASE   how many of each
 stage        lines of the longest part between two comments of the form `// 1. ...`; the part before the first is one
 
 Stored properties are the distinct keys that statements set, or give to what they create, whatever the label. Lines of
-product and tests are those of .py and .cypher files that are not empty, without the data in tests/releases.
+product, tests and proofs are those of .py and .cypher files that are not empty, without the data in tests/releases. The
+proofs' program (`scripts/proofs`, formerly `tests/harness`) counts as tests. Complexity is McCabe's, of the product's
+functions, as ruff counts it (C901).
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ import argparse
 import json
 import re
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,8 +39,22 @@ RELEASE_0_1_0 = "ad2ea10"
 
 COLUMNS = 100
 
+TOPS = ("dmcheck_cli", "jobs", "tests", "scripts/proofs")
+
 _SUFFIXES = (".py", ".cypher")
-_HEAD = ["", "stored properties", "lines of the product", "lines of the tests"]
+_TESTS = ("tests/", "scripts/proofs/")
+_HEAD = (
+    "",
+    "stored properties",
+    "product: lines",
+    "files",
+    "largest file",
+    "mean complexity",
+    "worst",
+    "tests: lines",
+    "files",
+    "tests / product",
+)
 _INCLUDE = re.compile(r"^ *// include: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
 _STAGE = re.compile(r"^ *// \d+\. .*\n", re.MULTILINE)
@@ -79,22 +97,28 @@ class Size:
 
 @dataclass(frozen=True)
 class Project:
-    """The measures of all of it."""
+    """The measures of all of it. Of the largest file the lines, of the worst function the complexity."""
 
     stored_properties: int
     product_lines: int
+    product_files: int
+    largest_file: int
+    mean_complexity: float
+    worst_complexity: int
     test_lines: int
+    test_files: int
+    tests_per_product_line: float
 
 
 def working_tree() -> Files:
     """The files as they are now."""
-    paths = (path for top in ("dmcheck_cli", "jobs", "tests") for path in sorted((ROOT / top).rglob("*")))
+    paths = (path for top in TOPS for path in sorted((ROOT / top).rglob("*")))
     return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths if path.suffix in _SUFFIXES}
 
 
 def revision(name: str) -> Files | None:
     """The files as they were at a git revision; None where git does not know it."""
-    listed = _git("ls-tree", "-r", "--name-only", name, "dmcheck_cli", "jobs", "tests")
+    listed = _git("ls-tree", "-r", "--name-only", name, *TOPS)
     if listed is None:
         return None
     return {path: _git("show", f"{name}:{path}") or "" for path in listed.splitlines() if path.endswith(_SUFFIXES)}
@@ -155,11 +179,34 @@ def project(files: Files) -> Project:
     """The measures of product and tests."""
     texts = [without_comments(text) for text in statements(files).values()]
 
-    def count(*tops: str) -> int:
+    def sizes(*tops: str) -> list[int]:
         chosen = (text for path, text in files.items() if path.startswith(tops) and "/releases/" not in path)
-        return sum(1 for text in chosen for line in text.splitlines() if line.strip())
+        return [sum(1 for line in text.splitlines() if line.strip()) for text in chosen]
 
-    return Project(len(stored_properties(texts)), count("dmcheck_cli/", "jobs/"), count("tests/"))
+    product, tests = sizes("dmcheck_cli/", "jobs/"), sizes(*_TESTS)
+    found = complexities({path: text for path, text in files.items() if path.startswith(("dmcheck_cli/", "jobs/"))})
+    return Project(
+        stored_properties=len(stored_properties(texts)),
+        product_lines=sum(product),
+        product_files=len(product),
+        largest_file=max(product),
+        mean_complexity=round(sum(found) / len(found), 2),
+        worst_complexity=max(found),
+        test_lines=sum(tests),
+        test_files=len(tests),
+        tests_per_product_line=round(sum(tests) / sum(product), 2),
+    )
+
+
+def complexities(files: Files) -> list[int]:
+    """McCabe's number of each function in these files, in no particular order."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, text in enumerate(text for path, text in files.items() if path.endswith(".py")):
+            Path(folder, f"m{number}.py").write_text(text, "utf-8")
+        rules = ["--isolated", "--select", "C901", "--config", "lint.mccabe.max-complexity=0"]
+        command = [sys.executable, "-m", "ruff", "check", *rules, "--output-format", "json", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return [int(re.findall(r"\((\d+) >", one["message"])[0]) for one in json.loads(done.stdout)]
 
 
 def _whole(text: str, sources: dict[str, str]) -> str:

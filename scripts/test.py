@@ -1,12 +1,12 @@
-"""Run the whole test suite against a real Neo4j: `python3 scripts/test.py [--busy N] [pytest's arguments]`.
+"""Run the test suite against a real Neo4j: `python3 scripts/test.py [--fast] [--busy N] [pytest's arguments]`.
 
 Needs Python 3.11 or newer and nothing else: the packages (pinned, see .ci/lock.txt) go into `.venv`. The database is
 the embedded one, in a folder that goes with the run, or the one that NEO4J_TEST_URI names (tests/conftest.py).
 Two processes share the work, each with a database of its own, unless NEO4J_TEST_URI leaves one only, or `-n` says
 otherwise. The exit status is pytest's.
 
-`--busy 8` has eight processes compute all the time beside the tests, which must pass on such a machine as well. They
-end with this program, however it ends.
+`--fast` runs the tests that are marked so, within a minute and a half. `--busy 8` has eight processes compute all the
+time beside the tests, which must pass on such a machine as well. They end with this program, however it ends.
 """
 
 from __future__ import annotations
@@ -38,11 +38,13 @@ def main() -> int:
     """Make the environment and run pytest in it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)  # --help is pytest's
     parser.add_argument("--busy", type=int, choices=range(MAX_BUSY + 1), metavar="N", default=0)
+    parser.add_argument("--fast", action="store_true")
     ours, rest = parser.parse_known_args()
     try:
         environment.ensure(tests=True)
         alone = "NEO4J_TEST_URI" in os.environ or any(one.startswith("-n") for one in rest)
-        command = [str(environment.PYTHON), "-m", "pytest", *([] if alone else SHARED), *rest]
+        chosen = ["-m", "fast"] if ours.fast else []
+        command = [str(environment.PYTHON), "-m", "pytest", *([] if alone else SHARED), *chosen, *rest]
         with busy(ours.busy):
             return subprocess.run(
                 command, cwd=environment.ROOT, env=environment.quiet_environment(), check=False

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
+from support.in_process import call
 from support.programs import OURS, Result, launcher
 
 from dmcheck_cli import cypher
@@ -93,8 +94,14 @@ def environment(neo4j_environment: dict[str, str], tmp_path: Path) -> dict[str, 
 
 
 @pytest.fixture
-def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Callable[..., Result]:
-    """Runs `dmcheck` (or a job, by `program`) as a real process, with arguments, stdin and further variables."""
+def run(
+    request: pytest.FixtureRequest, database: Database, environment: dict[str, str], tmp_path: Path
+) -> Callable[..., Result]:
+    """Runs `dmcheck` (or a job, by `program`), with arguments, stdin and further variables: within this process, or as
+    a real one where the test is marked `process`."""
+
+    def within(*arguments: object, program: str = "dmcheck", stdin: str | bytes = b"", **variables: str) -> Result:
+        return call(arguments, {**environment, **variables}, tmp_path, program, stdin)
 
     def command(*arguments: object, program: str = "dmcheck", stdin: str | bytes = b"", **variables: str) -> Result:
         done = subprocess.run(
@@ -108,7 +115,7 @@ def run(database: Database, environment: dict[str, str], tmp_path: Path) -> Call
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    return command
+    return command if request.node.get_closest_marker("process") else within
 
 
 def empty(database: Database) -> None:

@@ -24,6 +24,8 @@ from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
 
+pytestmark = pytest.mark.process
+
 Call = Callable[..., Result]
 Run = Callable[..., Any]
 

@@ -22,6 +22,8 @@ from dmcheck_cli.cli import app
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import schema
 
+pytestmark = pytest.mark.process
+
 Call = Callable[..., Result]
 
 NOTHING = 3

@@ -13,9 +13,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from support.graphs import MAX_WAIT_SECONDS, counters
 from support.invariants import Query, broken
 from support.programs import Result, launcher
+
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
 LISTS = (ROOT.parent / "shared" / "data" / "congress_users.jsonl", ROOT / "scripts" / "sample_users.jsonl")

@@ -15,6 +15,8 @@ from support.programs import Result
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
 
+pytestmark = pytest.mark.process
+
 Call = Callable[..., Result]
 
 AT_ONCE = {"DMCHECK_LEASE_SECONDS": "0", "DMCHECK_GRACE_SECONDS": "0"}

@@ -13,6 +13,8 @@ from support.programs import Result
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 
+pytestmark = pytest.mark.process
+
 Call = Callable[..., Result]
 
 OLDER = "REMOVE graph.version"

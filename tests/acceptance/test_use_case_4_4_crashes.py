@@ -46,6 +46,8 @@ from dmcheck_cli.transactions import leases, users
 from dmcheck_cli.transactions.answers import submit
 from jobs import make_buckets
 
+pytestmark = pytest.mark.process
+
 ENOUGH = 15
 """Operations that must have succeeded before the kill, and again after it."""
 

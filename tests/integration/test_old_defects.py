@@ -42,6 +42,8 @@ from dmcheck_cli.transactions import buckets, clients, leases, schema, users
 from dmcheck_cli.transactions.answers import submit
 from jobs import make_buckets, reclaim_leases
 
+pytestmark = pytest.mark.process
+
 ANSWERS = "MATCH (c:DMCheckClient)-[r:DM_YES|DM_NO|DM_UNKNOWN]->(u) RETURN c.id AS client, u.screen_name AS name"
 
 

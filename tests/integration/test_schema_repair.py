@@ -22,6 +22,8 @@ from dmcheck_cli.errors import DatabaseRefused, Temporary
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 
+pytestmark = pytest.mark.process
+
 NEWEST = "2026.08.1"
 INDEX = "SHOW INDEXES YIELD name, type, state, owningConstraint AS owner WHERE name = $name RETURN type, state, owner"
 

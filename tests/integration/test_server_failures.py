@@ -23,6 +23,8 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.errors import DatabaseRefused, NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
 
+pytestmark = pytest.mark.process
+
 Run = Callable[..., Result]
 
 

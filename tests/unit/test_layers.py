@@ -134,7 +134,7 @@ def test_cypher_stands_in_cypher_files_only(module: Path) -> None:
 
 def test_the_search_for_cypher_finds_every_statement() -> None:
     """The pattern of the test above matches each statement of ours, so it would see one that is in a wrong place."""
-    statements = [path for path in (ROOT / "cypher").glob("*.cypher") if not path.stem.startswith("_")]
+    statements = [path for path in (ROOT / "cypher").rglob("*.cypher") if not path.stem.startswith("_")]
     silent = {path.stem for path in statements if not CYPHER.search(path.read_text("utf-8"))}
     assert silent <= {
         "show_schema",

@@ -156,7 +156,7 @@ def test_what_writes_checks_the_version_first(name: str) -> None:
         assert text.startswith(cypher.text("_graph"))
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").glob("*.cypher")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").rglob("*.cypher")))
 def test_checked_and_waiting_have_one_name_each(name: str) -> None:
     """`_checked` and `_waiting` ask whether a user has an answer, and is in no bucket; other statements only count
     answers and buckets, or go through them."""
