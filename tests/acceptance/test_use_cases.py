@@ -1,5 +1,5 @@
 """The use cases in the design's pictures 4.1 to 4.3, 4.5 and 4.6, and the requirements of its section 2.1 that have no
-test case of their own. The crashes of picture 4.4 are in `test_use_case_4_4_crashes.py`."""
+test case of their own. The crashes of picture 4.4 are in `test_crashes.py`."""
 
 from __future__ import annotations
 
