@@ -4,7 +4,7 @@ Each file opens with a header in comments: purpose, parameters, columns, and why
 that several statements share stands once, in a file whose name begins with `_`, and is pulled in by a line
 `// include: NAME`.
 
-Four rules hold in all of them.
+Five rules hold in all of them.
 
 * Locks are taken in one order: the placing lock (`DMCheckJob`), clients by id, buckets by uuid, and only then
   relationships and users. Two statements that meet then wait for each other and seldom deadlock.
@@ -16,6 +16,8 @@ Four rules hold in all of them.
 * What was read before a lock proves nothing after it. The planner may even serve a property that it has
   read from its cache, so whatever decides is read behind the lock only, on a variable that was not asked
   for that property before.
+* "If" is `FOREACH (x IN CASE WHEN ... THEN [x] ELSE [] END | ...)` where all that follows is a write, and
+  `CALL (x) { WITH x WHERE ... }` where something must be read, which FOREACH cannot.
 * The database's clock is the only clock, and values come in as parameters only.
 """
 

@@ -113,6 +113,12 @@ def test_an_unknown_statement_is_an_error() -> None:
     assert not [name for name in NAMES if name.startswith("_")]
 
 
+def test_no_two_files_have_one_name() -> None:
+    """A statement is known by its name alone, whatever folder it is in."""
+    files = list((ROOT / "cypher").rglob("*.cypher"))
+    assert len({path.stem for path in files}) == len(files)
+
+
 def test_every_fragment_is_used() -> None:
     """No shared text stands there for nobody; `_schema` is read by the schema's transactions, remedies by doctor."""
     fragments = {path.stem for path in Path(cypher.__file__).parent.rglob("_*.cypher")}
