@@ -1,4 +1,4 @@
-"""How every program of ours begins and ends: errors become a message and the documented exit status, in one place."""
+"""Start and end of every program: turns errors into a message and the documented exit status, in one place."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ Shape = Annotated[
 ]
 
 PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
-"""What the machine lacks now and may have later."""
+"""Resources that the machine lacks now and may have later."""
 
-# Typer carries a click of its own from 0.26 on; this is whichever it uses.
+# Typer 0.26 and later bundle their own click; this is the class of whichever click Typer uses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 def main(app: typer.Typer) -> NoReturn:
     """Run the program with the process's arguments, and end the process with its exit status."""
-    # A command lives for a moment: looking for garbage while it starts cost 5 % of it, tearing the interpreter down
-    # at its end another 10 % (DECISIONS.md). Long jobs still collect, only less often.
+    # Commands are short-lived: garbage collection during startup cost 5 % of a run, tearing down the interpreter at the
+    # end another 10 % (DECISIONS.md). Long jobs still collect, but less often.
     gc.set_threshold(100_000)
     _open_streams()
     os._exit(run(app, sys.argv[1:]))
@@ -48,17 +48,17 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     try:
         sys.stdout.flush()
     except OSError as problem:
-        status = status or _failed(OutputLost(what=problem.strerror), as_json)  # told before, if there was an error
+        status = status or _failed(OutputLost(what=problem.strerror), as_json)  # an earlier error was already reported
     with suppress(OSError):  # nobody reads stderr; the exit status still tells
         sys.stderr.flush()
     return status
 
 
 def _open_streams() -> None:
-    """Put something in the place of a stream that was closed (`>&-`), which Python shows as None.
+    """Replace each standard stream that was closed (`>&-`), which Python shows as None.
 
-    Reading finds nothing, messages go nowhere, and a result fails to be written. The number is taken as well: else the
-    next file or connection would get it, and a program that we start would write into that.
+    Reads return nothing, messages are discarded, and writing a result fails. The file descriptor is occupied, too:
+    otherwise the next file or connection would get it, and a program that we start would write to that.
     """
     for number, name, mode, access in (
         (0, "stdin", "r", os.O_RDONLY),
@@ -66,12 +66,12 @@ def _open_streams() -> None:
         (2, "stderr", "w", os.O_WRONLY),
     ):
         if getattr(sys, name) is None:
-            os.open(os.devnull, access)  # which gets the lowest number that is free: this one
+            os.open(os.devnull, access)  # takes the lowest free descriptor: this one
             os.set_inheritable(number, True)
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a frame of a table, where the locale has ASCII only
+            stream.reconfigure(errors="backslashreplace")  # for table frames where the locale is ASCII only
 
 
 def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
@@ -81,24 +81,24 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
         return _failed(problem, as_json)
     except _UsageError as wrong:
         what = wrong.format_message()  # type: ignore[attr-defined]
-        # Without arguments a program shows its help, which is all there is to say.
+        # Without arguments a program shows its help, which is message enough.
         return _failed(Usage(what=what), as_json) if what else Usage.exit_status
     except (typer.Abort, KeyboardInterrupt):
-        return 130  # what shells report for a program that was interrupted
-    except SystemExit:  # by which typer ends a program whose help text nobody takes
+        return 130  # what shells report for an interrupted program
+    except SystemExit:  # raised by Typer when its help text cannot be written
         return _failed(OutputLost(what=os.strerror(errno.EPIPE)), as_json)
     except Exception as error:
         return _failed(_explained(error), as_json)
 
 
 def _explained(error: Exception) -> DmcheckError:
-    """The outcome for an error that nobody caught: the machine's, which may pass or not, or else a bug of ours."""
+    """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
     if isinstance(error, MemoryError):
         return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
     if isinstance(error, OSError) and error.errno in PASSING:
         return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
-        return OutputLost(what=error.strerror)  # of a help text, which is not printed by us
+        return OutputLost(what=error.strerror)  # from a help text, which Typer prints
     if isinstance(error, OSError):
         return SystemRefused(what=error)
     if isinstance(error, RuntimeError) and "start new thread" in str(error):

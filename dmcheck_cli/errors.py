@@ -1,8 +1,8 @@
 """Every way in which a command can end without success: one class per outcome.
 
-`template` is the message that a person reads, with `{names}` filled from the keyword arguments (no docstring, which
-`python -OO` would take away). `code` is what scripts read (`{"error": {"code": ...}}`), `exit_status` what the shell
-sees; both are fixed by the contract.
+`template` is the message for people, with `{names}` filled from the keyword arguments (not a docstring, which
+`python -OO` would strip). `code` is what scripts read (`{"error": {"code": ...}}`), `exit_status` what the shell sees;
+the contract fixes both.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ TEMPORARY = 75
 
 
 class DmcheckError(Exception):
-    """What every outcome here is."""
+    """The base class of all outcomes."""
 
     template = "{what}"
     code = "error"
     exit_status = REFUSED
 
     def __init__(self, *, retry_after: float | None = None, **details: object) -> None:
-        """`details` fill the message; `retry_after` says in how many seconds trying again makes sense."""
+        """`details` fill the message; `retry_after` is the number of seconds after which a retry makes sense."""
         self.message = self.template.format(**details)
         self.retry_after = retry_after
         super().__init__(self.message)
 
 
 def spread(seconds: float) -> float:
-    """`seconds` and up to half as many more: who was told to come back at one moment must not come at one moment."""
+    """`seconds` plus up to half as many, at random: clients turned away together must not return together."""
     return round(seconds * random.uniform(1, 1.5), 1)
 
 

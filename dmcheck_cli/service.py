@@ -1,4 +1,4 @@
-"""What a client can ask for, whatever way it takes: the verbs on which `work` stands."""
+"""What a client can ask for, independent of transport: the verbs that `work` builds on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from dmcheck_cli.transactions import answers, leases
 
 
 class Service(Protocol):
-    """The verbs of one client. Each raises what the function of `transactions` of that name raises; Temporary may be
-    followed by the same call again, which then has the effect of one."""
+    """The verbs of one client. Each raises what the function of the same name in `transactions` raises. After
+    Temporary, the same call can be repeated; the calls then have the effect of one."""
 
     @property
     def lease_seconds(self) -> int:
-        """How long a lease lasts that is taken or renewed now."""
+        """How long a lease taken or renewed now lasts."""
 
     def fetch(self, count: int | None, request: str) -> list[Lease]:
         """Lease up to `count` buckets; the same `request` again gives the same leases."""
@@ -29,20 +29,20 @@ class Service(Protocol):
         """Give a lease its full time again; returns the new expiry, ISO 8601 in UTC."""
 
     def release(self, bucket: str, lease: str) -> int:
-        """Give a bucket back unanswered; returns how many users wait again with it."""
+        """Give a bucket back unanswered; returns how many of its users wait again."""
 
     def submit(self, answered: list[Answered]) -> list[Report]:
         """Hand in answers; a report for each bucket, in their order."""
 
     def hurry(self, seconds: int) -> None:
-        """From now on each call gives up after so long."""
+        """Make each call from now on give up after `seconds`."""
 
     def close(self) -> None:
-        """Let go of what it keeps open. It can be used again."""
+        """Close what it keeps open. It can be used again."""
 
 
 class Direct:
-    """The verbs by way of the database itself. `command`: the name under which its transactions show up there.
+    """The verbs, run directly on the database. `command`: the name under which its transactions appear there.
 
     Close it, or use it as a context manager.
     """

@@ -1,8 +1,7 @@
-"""What can be set from outside: the environment, then a `.env` file in the current folder, then defaults.
+"""Settings from outside: the environment, then a `.env` file in the current folder, then defaults.
 
-`Settings.load()` reads and checks all of it at once, so a setting that cannot be read stops a command before
-it has done anything. What is there is read or is an error: a setting that were passed over could lead to another
-database than the one that was meant.
+`Settings.load()` reads and checks everything at once, so an unreadable setting stops a command before it has done
+anything. A setting that is present is either read or an error: ignoring one could lead to the wrong database.
 """
 
 from __future__ import annotations
@@ -23,16 +22,16 @@ MAX_SECONDS = 1_000_000_000
 
 
 PASSWORDS = frozenset({"NEO4J_PASSWORD", "NEO4J_PASSWORD_FILE"})
-"""Two ways to say one thing: a source that has either has the say over both."""
+"""Two ways to give one setting: a source that has either one replaces both."""
 
 PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER"})
-"""What may hold any bytes that a file's name may hold."""
+"""Settings that may contain any byte allowed in a file name."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
-"""What Python makes of bytes that are no UTF-8."""
+"""How Python represents bytes that are not UTF-8."""
 
 _BLANK_LINES = re.compile(r"(?:[^\S\r\n]*(?:\r\n|\n|\r))+")
-"""The parser of `.env` counts those before a line to it."""
+"""The `.env` parser counts blank lines as part of the line that follows."""
 
 
 def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = MAX_SECONDS) -> Any:
@@ -43,7 +42,7 @@ def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = 
 class Settings:
     """All settings, typed. The metadata of a field holds its variable's name and meaning (README lists them).
 
-    `limits` has no variable: tests and simulations pass others.
+    `limits` has no variable: tests and simulations pass their own.
     """
 
     neo4j_uri: str | None = _setting("NEO4J_URI", None, "The Neo4j to use; unset: the embedded one.")
@@ -76,7 +75,7 @@ class Settings:
     def load(cls) -> Settings:
         """Read every setting.
 
-        Raises NotConfigured, naming the variable or the file and its line, for what cannot be read.
+        Raises NotConfigured, naming the variable or the file and line, for anything unreadable.
         """
         given = _merged(_dotenv(), os.environ)
         values: dict[str, Any] = {}
@@ -113,14 +112,14 @@ def variables() -> list[Field[Any]]:
 
 
 def expanded(variable: str, path: str) -> Path:
-    """`path` with a leading `~` replaced by the user's home folder, which the variable HOME or the system names.
+    """`path` with a leading `~` replaced by the user's home folder, taken from the variable HOME or the system.
 
     Raises NotConfigured, naming `variable`, when there is no such folder.
     """
     if not path.startswith("~"):
         return Path(path)
     first, slash, rest = path.partition("/")
-    # An empty variable is one that is not set, which Python sees differently.
+    # An empty variable counts as unset; Python treats it differently.
     home = os.environ.get("HOME") or _home_by_account() if first == "~" else os.path.expanduser(first)
     if not os.path.isabs(home) or not os.path.isdir(home):
         whose = "HOME is not set, or" if first == "~" else f"there is no account {first[1:]!a}, or its home"
@@ -138,7 +137,7 @@ def _home_by_account() -> str:
 
 
 def _merged(*sources: Mapping[str, str]) -> dict[str, str]:
-    """What the sources say, the weakest first. An empty variable is one that is not set."""
+    """The sources merged, weakest first. An empty variable counts as unset."""
     merged: dict[str, str] = {}
     for source in sources:
         found = {name: value for name, value in source.items() if value}
@@ -151,7 +150,7 @@ def _merged(*sources: Mapping[str, str]) -> dict[str, str]:
 def _whole_number(raw: str, metadata: Any) -> int:
     least, most = metadata["least"], metadata["most"]
     text = raw.strip()
-    # len() first: int() refuses very long texts with an error of its own.
+    # len() first: int() refuses very long texts with its own error.
     if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
     raise NotConfigured(what=f"{metadata['name']} must be a whole number from {least} to {most}, not {raw[:40]!a}")
@@ -172,12 +171,12 @@ def _dotenv() -> dict[str, str]:
     try:
         os.lstat(".env")
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return {}  # in a folder that may not be searched there is none
+        return {}  # a folder that may not be searched counts as having none
     except OSError as error:
         raise NotConfigured(what=f".env cannot be read: {error.strerror}") from error
     import io
 
-    from dotenv.parser import parse_stream  # only who has a .env pays for it
+    from dotenv.parser import parse_stream  # imported only when there is a .env
 
     ours = {setting.metadata["name"] for setting in variables()}
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Small text files that settings come from: read whole, whatever kind of file it is and however it is encoded."""
+"""Small text files that contain settings: read whole, whatever kind of file and whatever encoding."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from dmcheck_cli.errors import NotConfigured
 
 MAX_BYTES = 1024 * 1024
-"""A file of settings has some lines. More than this is another file, or one without an end, such as a device."""
+"""A settings file has a few lines. Anything larger is another file, or an endless one, such as a device."""
 
 MAX_SECONDS = 30
-"""For all of it: who opens a named pipe waits for its writer, which may have to ask a person first, as a password
+"""For the whole read: opening a named pipe waits for its writer, which may have to ask a person first, as a password
 manager does."""
 
 
 def read(name: str, path: str | Path) -> str:
     """The text of the file at `path`, without a byte order mark: UTF-8, or UTF-16 that begins with such a mark.
 
-    Raises NotConfigured, which calls the file `name` and names the line of what is no text.
+    Raises NotConfigured, which calls the file `name` and names the line that is not text.
     """
     raw = _read(name, path)
     utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
@@ -37,7 +37,7 @@ def read(name: str, path: str | Path) -> str:
 
 
 def is_pipe(path: str | Path) -> bool:
-    """Whether what is at `path` can be read only once."""
+    """Whether the file at `path` can be read only once."""
     try:
         return stat.S_ISFIFO(os.stat(path).st_mode)
     except (OSError, ValueError):
@@ -55,7 +55,7 @@ def _read(name: str, path: str | Path) -> bytes:
         except (OSError, ValueError) as error:  # ValueError: a null character in the path
             trouble.append(error)
 
-    # Opening a pipe cannot be bounded in any other way: without waiting, one whose writer comes late reads as empty.
+    # There is no other way to bound the opening of a pipe: a non-blocking open reads as empty if the writer is late.
     looking = threading.Thread(target=look, daemon=True)
     looking.start()
     looking.join(MAX_SECONDS)

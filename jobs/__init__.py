@@ -1,1 +1,1 @@
-"""The batch jobs that cron runs, one a module. Each may overlap with itself and with everything else."""
+"""The batch jobs that cron runs, one per module. Each may overlap with itself and with everything else."""

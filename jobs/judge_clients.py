@@ -1,4 +1,4 @@
-"""Judges clients by the leases that ended since its last run: sets how many leases each may hold."""
+"""Judges clients by the leases that ended since the last run: sets how many leases each may hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ program = app()
 
 @dataclass
 class Judged:
-    """How many leases were judged, and of each client what it might hold before and what it may hold now."""
+    """How many leases were judged, and how many each client might hold before and may hold now."""
 
     leases: int = 0
     held: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -44,9 +44,9 @@ def judge_clients(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 
 def run(database: Database, dry_run: bool = False) -> Judged:
-    """One run of the job: goes through the clients until nothing is left to judge.
+    """One run of the job: goes through the clients until no lease is left to judge.
 
-    A dry run looks no further than the first batch of each client's leases to tell where its number would go.
+    A dry run looks only at the first batch of each client's leases to predict the new number.
     """
     judged = Judged()
     while _go_through(database, judged, dry_run):
@@ -57,7 +57,7 @@ def run(database: Database, dry_run: bool = False) -> Judged:
 
 
 def _go_through(database: Database, judged: Judged, dry_run: bool) -> bool:
-    """Go through the clients once; returns whether leases are left of some that were judged."""
+    """Go through the clients once; returns whether judged clients have leases left."""
     settings, after, left = database.settings, 0, False
     while cases := judging.cases(database, after):
         after = cases[-1].id

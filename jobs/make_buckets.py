@@ -27,7 +27,7 @@ def make_buckets(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 
 def run(database: Database, dry_run: bool = False) -> Made:
-    """One run of the job: look for waiting users, mix them, place them batch by batch."""
+    """One run of the job: find waiting users, shuffle them, place them in batches."""
     settings = database.settings
     plan = buckets.plan(database)
     most = min(plan.room * settings.bucket_size, settings.max_users_per_run)
@@ -49,12 +49,12 @@ def run(database: Database, dry_run: bool = False) -> Made:
 
 
 def find_waiting(database: Database, cursor: str, most: int) -> tuple[list[str], str]:
-    """Up to `most` names of users that wait in no bucket, and where to look on next time.
+    """Up to `most` names of users that wait in no bucket, and where the next run continues.
 
-    Goes through the users in the order of names from `cursor` on, around the end, and looks at no more than
-    DMCHECK_SCAN_USERS_PER_RUN of them nor at any twice: every user's turn comes, at a bounded cost a run. Of a slice in
-    which more wait than are wanted some are drawn, and the next run looks at it again: what is taken in order would
-    make neighbours in the alphabet share a bucket.
+    Scans the users in name order from `cursor`, wrapping around, and reads no more than DMCHECK_SCAN_USERS_PER_RUN of
+    them and none twice: every user's turn comes, at a bounded cost per run. If more users wait in a slice than are
+    wanted, some are drawn at random, and the next run reads the slice again: taking them in order would put neighbours
+    in the alphabet into one bucket.
     """
     names: list[str] = []
     budget, start, wrapped = database.settings.scan_users_per_run, cursor, False

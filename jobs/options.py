@@ -30,7 +30,7 @@ def all_batches(step: Callable[[], int]) -> int:
 
 
 def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool) -> None:
-    """Print a job's one line, or one JSON document."""
+    """Print a job's summary line, or one JSON document."""
     if as_json:
         show.document(counts)
     else:

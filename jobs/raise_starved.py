@@ -1,4 +1,4 @@
-"""Moves buckets that have waited too long to the front, so that none waits for ever while any client fetches."""
+"""Moves buckets that have waited too long to the front, so that none waits forever while any client fetches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Marks leases dead whose time is over, and releases those that have been dead for the time of grace."""
+"""Marks expired leases dead, and releases those that have been dead for the grace period."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def reclaim_leases(dry_run: DryRun = False, as_json: Json = False) -> None:
 
 
 def run(database: Database) -> tuple[int, int]:
-    """One round of the job; returns how many leases were marked dead, and how many released."""
+    """One round of the job; returns how many leases were marked dead, and how many were released."""
     all_batches(lambda: upgrade_1.strays(database))
     all_batches(lambda: buckets.correct_times(database))
-    # Released first: a round must never release what it has marked itself, whatever the time of grace.
+    # Release first: a round must never release what it has marked itself, however short the grace period.
     released = all_batches(lambda: buckets.release_dead(database))
     marked = all_batches(lambda: buckets.mark_dead(database))
     all_batches(lambda: buckets.forget(database))

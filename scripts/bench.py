@@ -4,10 +4,10 @@
     python scripts/bench.py --long       also 1 and 50 clients, ten buckets at once, long lines, PostgreSQL: 20 minutes
     python scripts/bench.py --json       one JSON document instead of tables
 
-What is compared alternates within one run, on the same machine, with the same form of the driver on both sides, and a
-figure is the ratio of the medians of all rounds: only such figures mean anything elsewhere. The quarters beside them,
-and the figure of a contest against itself, tell how noisy they are. Exit status 1 when a user was handed out twice or
-an operation of ours failed; being slow is no failure.
+The contestants alternate within one run, on the same machine, with the same form of the driver, and each figure is the
+ratio of the medians of all rounds: only such ratios mean anything on another machine. The quartiles beside them, and
+the figure of a contest against itself, show the noise. Exit status 1 when a user was handed out twice or one of our
+operations failed; being slow is no failure.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
 COUNT = {1: 40, 8: 8, 50: 3}
-"""How often each client does each thing in a round, by the number of clients."""
+"""How often each client does each operation in a round, by the number of clients."""
 
 SHORT_ENDS = {
     "loading": 70.0,
@@ -39,7 +39,7 @@ SHORT_ENDS = {
     "rounds": 192.0,
     "processes": 212.0,
 }
-"""Seconds after the start of the run at which each part begins to count, or begins its last round: all of it ends
+"""Seconds from the start of the run until each part begins to count, and until its last round begins; everything ends
 within 240."""
 
 LONG_SECONDS = {
@@ -50,7 +50,7 @@ LONG_SECONDS = {
     "rounds": 300.0,
     "processes": 60.0,
 }
-"""Under --long: seconds after the start of that part."""
+"""With --long: seconds from the start of that part."""
 
 Tell = Callable[[str], None]
 
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 class Schedule:
-    """When each part begins to count, and when it begins its last round, by the clock time.monotonic."""
+    """When each part begins to count, and when it begins its last round, in time.monotonic seconds."""
 
     def __init__(self, began: float, long: bool) -> None:
         self._began = began
@@ -91,7 +91,7 @@ class Schedule:
         return self._began + SHORT_ENDS[f"{part} warm"], self._began + SHORT_ENDS[part]
 
     def end(self, part: str) -> float:
-        """The second one for a part that counts from its start."""
+        """The end time for a part that counts from its start."""
         return time.monotonic() + LONG_SECONDS[part] if self._long else self._began + SHORT_ENDS[part]
 
 
@@ -128,7 +128,7 @@ def _run(arguments: argparse.Namespace, began: float, tell: Tell) -> Findings:
 
 @contextmanager
 def _postgres(wanted: bool, left_out: list[str]) -> Iterator[str | None]:
-    """How to connect to a PostgreSQL of our own; None where it is not wanted, or missing: `left_out` then says so."""
+    """How to connect to our own PostgreSQL; None if it is not wanted or not installed, which `left_out` then says."""
     lacking = postgres.missing()
     if wanted and lacking:
         left_out.append(f"{rounds.CYCLE.title} / {rounds.POSTGRES.title}: {lacking} is not installed")

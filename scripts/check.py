@@ -1,6 +1,6 @@
-"""Check formatting, style and types as CI does: `python3 scripts/check.py`; `--fix` first mends what ruff can.
+"""Check formatting, style and types as CI does: `python3 scripts/check.py`; `--fix` first fixes what ruff can.
 
-Needs Python 3.11 or newer and nothing else, as `scripts/test.py`. The exit status is 1 when a check fails.
+Needs Python 3.11 or newer and nothing else, like `scripts/test.py`. The exit status is 1 when a check fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 
 
 def main() -> int:
-    """Run all checks, also after one that fails."""
+    """Run all checks, even after one fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--fix", action="store_true", help="mend what can be mended without a person")
     fix = parser.parse_args().fix

@@ -4,13 +4,13 @@
     dmcheck work --client 42 -- python scripts/check_open_dm.py
     dmcheck fetch --client 42 --json | python scripts/check_open_dm.py | dmcheck submit --client 42
 
-Reads JSON lines as `work` gives them, or the document of `fetch --json`, and writes the same with `candm`: DM or
-NON_DM as `receives_your_dm` says, UNKNOWN for accounts that are not found or suspended. Users of whom the API tells
-none of these get no `candm`, and so go back to waiting. Users with an id are asked for by it, whatever they are
-called today. Python's standard library is all that it needs.
+Reads JSON lines as `work` sends them, or the document of `fetch --json`, and writes the same with `candm` added: DM or
+NON_DM according to `receives_your_dm`, UNKNOWN for accounts that are not found or suspended. Users for whom the API
+returns none of these get no `candm`, so they wait again. Users with an id are looked up by id, whatever their current
+name. Needs only Python's standard library.
 
-Exit status: 0 all asked for; 2 input that cannot be read; 4 no token, or not let in; 75 the API stayed out of reach or
-over its limit, so that some users were not asked for (what was answered is there).
+Exit status: 0 all users were looked up; 2 unreadable input; 4 no token, or the API rejected it; 75 the API stayed
+unreachable or rate-limited, so some users were not looked up (the answers so far are written).
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from typing import Any
 MALFORMED, NOT_LET_IN, TEMPORARY = 2, 4, 75
 
 PER_REQUEST = 100
-"""Accounts that one request may name."""
+"""Maximum accounts per request."""
 
 SECONDS_PER_REQUEST = 30
 
 MARGIN = 1.0
-"""Seconds to wait beyond the reset that the API names, which is cut to whole seconds."""
+"""Seconds to wait beyond the API's reset time, which is rounded down to whole seconds."""
 
 NAME = re.compile(r"[A-Za-z0-9_]{1,15}", re.ASCII)
-"""What the API takes as a username; one that it does not take would cost the whole request."""
+"""What the API accepts as a username; one invalid name would fail the whole request."""
 
 User = dict[str, Any]
 
@@ -56,15 +56,15 @@ class GaveUp(Exception):
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the token to wherever it points."""
+    """Rejects redirects: one would send the token to an arbitrary host."""
 
     def redirect_request(self, *_: object) -> None:
         """Follow none."""
 
 
 class Api:
-    """X's API v2, asked no faster than it allows. `longest_wait` bounds each wait for its limit, `tries` how often a
-    request is made."""
+    """X's API v2, called no faster than it allows. `longest_wait` limits each wait for the rate limit, `tries` the
+    attempts per request."""
 
     def __init__(self, base: str, token: str, longest_wait: float, tries: int, retry_delay: float) -> None:
         self._base = base.rstrip("/")
@@ -76,7 +76,7 @@ class Api:
         self._opener = urllib.request.build_opener(NoRedirect)
 
     def ask(self, path: str, key: str, values: list[str]) -> dict[str, Any]:
-        """The answer to one request. One that the API does not understand has none: {}."""
+        """The answer to one request; {} if the API rejects the request as invalid."""
         fields = {key: ",".join(values), "user.fields": "receives_your_dm,connection_status"}
         url = f"{self._base}{path}?{urllib.parse.urlencode(fields, safe=',')}"
         why = ""
@@ -115,7 +115,7 @@ class Api:
         return answer
 
     def _refused(self, error: urllib.error.HTTPError) -> bool:
-        """True when repeating the request would change nothing; notes what has to be waited for."""
+        """True when a retry would change nothing; otherwise notes how long to wait."""
         with error:
             if error.code in (http.HTTPStatus.UNAUTHORIZED, http.HTTPStatus.FORBIDDEN):
                 raise GaveUp(f"the API does not let us in (status {error.code}: {_detail(error)})", NOT_LET_IN)
@@ -128,7 +128,7 @@ class Api:
             return False
 
     def _wait_for_reset(self, headers: Message, default: float) -> None:
-        """Hold the next request back until the limit is over, by the server's clock: ours may be wrong."""
+        """Delay the next request until the limit resets, by the server's clock: ours may be wrong."""
         try:
             now = parsedate_to_datetime(headers["date"]).timestamp() if headers["date"] else time.time()
             seconds = max(float(headers["x-rate-limit-reset"]) - now, 0.0) + MARGIN
@@ -138,7 +138,7 @@ class Api:
 
 
 def check(users: list[User], api: Api) -> Iterator[list[User]]:
-    """Put `candm` on the users; yields them request by request."""
+    """Add `candm` to the users; yields them request by request."""
     for user in users:
         user.pop("candm", None)
     with_id = [user for user in users if user.get("id") is not None]
@@ -153,7 +153,7 @@ def check(users: list[User], api: Api) -> Iterator[list[User]]:
 
 
 def answer(users: list[User], told: dict[str, Any], ours: str, theirs: str) -> None:
-    """Put on each user what the API told of it; users that it left out stay as they are."""
+    """Add to each user the API's answer; users missing from it stay unchanged."""
     answers: dict[str, str] = {}
     for problem in _objects(told.get("errors")):
         if _is_gone(problem):
@@ -178,7 +178,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 
 def _key(value: object) -> str:
-    return str(value).lower()  # names differ in no other way than by case
+    return str(value).lower()  # names are case-insensitive
 
 
 def _groups(users: list[User]) -> Iterator[list[User]]:
@@ -199,7 +199,7 @@ def _detail(error: urllib.error.HTTPError) -> str:
 
 
 def read(raw: bytes) -> tuple[dict[str, Any] | None, list[User]]:
-    """The document, if it is one, and the users; raises ValueError for anything else."""
+    """The document, if there is one, and the users; raises ValueError for anything else."""
     try:
         document = json.loads(raw)
     except ValueError:
@@ -215,13 +215,13 @@ def read(raw: bytes) -> tuple[dict[str, Any] | None, list[User]]:
 
 
 def say(text: str) -> None:
-    """Tell the person something; stdout is for answers."""
+    """Write a message to stderr; stdout is for answers."""
     sys.stderr.write(f"check_open_dm: {text}\n")
     sys.stderr.flush()
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check what stdin holds; returns the exit status."""
+    """Check the users on stdin; returns the exit status."""
     token = os.environ.get("X_USER_TOKEN", "").strip()
     if not token:
         raise GaveUp("X_USER_TOKEN must hold your account's OAuth 2.0 user token", NOT_LET_IN)
@@ -273,7 +273,7 @@ def main() -> int:
         say(str(gave_up))
         return gave_up.status
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on exit
         return TEMPORARY
 
 

@@ -1,9 +1,9 @@
-"""A checker for trying dmcheck out: it checks nothing and makes its answers up.
+"""A checker for trying out dmcheck: it checks nothing and makes up its answers.
 
     dmcheck fetch --client 42 --json | python scripts/demo_checker.py | dmcheck submit --client 42
 
-Reads the document of `fetch --json` on stdin and writes it to stdout with "candm" put on each user: always the same
-answer for the same name, derived from a hash of it. Standard library only, no network.
+Reads the document of `fetch --json` on stdin and writes it to stdout with "candm" added to each user: always the same
+answer for the same name, derived from its hash. Standard library only, no network.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import sys
 from typing import Any
 
 SHARES = (("DM", 55), ("NON_DM", 35), ("UNKNOWN", 10))
-"""Of a hundred names."""
+"""Out of a hundred names."""
 
 
 def main() -> int:
-    """Answer the document on stdin; 2 when there is none."""
+    """Answer the document on stdin; 2 if there is none."""
     try:
         document = json.load(sys.stdin)
         users = [user for bucket in document["buckets"] for user in bucket["users"]]
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def made_up_answer(screen_name: str) -> str:
-    """One of the three answers, in about the shares of SHARES."""
+    """One of the three answers, with about the frequencies of SHARES."""
     place = int.from_bytes(hashlib.sha256(screen_name.encode()).digest()[:4], "big") % 100
     for answer, share in SHARES:
         if place < share:
@@ -46,7 +46,7 @@ def _print(document: Any) -> int:
     try:
         print(json.dumps(document), flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain of it again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python would complain again on exit
         return 1
     return 0
 

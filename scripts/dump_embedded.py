@@ -1,14 +1,14 @@
-"""Dump the graph of the embedded database, to move it to a Neo4j server of one's own.
+"""Dump the graph of the embedded database, to move it to your own Neo4j server.
 
     python scripts/dump_embedded.py FOLDER
 
-stops the embedded server (the next command that needs it starts it again) and writes FOLDER/neo4j.dump. On the
-other server, with its database `neo4j` stopped, load it, and set NEO4J_URI for dmcheck from then on:
+stops the embedded server (the next command that needs it starts it again) and writes FOLDER/neo4j.dump. On the other
+server, with its database `neo4j` stopped, load the dump, and from then on set NEO4J_URI for dmcheck:
 
     neo4j-admin database load neo4j --from-path=FOLDER --overwrite-destination=true
 
-That server's Neo4j has to be of the same version or a newer one. Needs `dmcheck[embedded]`, and reads the same
-settings (DMCHECK_HOME). A dump that is in FOLDER already is kept. Ends as `dmcheck` does: 4 then.
+That server's Neo4j must be of the same version or newer. Needs `dmcheck[embedded]`, and reads the same settings
+(DMCHECK_HOME). An existing dump in FOLDER is kept, and the exit status is then 4. Exits as `dmcheck` does.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""The `.venv` of a checkout: made by its first script, used again by the next, made anew when it is broken.
+"""The `.venv` of a checkout: made by its first script, reused by the next, rebuilt when broken.
 
     python3 scripts/environment.py         what `dmcheck` needs, the embedded database and `fast` included
     python3 scripts/environment.py tests   also what the tests and the checks of the code need
 
-Standard library only, because nothing else is there yet. dmcheck is installed from the checkout in place, so a
-change of its code needs no second install. The tests get the pinned, hashed versions of `.ci/lock.txt`; everything
-else gets what pip chooses within the bounds of `pyproject.toml`, as a user's install does.
+Standard library only, because nothing else is installed yet. dmcheck is installed in place from the checkout, so code
+changes need no reinstall. The tests get the pinned, hashed versions of `.ci/lock.txt`; everything else gets what pip
+chooses within the bounds of `pyproject.toml`, as in a user's install.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PYTHON = VENV / "bin" / "python"
 LOCK = ROOT / ".ci" / "lock.txt"
 
 STAMP = VENV / "dmcheck-environment"
-"""Says what the folder was made from. While it says `unfinished`, nothing in the folder can be relied on."""
+"""Says what the folder was made from. While it says `unfinished`, the folder's contents cannot be trusted."""
 
 UNFINISHED = "unfinished"
 
@@ -32,15 +32,15 @@ OLDEST = (3, 11)
 
 
 class Trouble(Exception):
-    """Why there is no environment, and what to do about it, in a sentence."""
+    """Why there is no environment, and the remedy, in one sentence."""
 
 
 def ensure(tests: bool) -> Path:
-    """Make `.venv`, or see that it is up to date; returns its folder of programs. Raises Trouble."""
+    """Make `.venv`, or check that it is up to date; returns its folder of programs. Raises Trouble."""
     if sys.version_info < OLDEST:
         raise Trouble("dmcheck needs Python 3.11 or newer, and this is {}.{}.".format(*sys.version_info))
     with _alone():
-        # An environment for the tests has all that the others need.
+        # An environment for the tests also serves the other scripts.
         wanted = [_description(True)] if tests else [_description(False), _description(True)]
         if _stamp() not in wanted:
             _make(tests, wanted[0])
@@ -48,7 +48,7 @@ def ensure(tests: bool) -> Path:
 
 
 def quiet_environment() -> dict[str, str]:
-    """This process's environment, less what would lead a Python or its pip elsewhere."""
+    """This process's environment, without what would redirect Python or pip."""
     astray = ("PYTHONHOME", "PYTHONPATH", "PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_REQUIRE_VIRTUALENV")
     return {name: value for name, value in os.environ.items() if name not in astray}
 
@@ -61,7 +61,7 @@ def _make(tests: bool, description: str) -> None:
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
     if tests:
         _run("installing the pinned packages", *pip, "--require-hashes", "--requirement", str(LOCK))
-        # The tool that builds dmcheck is among the pinned packages: nothing else is fetched.
+        # dmcheck's build tool is among the pinned packages: nothing else is fetched.
         _run("installing dmcheck", *pip, "--no-deps", "--no-build-isolation", "--editable", ".")
     else:
         _run("installing dmcheck", *pip, "--editable", ".[embedded,fast]")
@@ -69,7 +69,7 @@ def _make(tests: bool, description: str) -> None:
 
 
 def _works() -> bool:
-    """Whether there is an environment with a Python that is new enough and a pip."""
+    """Whether there is an environment with a recent enough Python and a pip."""
     look = f"import sys, pip; sys.exit(sys.version_info < {OLDEST})"
     try:
         done = subprocess.run([str(PYTHON), "-c", look], capture_output=True, env=quiet_environment(), check=False)
@@ -101,18 +101,18 @@ def _stamp() -> str | None:
 
 
 def _description(tests: bool) -> str:
-    """One line that changes whenever the environment has to be made again: it also names the checkout's place."""
+    """One line that changes whenever the environment must be rebuilt; it includes the checkout's path."""
     content = (ROOT / "pyproject.toml").read_bytes() + (LOCK.read_bytes() if tests else b"")
     return f"{'tests' if tests else 'use'} {hashlib.sha256(content).hexdigest()} {ROOT}"
 
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One at a time: who comes second waits, and finds all done."""
+    """One process at a time: a second one waits, then finds the work done."""
     import fcntl
 
     folder = os.open(ROOT, os.O_RDONLY)
-    # pip holds the lock as well: if this process is killed, the next one waits until its pip no longer writes.
+    # pip inherits the lock: if this process is killed, the next one waits until its pip has stopped writing.
     os.set_inheritable(folder, True)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -122,7 +122,7 @@ def _alone() -> Iterator[None]:
 
 
 def main() -> int:
-    """Make the environment that the command line asks for; 0 when it is there."""
+    """Make the environment that the command line asks for; 0 on success."""
     try:
         ensure(tests=sys.argv[1:] == ["tests"])
     except (Trouble, OSError) as trouble:

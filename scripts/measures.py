@@ -1,20 +1,20 @@
 """How large the statements, the product and the tests are, before and after: `python scripts/measures.py`.
 
-Before is a git revision (`--before`, release 0.1.0 unless said otherwise), after is the working tree; without git's
-history only the latter. `--statement NAME` adds its stages; `--json` prints one document.
+Before is a git revision (`--before`, default: release 0.1.0), after is the working tree; without git's history only the
+latter. `--statement NAME` adds its stages; `--json` prints one document.
 
-What is counted, of a statement with its includes, and without comments and empty lines:
+What is counted per statement, with its includes, without comments and empty lines:
 
-lines        of 100 columns, their indentation included; a longer one counts as as many as it needs
-names        distinct variables: of nodes and relationships in patterns, after AS, before IN, in FOREACH, any() and
-             reduce(); not: the result's columns, labels, keys of maps and properties, parameters, columns of YIELD
-parameters   distinct words after $
-depth        of subqueries (CALL, EXISTS, COUNT, COLLECT) and FOREACH within each other
-CALL, CASE   how many of each
-stage        lines of the longest part between two comments of the form `// 1. ...`; the part before the first is one
+    lines        of 100 columns, including indentation; a longer line counts as several
+    names        distinct variables: of nodes and relationships in patterns, after AS, before IN, in FOREACH, any() and
+                 reduce(); not: the result's columns, labels, keys of maps and properties, parameters, columns of YIELD
+    parameters   distinct words after $
+    depth        nesting of subqueries (CALL, EXISTS, COUNT, COLLECT) and FOREACH
+    CALL, CASE   how many of each
+    stage        lines of the longest part between two comments of the form `// 1. ...`, or before the first
 
 Stored properties are the distinct keys that statements set, or give to what they create, whatever the label. Lines of
-product, tests and proofs are those of .py and .cypher files that are not empty, without the data in tests/releases. The
+product, tests and proofs are the non-empty lines of .py and .cypher files, without the data in tests/releases. The
 proofs' program (`scripts/proofs`, formerly `tests/harness`) counts as tests. Complexity is McCabe's, of the product's
 functions, as ruff counts it (C901).
 """
@@ -84,7 +84,7 @@ Files = dict[str, str]
 
 @dataclass(frozen=True)
 class Size:
-    """The measures of one statement; `stages` are the lines of each."""
+    """The measures of one statement; `stages` holds the lines of each stage."""
 
     lines: int
     names: int
@@ -97,7 +97,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Project:
-    """The measures of all of it. Of the largest file the lines, of the worst function the complexity."""
+    """The measures of the whole project; for the largest file its lines, for the worst function its complexity."""
 
     stored_properties: int
     product_lines: int
@@ -111,13 +111,13 @@ class Project:
 
 
 def working_tree() -> Files:
-    """The files as they are now."""
+    """The current files."""
     paths = (path for top in TOPS for path in sorted((ROOT / top).rglob("*")))
     return {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths if path.suffix in _SUFFIXES}
 
 
 def revision(name: str) -> Files | None:
-    """The files as they were at a git revision; None where git does not know it."""
+    """The files at a git revision; None if git does not know it."""
     listed = _git("ls-tree", "-r", "--name-only", name, *TOPS)
     if listed is None:
         return None
@@ -125,7 +125,8 @@ def revision(name: str) -> Files | None:
 
 
 def statements(files: Files) -> dict[str, str]:
-    """Name -> text with includes pulled in, comments left in. Fragments (`_name`) and lists of statements have none."""
+    """Name -> text with includes pulled in and comments kept. Fragments (`_name`) and lists of statements are left
+    out."""
     found = (Path(path) for path in files if path.startswith(STATEMENTS) and path.endswith(".cypher"))
     sources = {path.stem: files[path.as_posix()] for path in found}
     return {name: _whole(text, sources) for name, text in sorted(sources.items()) if not name.startswith("_")}
@@ -147,17 +148,17 @@ def size(text: str) -> Size:
 
 
 def without_comments(text: str) -> str:
-    """What of a text reaches the database."""
+    """The part of a text that reaches the database."""
     return _COMMENT.sub("", text)
 
 
 def lines(text: str) -> int:
-    """Lines of COLUMNS that a text needs; empty ones do not count."""
+    """How many lines of COLUMNS a text needs; empty ones do not count."""
     return sum(-(-len(line.rstrip()) // COLUMNS) for line in text.splitlines() if line.strip())
 
 
 def names(text: str) -> set[str]:
-    """The distinct variables that a statement without comments introduces; the columns of its result are none."""
+    """The distinct variables that a statement without comments introduces, except its result columns."""
     *body, columns = re.split(r"^(?=RETURN\b)", text, flags=re.MULTILINE)
     introducing = "".join(body) + re.sub(r" AS \w+", "", columns) if body else text
     return {found for pattern in _NAMES for found in re.findall(pattern, introducing)} - _NO_NAMES
@@ -199,7 +200,7 @@ def project(files: Files) -> Project:
 
 
 def complexities(files: Files) -> list[int]:
-    """McCabe's number of each function in these files, in no particular order."""
+    """McCabe's number for each function in these files, in no particular order."""
     with tempfile.TemporaryDirectory() as folder:
         for number, text in enumerate(text for path, text in files.items() if path.endswith(".py")):
             Path(folder, f"m{number}.py").write_text(text, "utf-8")
@@ -214,7 +215,7 @@ def _whole(text: str, sources: dict[str, str]) -> str:
 
 
 def _depth(text: str) -> int:
-    """How deep subqueries and FOREACH stand within each other."""
+    """The nesting depth of subqueries and FOREACH."""
     opening = {found.end() - 1 for found in _OPENS.finditer(text)}
     open_now: list[bool] = []
     deepest = 0
@@ -274,7 +275,7 @@ def _sizes(files: Files) -> dict[str, Size]:
 
 
 def _table(sizes: dict[str, dict[str, Size]]) -> str:
-    """One row a statement; in each cell before -> after, one number where they are the same or one is missing."""
+    """One row per statement; each cell shows before -> after, or one number if they are equal or one is missing."""
     measures: dict[str, Callable[[Size], int]] = {
         "lines": lambda one: one.lines,
         "names": lambda one: one.names,

@@ -1,9 +1,9 @@
-"""Draw the pictures of README: real commands on a real, small graph, as a terminal shows them, and a day of
-clients that earn and lose their allowance.
+"""Draw the pictures in the README: real commands on a small, real graph, as a terminal shows them, and a day of clients
+that earn and lose their allowance.
 
     python scripts/pictures.py
 
-writes `scripts/pictures/*.svg`. It needs `dmcheck[embedded]`, and uses a database in a folder that goes with the run.
+writes `scripts/pictures/*.svg`. It needs `dmcheck[embedded]`, and uses a database in a temporary folder.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from proofs import allowance
 SCRIPTS = Path(__file__).resolve().parent
 FOLDER = SCRIPTS / "pictures"
 COLUMNS = 120
-"""Of the terminal; a picture is as wide as what is in it."""
+"""Width of the terminal; a picture is as wide as its content."""
 
 JOBS = ("make_buckets", "reclaim_leases", "judge_clients")
 MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 
 HOURS = 24
 MAX_SHOWN = 40
-"""Leases at the top of the plot: what each client states."""
+"""Leases at the top of the plot: the capacity that each client states."""
 
 COLOURS = {"honest": "#2e9e5b", "slow": "#3b82d6", "dying": "#d9822b", "greedy": "#c2439c"}
-"""Of the lines; each stands out from a light and from a dark page."""
+"""Line colours; each is visible on a light and on a dark page."""
 
 PLOT_STYLE = (
     "text{font:13px sans-serif;fill:#3c4043}.paper{fill:#fff}.grid{stroke:#9aa0a6;stroke-opacity:.4;fill:none}"
@@ -58,7 +58,7 @@ class Commands:
     def __init__(self, home: str) -> None:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
         terminal = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": "40"}
-        # NEO4J_URI is empty, so that a .env does not lead elsewhere.
+        # NEO4J_URI is empty, so that a .env cannot point to another database.
         self.environment = {**outside, **terminal, "DMCHECK_HOME": home, "NEO4J_URI": ""}
 
     def run(self, *arguments: str, program: str = "dmcheck", stdin: str = "", **more: str) -> str:
@@ -74,7 +74,7 @@ class Commands:
         return done.stdout
 
     def shown(self, *arguments: str) -> str:
-        """What a terminal gets to see of a command."""
+        """A command's output as a terminal shows it."""
         ours, theirs = pty.openpty()
         code = f"from {MODULES['dmcheck']} import main; main()"
         with subprocess.Popen(
@@ -86,7 +86,7 @@ class Commands:
                 while piece := os.read(ours, 65536):
                     content += piece
             except OSError:
-                pass  # how Linux says that the other side of a terminal is closed
+                pass  # how Linux reports that the other end of a terminal is closed
         os.close(ours)
         return content.decode("utf-8")
 
@@ -100,7 +100,7 @@ class Commands:
 
 
 def main() -> int:
-    """Make a graph in which something has happened, and draw it."""
+    """Make a graph with some history, and draw it."""
     with TemporaryDirectory() as home:
         commands = Commands(home)
         try:
@@ -136,7 +136,7 @@ def fill(commands: Commands) -> None:
 
 
 def drawn(commands: Commands, *arguments: str) -> str:
-    """A command's picture, as SVG that loads nothing from anywhere."""
+    """A command's picture, as SVG that loads no external resources."""
     line = " ".join(("dmcheck", *arguments))
     shown = Text.from_ansi(commands.shown(*arguments).replace("\r\n", "\n").rstrip("\n"))
     width = max(len(one.rstrip()) for one in shown.plain.splitlines())
@@ -149,7 +149,7 @@ def drawn(commands: Commands, *arguments: str) -> str:
 
 
 def a_day(settings: Settings) -> dict[str, list[int]]:
-    """What clients of some kinds may hold in the course of a day, tick by tick: the proof's simulation."""
+    """How many leases some kinds of clients may hold during a day, tick by tick, from the proof's simulation."""
     return {
         player.kind: [seen.allowance for seen in player.seen]
         for player in allowance.day(settings, HOURS)
@@ -158,7 +158,7 @@ def a_day(settings: Settings) -> dict[str, list[int]]:
 
 
 def plotted(lines: dict[str, list[int]]) -> str:
-    """The allowances as a plot: steps, for an allowance is a whole number that changes at a moment."""
+    """The allowances as a step plot: an allowance is a whole number that changes at one moment."""
     left, top, wide, high = 56, 24, 720, 300
 
     def x(hour: float) -> float:

@@ -1,11 +1,11 @@
-"""Pin what an embedded Neo4j of one version is made of: every jar's coordinate and SHA-256.
+"""Pin the jars of one version of an embedded Neo4j: every jar's coordinate and SHA-256.
 
     python scripts/pin_jars.py org.neo4j:neo4j 5.26.30
 
-writes `dmcheck_cli/embedded/neo4j-5.26.30.tsv`, by which `dmcheck_cli.embedded.parts` fetches and checks.
-Run it when another Neo4j is to be embedded, and review the difference. It takes about ten seconds.
+writes `dmcheck_cli/embedded/neo4j-5.26.30.tsv`, by which `dmcheck_cli.embedded.parts` fetches and checks. Run it to
+embed another Neo4j version, and review the difference. It takes about ten seconds.
 
-Needs Maven (`mvn`) on the PATH, and the project's `embedded` extra. Maven's own resolver, because jgo's in pure
+Needs Maven (`mvn`) on the PATH, and the project's `embedded` extra. It uses Maven's own resolver, because jgo's in pure
 Python chose other versions for 13 of the 213 jars of 5.26.30, and added test libraries to 2026.08.1.
 """
 
@@ -37,11 +37,11 @@ POM = """\
 """
 
 RESOLVED = re.compile(r"\s+(?P<coordinate>[\w.:-]+):(?:compile|runtime):(?P<file>/.*?\.jar)(?: -- .*)?")
-"""A line of `dependency:list`: group:artifact:jar[:classifier]:version:scope:file, perhaps with a module's name."""
+"""A line of `dependency:list`: group:artifact:jar[:classifier]:version:scope:file, optionally with a module name."""
 
 
 def main() -> int:
-    """Write the list of the version that the command line names; 0 when it is written."""
+    """Write the list for the version on the command line; 0 on success."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", metavar="GROUP:ARTIFACT", help="what to pin, such as org.neo4j:neo4j")
     parser.add_argument("version", help="its version, such as 5.26.30")

@@ -1,7 +1,7 @@
 """The proofs in their long forms: `python scripts/prove.py races --rounds 200`.
 
-Each brings up a Neo4j of its own in a folder that goes with the run, or uses NEO4J_TEST_URI as the tests do (and
-EMPTIES it). It prints the table of tests/README.md and exits 1 when anything was violated.
+Each starts its own Neo4j in a temporary folder, or uses NEO4J_TEST_URI as the tests do (and EMPTIES it). It prints the
+table of tests/README.md and exits 1 on any violation.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ PROOFS = {
     "steering": "proofs.steering",
     "upgrade": "proofs.upgrade",
 }
-"""Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, whole numbers
-whose defaults are the long form, become the options of the sub-command."""
+"""Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, integers whose
+defaults are the long form, become the options of the sub-command."""
 
 
 def main() -> int:
@@ -83,7 +83,7 @@ def _run_of(name: str) -> Run:
 
 @contextmanager
 def _settings() -> Iterator[Settings]:
-    """The way to the test database, as the tests have it."""
+    """How to reach the test database, as in the tests."""
     uri = os.environ.get("NEO4J_TEST_URI")
     if uri is not None:
         if os.environ.get("NEO4J_TEST_EMPTIES_IT") != "yes":

@@ -4,9 +4,9 @@
     python scripts/teeth.py fetch-no-lock ...      some
     python scripts/teeth.py --seeds 3 --jobs 2     each with three seeds, two at a time
 
-The database is the embedded one, in a folder that goes with the run, started once for each of the `--jobs`; or the one
-that NEO4J_TEST_URI names, as for the tests (they EMPTY it). First the tests that the bugs name must be green without
-any bug. Prints a table; the exit status is 1 when a bug stays unnoticed or no longer fits.
+The database is the embedded one, in a temporary folder, started once for each of the `--jobs`; or the one that
+NEO4J_TEST_URI names, as for the tests (they EMPTY it). First the tests that the bugs name must pass without any bug.
+Prints a table; the exit status is 1 when a bug goes unnoticed or no longer fits.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from proofs.teeth import Bug, Copy, Trouble, bugs, is_inside, judge
 
 Place = tuple[Copy, dict[str, str]]
-"""Where tests run: a copy of the project, and the variables that lead them to a database of its own."""
+"""Where tests run: a copy of the project, and the variables that point it to its own database."""
 
 Row = tuple[str, str, float, str]
-"""A bug, the tests that were red, seconds, and with how many seeds of how many."""
+"""A bug, the tests that failed, seconds, and how many of how many seeds noticed it."""
 
 
 def main() -> int:
-    """Judge all bugs, or those that are named."""
+    """Judge all bugs, or the named ones."""
     arguments = _parser().parse_args()
     try:
         planted = bugs(arguments.names)
@@ -52,7 +52,7 @@ def main() -> int:
                 work = [pool.submit(_row, free, bug, arguments.seeds, arguments.named_only) for bug in planted]
                 try:
                     rows = [one.result() for one in work]
-                except BaseException:  # Ctrl-C too: what has not begun does not begin any more
+                except BaseException:  # Ctrl-C too: bugs not yet begun are cancelled
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
     except Trouble as trouble:
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _see_green(free: SimpleQueue[Place], planted: list[Bug]) -> None:
-    """Run the tests that the bugs name without any bug. Raises Trouble when one fails."""
+    """Run the tests that the bugs name, without any bug. Raises Trouble when one fails."""
     copy, database = free.get()
     found = copy.imported(database)
     if not is_inside(found, copy.root):

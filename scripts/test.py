@@ -1,12 +1,12 @@
 """Run the test suite against a real Neo4j: `python3 scripts/test.py [--fast] [--busy N] [pytest's arguments]`.
 
-Needs Python 3.11 or newer and nothing else: the packages (pinned, see .ci/lock.txt) go into `.venv`. The database is
-the embedded one, in a folder that goes with the run, or the one that NEO4J_TEST_URI names (tests/conftest.py).
-Two processes share the work, each with a database of its own, unless NEO4J_TEST_URI leaves one only, or `-n` says
-otherwise. The exit status is pytest's.
+Needs Python 3.11 or newer and nothing else: the packages (pinned, see .ci/lock.txt) are installed into `.venv`. The
+database is the embedded one, in a temporary folder, or the one that NEO4J_TEST_URI names (tests/conftest.py). Two
+processes share the work, each with its own database, unless NEO4J_TEST_URI provides only one, or `-n` says otherwise.
+The exit status is pytest's.
 
-`--fast` runs the tests that are marked so, within a minute and a half. `--busy 8` has eight processes compute all the
-time beside the tests, which must pass on such a machine as well. They end with this program, however it ends.
+`--fast` runs the tests marked fast, within a minute and a half. `--busy 8` runs eight compute-bound processes beside
+the tests, which must pass on such a machine as well. They end with this program, however it ends.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contextlib import contextmanager
 import environment
 
 SHARED = ["-n", "2", "--dist", "loadfile"]
-"""Most tests wait for another process half of the time; a file's tests stay together, as they share what is costly."""
+"""Most tests wait for another process half of the time; a file's tests stay together, as they share costly setup."""
 
 MAX_BUSY = 64
 
@@ -58,8 +58,8 @@ def main() -> int:
 
 @contextmanager
 def busy(count: int) -> Iterator[None]:
-    """Have so many processes compute while the block runs."""
-    # They look for their parent themselves, as it may be killed.
+    """Run this many compute-bound processes during the block."""
+    # They watch for their parent themselves, as it may be killed.
     variables = {**os.environ, "DMCHECK_BUSY_FOR": str(os.getpid())}
     computing: list[subprocess.Popen[bytes]] = []
     try:

@@ -1,8 +1,8 @@
-"""A tour of dmcheck, from nothing: `python3 scripts/tour.py`.
+"""A tour of dmcheck from scratch: `python3 scripts/tour.py`.
 
-Needs Python 3.11 or newer, and shows each step as the shell line that it runs. The packages go into `.venv`, the
-tour's database into `.tour`, both in this checkout: the database that dmcheck otherwise uses is not touched. Each
-tour begins with an empty one; at the end its server is stopped.
+Needs Python 3.11 or newer, and shows each step as the shell line that it runs. The packages are installed into `.venv`,
+the tour's database into `.tour`, both in this checkout: dmcheck's regular database is not touched. Each tour begins
+with an empty database; its server is stopped at the end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from environment import ROOT
 HOME = ROOT / ".tour"
 
 MAX_ROUNDS = 60
-"""Fetches until nothing waits; five would do."""
+"""Maximum fetches until nothing waits; five suffice."""
 
 FETCH = "dmcheck fetch --client {client} --count 2 --json"
 CHECK = "python scripts/demo_checker.py"
@@ -33,7 +33,7 @@ PIPE = f"{FETCH} | {CHECK} | {SUBMIT}"
 
 
 class Failed(Exception):
-    """A step ended with a status that it should not have."""
+    """A step ended with an unexpected status."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"The step above failed with exit status {status}, so the tour ends here.")
@@ -41,12 +41,12 @@ class Failed(Exception):
 
 
 class Tour:
-    """Runs lines by /bin/sh in one setting: where the programs are, where the database is."""
+    """Runs lines with /bin/sh in one setting: where the programs are, where the database is."""
 
     def __init__(self, programs: Path, home: Path) -> None:
         self.home = home
         places = f'PATH={quote(str(programs))}:"$PATH" DMCHECK_HOME={quote(str(home))}'
-        # Empty: whatever this shell or a .env says, the tour keeps away from other databases.
+        # Empty: whatever this shell or a .env sets, the tour never touches another database.
         self.setting = f"export {places} NEO4J_URI="
         outside = environment.quiet_environment()
         kept = {name: value for name, value in outside.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
@@ -55,35 +55,35 @@ class Tour:
         self.running: subprocess.Popen[str] | None = None
 
     def say(self, text: str) -> None:
-        """A remark to the reader."""
+        """Print a remark for the reader."""
         print(f"\n{_styled('# ' + text, '2')}", flush=True)
 
     def show(self, line: str) -> None:
-        """A line that is about to run."""
+        """Print a line that is about to run."""
         print(_styled(f"$ {line}", "1"), flush=True)
 
     def run(self, line: str, allowed: tuple[int, ...] = (0,)) -> None:
-        """Show a line and run it. Raises Failed unless it ends as it should."""
+        """Show a line and run it. Raises Failed if its status is not allowed."""
         self.show(line)
         self._shell(line, allowed)
 
     def waiting(self) -> int:
-        """How many users still wait, by `dmcheck stats --json`."""
+        """How many users still wait, according to `dmcheck stats --json`."""
         return int(json.loads(self._shell("dmcheck stats --json", (0,), capture=True))["system"]["users_waiting"])
 
     def begin(self) -> None:
-        """Put away what the last tour left: its server, if that tour was killed, and its database."""
+        """Remove what the last tour left: its server, if that tour was killed, and its database."""
         if self.home.is_dir():
             self._shell("dmcheck server stop --json", (0,), capture=True)
             shutil.rmtree(self.home)
         self.home.mkdir(0o700, parents=True)
 
     def end(self) -> None:
-        """End what still runs, and the database's server, whatever signals come."""
+        """Stop what still runs, and the database's server, whatever signals come."""
         for name in SIGNALS:
             signal.signal(name, signal.SIG_IGN)
         if self.running is not None:
-            # The whole pipeline: a command of it that went on would start the server again.
+            # The whole pipeline: a command that kept running would start the server again.
             for how in (signal.SIGINT, signal.SIGKILL):
                 try:
                     os.killpg(self.running.pid, how)
@@ -94,7 +94,7 @@ class Tour:
             self._shell("dmcheck server stop", (0,), capture=True)
 
     def _shell(self, line: str, allowed: tuple[int, ...], capture: bool = False) -> str:
-        # A process group of its own, so that all of a pipeline can be ended.
+        # Its own process group, so that a whole pipeline can be stopped.
         self.running = subprocess.Popen(
             ["/bin/sh", "-c", f"{self.setting}\n{line}"],
             cwd=ROOT,
@@ -115,7 +115,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def walk(programs: Path, home: Path) -> None:
-    """The tour itself, with the programs of an environment, on a database in `home`. Raises Failed."""
+    """The tour itself, with an environment's programs, on a database in `home`. Raises Failed."""
     tour = Tour(programs, home)
     try:
         tour.begin()
@@ -159,7 +159,7 @@ def _steps(tour: Tour) -> None:
 
 
 def main() -> int:
-    """Make the environment, walk, say where things are."""
+    """Make the environment, run the tour, say where things are."""
     for name in SIGNALS:
         signal.signal(name, _interrupted)
     try:

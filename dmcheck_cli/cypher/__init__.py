@@ -1,24 +1,23 @@
-"""All Cypher of the project: one statement a file, named after what it does, in folders by subject.
+"""All Cypher of the project: one statement per file, named after what it does, in folders by subject.
 
-Each file opens with a header in comments: purpose, parameters, columns, and why repeating it is safe. Text
-that several statements share stands once, in a file whose name begins with `_`, and is pulled in by a line
-`// include: NAME`.
+Each file opens with a comment header: purpose, parameters, columns, and why repeating it is safe. Text that several
+statements share is in one file whose name begins with `_`, and is pulled in by a line `// include: NAME`.
 
 Five rules hold in all of them.
 
 * Locks are taken in one order: the placing lock (`DMCheckJob`), clients by id, buckets by uuid, and only then
-  relationships and users. Two statements that meet then wait for each other and seldom deadlock.
-* `REMOVE x.lock` is the lock on clients and buckets. It takes the node's write lock, leaves no trace, and
-  skips a node that was deleted meanwhile (its properties then read as null). Nothing reads `lock`, so the
-  planner need not separate it from what is read. It would do nothing in a database that knows no property of
-  that name, so the node that says the graph's version bears one (`begin_upgrade`). Elsewhere
-  `SET x.key = x.key` with a key that never changes is the lock.
-* What was read before a lock proves nothing after it. The planner may even serve a property that it has
-  read from its cache, so whatever decides is read behind the lock only, on a variable that was not asked
-  for that property before.
-* "If" is `FOREACH (x IN CASE WHEN ... THEN [x] ELSE [] END | ...)` where all that follows is a write, and
-  `CALL (x) { WITH x WHERE ... }` where something must be read, which FOREACH cannot.
-* The database's clock is the only clock, and values come in as parameters only.
+  relationships and users. Statements that meet then wait for each other and seldom deadlock.
+* `REMOVE x.lock` locks clients and buckets. It takes the node's write lock, leaves no trace, and skips a node
+  deleted meanwhile (its properties then read as null). Nothing reads `lock`, so the planner need not separate
+  it from reads. It would do nothing in a database without a property of that name, so the node that stores the
+  graph's version has one (`begin_upgrade`). Elsewhere the lock is `SET x.key = x.key` with a key that never
+  changes.
+* A value read before a lock proves nothing after it. The planner may even serve a property it has already read
+  from its cache, so every deciding value is read behind the lock, on a variable that was not asked for that
+  property before.
+* "If" is `FOREACH (x IN CASE WHEN ... THEN [x] ELSE [] END | ...)` where only writes follow, and
+  `CALL (x) { WITH x WHERE ... }` where something must be read, which FOREACH cannot do.
+* The database's clock is the only clock, and values come in only as parameters.
 """
 
 from __future__ import annotations

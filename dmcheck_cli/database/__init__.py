@@ -1,1 +1,1 @@
-"""The only room in which the Neo4j driver is known: connecting, one retry policy, errors turned into ours."""
+"""The only package that knows the Neo4j driver: connections, one retry policy, and driver errors turned into ours."""

@@ -1,4 +1,4 @@
-"""NEO4J_URI, read by ourselves: the driver repeats the whole of it in its errors, a password with it."""
+"""Our own parser for NEO4J_URI: the driver repeats the whole URI in its errors, including a password."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROUTING_CONTEXT = re.compile(r"[^=&]+=[^=&]+(&[^=&]+=[^=&]+)*")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a Neo4j listens, and how it is spoken to. As a text: what messages may show of NEO4J_URI."""
+    """Where Neo4j listens, and its URI scheme. As text: the part of NEO4J_URI that messages may show."""
 
     scheme: str
     host: str
@@ -29,7 +29,7 @@ class Address:
 
     @property
     def verified(self) -> bool:
-        """Whether the scheme asks for a certificate that somebody vouches for."""
+        """Whether the scheme requires a certificate signed by a trusted authority."""
         return self.scheme.endswith("+s")
 
     @property
@@ -44,7 +44,7 @@ class Address:
 def read(uri: str) -> Address:
     """The address that NEO4J_URI names.
 
-    Raises NotConfigured, without repeating it, for what the driver would misread or only stumble over later.
+    Raises NotConfigured, without repeating the URI, for anything that the driver would misread or reject only later.
     """
     try:
         parts = urlsplit(uri)
@@ -52,7 +52,7 @@ def read(uri: str) -> Address:
             _check_extras(parts)
         host, port = parts.hostname, USUAL_PORT if parts.port is None else parts.port
         usable = parts.scheme in SCHEMES and port > 0 and host is not None and _is_host(host)
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # an invalid port or IPv6 address
         host, usable = None, False
     if host is None or not usable:
         schemes = ", ".join(f"{scheme}://" for scheme in SCHEMES)
@@ -80,5 +80,5 @@ def _is_context(query: str) -> bool:
 
 
 def _is_host(host: str) -> bool:
-    host.encode("idna")  # as the system does to look it up; its error is a ValueError
+    host.encode("idna")  # as the system does for a lookup; its error is a ValueError
     return not re.search(r"[\s\\,]", host)

@@ -1,4 +1,4 @@
-"""A statement that may take long, on a connection of its own, while whoever waits for it watches and can end it."""
+"""A statement that may take long, on its own connection, while the caller watches it and can end it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dmcheck_cli.database.connection import Database
 class Aside:
     """Runs one statement at a time beside `database`, each tried once.
 
-    The metadata of its transactions have `token`, and with each statement what it `builds`.
+    The metadata of its transactions contain `token` and what the current statement `builds`.
     """
 
     def __init__(self, database: Database, patience: float) -> None:
@@ -33,32 +33,32 @@ class Aside:
 
     @property
     def busy(self) -> bool:
-        """Whether the last statement still runs."""
+        """Whether the last statement is still running."""
         return self._thread is not None and self._thread.is_alive()
 
     def run(self, statement: str, *, builds: str, **parameters: Any) -> None:
-        """Begin the statement of that name."""
+        """Start the statement of that name."""
         self.run_text(cypher.text(statement), builds=builds, **parameters)
 
     def run_text(self, text: str, *, builds: str, **parameters: Any) -> None:
-        """Begin a statement, given as its text. The one before must be over."""
+        """Start a statement, given as text. The previous one must have ended."""
         self._failure = None
         self._database.about |= {"token": self.token, "builds": builds}
         self._thread = threading.Thread(target=partial(self._work, text, parameters), daemon=True)
         self._thread.start()
 
     def wait(self, seconds: float) -> None:
-        """Returns when the statement is over, or after `seconds`."""
+        """Return when the statement has ended, or after `seconds`."""
         if self._thread is not None:
             self._thread.join(seconds)
 
     def failure(self) -> BaseException | None:
-        """How the last statement failed, asked for once; None if it did not, or still runs."""
+        """How the last statement failed, reported only once; None if it did not, or is still running."""
         failure, self._failure = self._failure, None
         return failure
 
     def _work(self, text: str, parameters: dict[str, Any]) -> None:
         try:
             self._database.run_text(text, patience=self._patience, once=True, **parameters)
-        except BaseException as error:  # whatever it is belongs to whoever watches
+        except BaseException as error:  # any error is for the thread that watches
             self._failure = error

@@ -1,8 +1,8 @@
 """The connection to Neo4j: one auto-commit statement at a time, in one round trip, within a bounded time.
 
-Auto-commit statements need one round trip where a managed transaction needs three, which gave about three times
-the rate (DECISIONS.md). The driver does not retry them; `Database.run` does, and may: every statement is written
-so that running it again after a lost answer does no harm.
+An auto-commit statement needs one round trip, a managed transaction three; that gave about three times the rate
+(DECISIONS.md). The driver does not retry auto-commit statements. `Database.run` does, safely: every statement is
+written so that running it again after a lost answer does no harm.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class Database:
     """A database to run statements on; opened at the first one.
 
-    `command` is the name under which its transactions show up in `SHOW TRANSACTIONS`, with what else `about` says.
-    Not for use by several threads at once. Close it, or use it as a context manager.
+    `command` is the name under which its transactions appear in `SHOW TRANSACTIONS`, with the rest of `about`. Not
+    thread-safe. Close it, or use it as a context manager.
     """
 
     def __init__(self, settings: Settings, command: str) -> None:
@@ -49,13 +49,13 @@ class Database:
         self.close()
 
     def close(self) -> None:
-        """Say goodbye to the database. Harmless when nothing was opened."""
+        """Close the connection. Harmless when nothing was opened."""
         self._unlink()
         self._guard.close()
 
     @property
     def embedded(self) -> bool:
-        """Whether this is the embedded database, which dmcheck starts and equips by itself."""
+        """Whether this is the embedded database, which dmcheck starts and sets up automatically."""
         return self.settings.neo4j_uri is None
 
     def run(self, statement: str, /, *, patience: float | None = None, **parameters: Any) -> list[Row]:
@@ -64,20 +64,21 @@ class Database:
         Each statement may also use `$limits` (the bounds that it names), `$schema` (the version of the graph that it is
         written for) and `$repeated` (whether an earlier try may have been committed without its answer arriving).
 
-        Errors that pass (deadlocks, lost connections, a restart) are tried again until DMCHECK_TIMEOUT_SECONDS, or
-        `patience` seconds, are over.
+        Transient errors (deadlocks, lost connections, a restart) are retried until DMCHECK_TIMEOUT_SECONDS, or
+        `patience` seconds, have passed.
 
-        Raises Temporary when the time is over (it says whether the statement may have been committed), NotConfigured
-        when the database does not let us in, DatabaseRefused for what does not pass.
+        Raises Temporary when the time is up (it says whether the statement may have been committed), NotConfigured when
+        the database denies access, DatabaseRefused for permanent errors.
         """
         return self.run_text(cypher.text(statement), patience=patience, **(self._ours(statement) | parameters))
 
     def run_text(
         self, text: str, /, *, patience: float | None = None, once: bool = False, **parameters: Any
     ) -> list[Row]:
-        """Like `run`, for a text; of ours it gets only `$repeated`, once that is true. `once`: without trying again."""
+        """Like `run`, for a text; of the built-in parameters it gets only `$repeated`, once that is true. `once`: no
+        retries."""
         if self.embedded and self._link is None:
-            self._link = self._open(None)  # a start takes its own time, which is not ours
+            self._link = self._open(None)  # starting the server does not count against the limit
         trouble = Trouble(self.settings.timeout_seconds if patience is None else patience)
         deadline = time.monotonic() + trouble.limit
         backoff = between_tries()
@@ -102,7 +103,7 @@ class Database:
 
     def _try(self, statement: Statement, parameters: Row, deadline: float) -> list[Row]:
         link = self._link or self._open(deadline - time.monotonic())
-        self._link = None  # one that hangs must not be waited for again, not even to say goodbye
+        self._link = None  # a link that hangs must not be waited for again, not even to close it
         left = max(deadline - time.monotonic(), 0.001)
         work = partial(link.run, statement, parameters, self.about, left)
         try:
@@ -119,7 +120,7 @@ class Database:
         return rows
 
     def _explained(self, error: Exception, sent: bool) -> Exception:
-        """What to raise for an error of the driver, after what has to be done about it."""
+        """What to raise for a driver error, after doing what it requires."""
         from neo4j.exceptions import DriverError, Neo4jError
 
         if isinstance(error, Neo4jError):
@@ -127,19 +128,20 @@ class Database:
                 self._end_embedded()
             return from_server(error, sent)
         if sent and not isinstance(error, DriverError | OSError):
-            return error  # not the network's doing
+            return error  # not a network problem
         if self.embedded:
-            self._unlink()  # it may be back on another port
+            self._unlink()  # it may come back on another port
         return from_driver(error, sent)
 
     def _open(self, seconds: float | None) -> Link:
-        """`seconds`: for a start of the embedded database; None: as long as it takes."""
+        """`seconds`: the limit for starting the embedded database; None: as long as it takes."""
         uri, username, password = self._log_in(seconds)
         self._address = address.read(uri)
         return Link(self.settings, uri, username, password)
 
     def _warm(self, server: Server) -> None:
-        """Have a server that this process started plan what all clients run. What fails here, fails later or not."""
+        """Have a server that this process started plan the statements that all clients run. Failures do not matter: a
+        real problem recurs when a client runs them."""
         from dmcheck_cli.database.warming import warm
 
         limit = float(self.settings.timeout_seconds)
@@ -174,7 +176,7 @@ class Database:
         return server.uri, server.username, server.password
 
     def _look(self, trouble: Trouble, left: float) -> None:
-        """Find out once why no connection comes about. Raises NotConfigured if none ever will."""
+        """Find out, once, why connecting fails. Raises NotConfigured if it always will."""
         if self._address is None or trouble.looked:
             return
         from dmcheck_cli.database.look import look
@@ -187,7 +189,8 @@ class Database:
             trouble.seen = "no answer"
 
     def _end_embedded(self) -> None:
-        """After a full disk Neo4j refuses everything until it is started anew, which the next try does: once."""
+        """End the embedded database, once: after a full disk Neo4j refuses everything until restarted, which the next
+        try does."""
         if not self._was_ended and self._pid is not None:
             from dmcheck_cli.embedded.server import kill
 

@@ -1,7 +1,7 @@
-"""What a failure means: whether it passes, whether the statement may have taken effect, and what to say.
+"""What a failure means: whether it is transient, whether the statement may have taken effect, and what to say.
 
-Three phases: no statement was sent (nothing was changed, whatever happened); one was sent and no answer came (it may
-have taken effect); the server answered (SERVER tells). One table, for every command.
+Three phases: no statement was sent (nothing was changed, whatever happened); one was sent but no answer came (it may
+have taken effect); the server answered (see SERVER). One table serves every command.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class Meaning(Enum):
-    """What an answer of the server means."""
+    """What an answer from the server means."""
 
     PASSES = auto()
-    """Nothing was changed; it is tried again."""
+    """Nothing was changed; it is retried."""
     UNKNOWN = auto()
-    """It may have been committed; it is tried again."""
+    """It may have been committed; it is retried."""
     RACE = auto()
-    """Nothing was changed; it is tried again a few times, after which it was no race."""
+    """Nothing was changed; it is retried a few times, after which it does not count as a race."""
     NOT_LET_IN = auto()
     NO_DATABASE = auto()
     TOO_OLD = auto()
@@ -40,13 +40,13 @@ SERVER: tuple[tuple[str, Meaning], ...] = (
     ("Neo.ClientError.Security.", Meaning.NOT_LET_IN),
     ("Neo.ClientError.Database.", Meaning.NO_DATABASE),
     ("Neo.ClientError.Cluster.", Meaning.PASSES),  # another member leads
-    ("Neo.ClientError.General.ForbiddenOnReadOnlyDatabase", Meaning.PASSES),  # so says a member that does not lead
+    ("Neo.ClientError.General.ForbiddenOnReadOnlyDatabase", Meaning.PASSES),  # from a member that does not lead
     ("Neo.ClientError.General.TransactionOutOfMemoryError", Meaning.NO_MEMORY),
-    # Our statements are fixed, so what they say is known to every server that is new enough.
+    # Our statements are fixed, so every server that is new enough understands them.
     ("Neo.ClientError.Statement.SyntaxError", Meaning.TOO_OLD),
     ("Neo.ClientError.Statement.RuntimeUnsupportedError", Meaning.TOO_OLD),
     ("Neo.ClientError.Procedure.ProcedureNotFound", Meaning.TOO_OLD),
-    ("Neo.ClientError.Procedure.ProcedureCallFailed", Meaning.BADLY_FILLED),  # date() and its like, too
+    ("Neo.ClientError.Procedure.ProcedureCallFailed", Meaning.BADLY_FILLED),  # also date() and similar
     ("Neo.ClientError.Procedure.TypeError", Meaning.BADLY_FILLED),
     ("Neo.ClientError.Statement.TypeError", Meaning.BADLY_FILLED),
     ("Neo.ClientError.Statement.ArithmeticError", Meaning.BADLY_FILLED),
@@ -54,7 +54,7 @@ SERVER: tuple[tuple[str, Meaning], ...] = (
     ("Neo.ClientError.Statement.SemanticError", Meaning.BADLY_FILLED),  # a MERGE by a property that is null
     # A node was deleted between being read and being linked to: the next run no longer finds it.
     ("Neo.ClientError.Statement.EntityNotFound", Meaning.RACE),
-    # Two MERGEs of one key at the same moment: the second finds the node of the first when it runs again.
+    # Two MERGEs of one key at the same moment: when retried, the second finds the node of the first.
     ("Neo.ClientError.Schema.ConstraintValidationFailed", Meaning.RACE),
     ("Neo.ClientError.Transaction.ForbiddenDueToTransactionType", Meaning.REFUSED),
     ("Neo.ClientError.Transaction.TransactionHookFailed", Meaning.REFUSED),  # a trigger that somebody installed
@@ -65,13 +65,13 @@ SERVER: tuple[tuple[str, Meaning], ...] = (
     ("Neo.TransientError.General.OutOfMemoryError", Meaning.NO_MEMORY),
     ("Neo.TransientError.General.StackOverFlowError", Meaning.NO_MEMORY),
     ("Neo.TransientError.General.Transaction", Meaning.NO_MEMORY),  # ...MemoryLimit, ...OutOfMemoryError
-    ("Neo.TransientError.Cluster.", Meaning.UNKNOWN),  # not replicated to enough members, so far
+    ("Neo.TransientError.Cluster.", Meaning.UNKNOWN),  # not yet replicated to enough members
     ("Neo.TransientError.", Meaning.PASSES),
     ("Neo.DatabaseError.Schema.", Meaning.REFUSED),
     ("Neo.DatabaseError.Transaction.TransactionStartFailed", Meaning.PASSES),
     ("", Meaning.UNKNOWN),
 )
-"""The server's codes: the first line whose beginning fits says what one means."""
+"""The server's error codes, by prefix: the first match applies."""
 
 FINAL: dict[Meaning, tuple[type[DmcheckError], str]] = {
     Meaning.NOT_LET_IN: (NotConfigured, "the database does not let us in: {why}"),
@@ -81,20 +81,20 @@ FINAL: dict[Meaning, tuple[type[DmcheckError], str]] = {
     Meaning.BADLY_FILLED: (DatabaseRefused, "{why} (`dmcheck doctor --deep` tells what in the graph is unusual)"),
     Meaning.REFUSED: (DatabaseRefused, "{why}"),
 }
-"""What ends the command at once, and its words; every other meaning is tried again."""
+"""The meanings that end the command at once, with their error and message; all others are retried."""
 
 MAX_RACES = 10
-"""Tries after which a key that is taken is no race any more: one rival is through after the first."""
+"""Tries after which a taken key no longer counts as a race: a single rival has finished after the first."""
 
 NEEDS_RESTART = "Neo.DatabaseError.Transaction.TransactionStartFailed"
-"""Neo4j refuses everything until it is started anew, as after a full disk."""
+"""Neo4j refuses everything until it is restarted, as after a full disk."""
 
 
 class Retryable(Exception):
-    """A failure after which trying again makes sense.
+    """A failure that is worth retrying.
 
-    `unknown`: the statement may have been committed. `connected`: it got as far as being sent. `final`: what to raise
-    if it comes MAX_RACES times.
+    `unknown`: the statement may have been committed. `connected`: it was sent. `final`: what to raise if it occurs
+    MAX_RACES times.
     """
 
     def __init__(self, why: str, *, unknown: bool, connected: bool = True, final: DmcheckError | None = None) -> None:
@@ -108,9 +108,9 @@ def meaning(code: str) -> Meaning:
 
 
 def from_server(error: neo4j.exceptions.Neo4jError, sent: bool) -> Exception:
-    """What to raise for an answer of the server: Retryable, NotConfigured, Temporary or DatabaseRefused.
+    """What to raise for an error from the server: Retryable, NotConfigured, Temporary or DatabaseRefused.
 
-    `sent`: whether a statement was, or only the log-in.
+    `sent`: whether a statement was sent, or only the login.
     """
     code = error.code or ""
     why = one_line(error.message or code)
@@ -123,10 +123,10 @@ def from_server(error: neo4j.exceptions.Neo4jError, sent: bool) -> Exception:
 
 
 def from_driver(error: Exception, sent: bool) -> Exception:
-    """What to raise for a failure on the way to the server or back: Retryable or NotConfigured."""
+    """What to raise for a failure on the way to or from the server: Retryable or NotConfigured."""
     from neo4j.exceptions import ConfigurationError, UnsupportedServerProduct
 
-    # The driver's older versions have a class of their own for it, which they do not show.
+    # Older versions of the driver raise a private class for this.
     if isinstance(error, UnsupportedServerProduct) or type(error).__name__ == "BoltHandshakeError":
         return NotConfigured(what="Neo4j 5.26 or newer is needed: NEO4J_URI leads to another server")
     if isinstance(error, ConfigurationError) and not sent:  # its text could repeat NEO4J_URI
@@ -137,7 +137,7 @@ def from_driver(error: Exception, sent: bool) -> Exception:
 class Trouble:
     """What went wrong while one statement was tried for `limit` seconds.
 
-    `seen`: what a look of our own found out, `looked`: whether there was one.
+    `seen`: what our own probe found (see `look`), `looked`: whether it ran.
     """
 
     def __init__(self, limit: float) -> None:
@@ -148,7 +148,7 @@ class Trouble:
         self._races = 0
 
     def note(self, passing: Retryable) -> None:
-        """One more failure. Raises its final error if it came too often for a race."""
+        """Record a failure. Raises its final error if it occurred too often for a race."""
         self._last = passing
         self._unknown = self._unknown or passing.unknown
         self._races += passing.final is not None
@@ -156,7 +156,7 @@ class Trouble:
             raise passing.final from passing
 
     def gave_up(self, address: object) -> Temporary:
-        """The error that ends the command when the time is over; `address` is what it tried to reach."""
+        """The error that ends the command when the time is up; `address` is what it tried to reach."""
         connected = self._last is None or self._last.connected
         what = "no success with the database" if connected else f"cannot reach Neo4j at {address}"
         why = (self._last.why if self._last else "") or self.seen
@@ -166,12 +166,12 @@ class Trouble:
 
 
 def one_line(text: str) -> str:
-    """`text` without line breaks, and without the full stop that would stand in the middle of our sentence."""
+    """`text` without line breaks and without its full stop, which would end up in the middle of our sentence."""
     return " ".join(text.split()).rstrip(".")
 
 
 def _cause(error: BaseException) -> str:
-    """What the system said that made the driver fail, as far as it tells."""
+    """What the system reported as the cause of the driver's failure, if known."""
     from dmcheck_cli.database.look import reason
 
     for one in _chain(error):

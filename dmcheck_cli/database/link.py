@@ -1,4 +1,4 @@
-"""The driver and its session: what a statement is sent through."""
+"""The driver and its session, through which statements are sent."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 MAX_CONNECT_SECONDS = 5.0
-"""Seconds for one address of a host to take a connection, before the next one is tried: a lost packet costs one or
-three, and a host that is switched off never answers."""
+"""Seconds for one address of a host to accept a connection before the next is tried: a lost packet costs one or three,
+and a host that is switched off never answers."""
 
 
 def connect_seconds(settings: Settings) -> float:
@@ -27,15 +27,15 @@ def connect_seconds(settings: Settings) -> float:
 class Link:
     """One driver, and one session that is kept until a statement fails.
 
-    A kept session has each statement see what the one before it wrote, on whatever member of a cluster it runs.
+    Within one session each statement sees what the previous one wrote, whichever cluster member it runs on.
     """
 
     def __init__(self, settings: Settings, uri: str, username: str, password: str) -> None:
-        """Nothing is connected yet. Raises NotConfigured when the driver does not take `uri`."""
+        """Does not connect yet. Raises NotConfigured when the driver rejects `uri`."""
         from neo4j import GraphDatabase
         from neo4j.exceptions import ConfigurationError
 
-        # The driver tells a log of its own about broken connections; what matters of it we say ourselves.
+        # The driver logs broken connections; we report what matters ourselves.
         logging.getLogger("neo4j").addHandler(logging.NullHandler())
         self._database = settings.neo4j_database
         self._session: neo4j.Session | None = None
@@ -54,7 +54,8 @@ class Link:
             raise NotConfigured(what="the driver cannot use NEO4J_URI: it takes a scheme and host:port") from error
 
     def run(self, statement: Statement, parameters: Row, about: dict[str, Any], seconds: float) -> list[Row]:
-        """Send the statement and take all its rows. `about`: the transaction's metadata; `seconds`: the server's limit.
+        """Send the statement and fetch all its rows. `about`: the transaction's metadata; `seconds`: the server's
+        limit.
 
         Raises what the driver raises.
         """
@@ -65,7 +66,7 @@ class Link:
             self._session = self._driver.session(database=self._database, fetch_size=-1)
         try:
             result = self._session.run(query, parameters)
-            # Not record.data(), which looks for nodes in every value: that took a third of a fetch's time here.
+            # Not record.data(), which looks for nodes in every value: that took a third of the time of a fetch.
             columns = result.keys()
             return [dict(zip(columns, record, strict=True)) for record in result]
         except BaseException:
@@ -73,7 +74,7 @@ class Link:
             raise
 
     def close(self) -> None:
-        """Say goodbye to the server."""
+        """Close the session and the driver."""
         self._end_session()
         self._driver.close()
 

@@ -1,7 +1,7 @@
-"""A look at the server with a plain socket, where the driver does not tell why no connection comes about.
+"""Probes the server with a plain socket when the driver does not tell why connecting fails.
 
-What is certain never to pass is told from what may: only a certificate that was refused, and a server that answers in
-another way than the one asked for, are certain.
+Only a rejected certificate, and a server that answers in another way than requested, are certain to be permanent
+causes; any other may pass.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ HTTP = b"HTTP"
 
 
 def look(address: Address, seconds: float) -> str | None:
-    """Why no connection to `address` comes about, in a few words; None if one does, or if it cannot be told.
+    """Why connecting to `address` fails, in a few words; None if it works, or if the cause is unknown.
 
-    Each step of it takes at most `seconds`. Raises NotConfigured for what will not pass: a certificate that nobody
-    vouches for, TLS where there is none or the reverse, a port where HTTP is spoken.
+    Each step takes at most `seconds`. Raises NotConfigured for permanent causes: an untrusted certificate, TLS where
+    there is none or the reverse, a port that speaks HTTP.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -53,11 +53,11 @@ def look(address: Address, seconds: float) -> str | None:
 
 
 def reason(error: OSError) -> str:
-    """What the system says about it, in a few words."""
+    """The system's description of it, in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return str(error.verify_message)
     if isinstance(error, ssl.SSLError):
-        why = getattr(error, "reason", None)  # it has none if Python itself raised it
+        why = getattr(error, "reason", None)  # missing if Python itself raised the error
         return f"TLS failed: {why.replace('_', ' ').lower()}" if why else "TLS failed"
     if isinstance(error, TimeoutError):
         return "no answer"
@@ -70,7 +70,7 @@ class _NotConnectedError(Exception):
 
 
 def _answer(family: int, place: Any, address: Address, encrypted: bool, seconds: float, verify: bool = True) -> bytes:
-    """The first bytes that the server answers to HANDSHAKE."""
+    """The first bytes of the server's answer to HANDSHAKE."""
     with socket.socket(family, socket.SOCK_STREAM) as connection:
         connection.settimeout(seconds)
         try:
@@ -100,7 +100,7 @@ def _is_bolt(answer: bytes) -> bool:
 
 
 def _other_way(family: int, place: Any, address: Address, seconds: float) -> str | None:
-    """What is wrong with the scheme, if the server answers with TLS where none was asked for, or the reverse."""
+    """What is wrong with the scheme, if the server answers with TLS where none was requested, or the reverse."""
     try:
         answer = _answer(family, place, address, not address.encrypted, seconds, verify=False)
     except (OSError, _NotConnectedError):

@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Statement:
-    """The text of a statement, which notes that it was asked for.
+    """The text of a statement, which records when it is read.
 
-    The driver asks only once it has a connection to send it on: what fails before has changed nothing. One that asks
-    and then fails to send counts as sent, which errs on the safe side.
+    The driver reads it only once it has a connection to send it on, so a failure before that has changed nothing. A
+    statement that is read but then fails to be sent counts as sent, which errs on the safe side.
     """
 
     def __init__(self, text: str) -> None:
@@ -33,21 +33,21 @@ class Statement:
         return self._text
 
     def withdraw(self) -> bool:
-        """From now on it is not sent any more; returns whether it was."""
+        """Keep it from being sent from now on; returns whether it already was."""
         with self._lock:
             self._withdrawn = True
             return self.sent
 
 
 class OutOfTime(Exception):
-    """The work was not done in time; it may still go on."""
+    """The work was not done in time; it may still be running."""
 
 
 class Guard:
-    """Does work in a thread that can be left behind, one piece at a time, for one thread that waits.
+    """Runs work in a thread that can be abandoned, one piece at a time, for one waiting thread.
 
-    A connection that has gone silent cannot be interrupted from outside on all platforms. The thread is started when it
-    is first needed, and kept until it is left behind or `close` is called.
+    A silent connection cannot be interrupted from outside on all platforms. The thread starts when first needed, and is
+    kept until it is abandoned or `close` is called.
     """
 
     def __init__(self) -> None:
@@ -56,15 +56,15 @@ class Guard:
     def within(self, seconds: float, work: Callable[[], T], afterwards: Callable[[], object] = lambda: None) -> T:
         """Return what `work` returns, or raise what it raises.
 
-        Raises OutOfTime after `seconds`, and Retryable if the system starts no further thread. Work that is left behind
-        is followed by `afterwards`, in the same thread.
+        Raises OutOfTime after `seconds`, and Retryable if the system cannot start another thread. After abandoned work,
+        `afterwards` runs in the same thread.
         """
         helper, self._helper = self._helper, None
         if helper is None or not helper.alive():
             helper = _Helper()
         try:
             result, failure = helper.do(work, seconds)
-        except BaseException:  # time is up, or whoever waits was interrupted: its next outcome would be the wrong one
+        except BaseException:  # time is up, or the caller was interrupted: the next outcome would be the wrong one
             helper.end(afterwards)
             raise
         self._helper = helper
@@ -80,7 +80,7 @@ class Guard:
 
 
 class _Helper:
-    """A thread, which gets work through one queue and gives outcomes through another."""
+    """A thread that takes work from one queue and puts outcomes into another."""
 
     def __init__(self) -> None:
         self._works: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
@@ -92,7 +92,7 @@ class _Helper:
             raise Retryable("the system has no room for another thread", unknown=False) from error
 
     def alive(self) -> bool:
-        """Not in a process that was forked off."""
+        """Whether the thread is running, which it is not in a forked process."""
         return self._thread.is_alive()
 
     def do(self, work: Callable[[], Any], seconds: float) -> tuple[Any, BaseException | None]:
@@ -104,7 +104,7 @@ class _Helper:
             raise OutOfTime from None
 
     def end(self, last: Callable[[], object] = lambda: None) -> None:
-        """Let the thread end, once it is done with what it does now and with `last`."""
+        """Let the thread end after its current work and `last`."""
         self._works.put(last)
         self._works.put(None)
 
@@ -112,6 +112,6 @@ class _Helper:
         for work in iter(self._works.get, None):
             try:
                 self._outcomes.put((work(), None))
-            except BaseException as error:  # whatever it is belongs to whoever waits
+            except BaseException as error:  # any error is for the thread that waits
                 self._outcomes.put((None, error))
-            del work  # what it holds may be large, and the next may be long in coming
+            del work  # it may hold much memory, and the next may take long to arrive

@@ -1,8 +1,8 @@
-"""The plans of the statements that all clients run, made by whoever starts the embedded server.
+"""Plans the statements that all clients run, on behalf of whoever starts the embedded server.
 
-A server that has just started plans each of them anew for everyone who asks meanwhile, and all of its code is slow at
-first. A run that does nothing leaves its plan behind, and more than EXPLAIN does: for 50 first fetches at once the
-server took 37 and 41 s of CPU time with no plan, 17 and 18 s after EXPLAIN, 4 s after one run (on a busy machine).
+A newly started server plans each statement again for every client that sends it meanwhile, and all its code is slow at
+first. A run that does nothing caches its plan, and does more than EXPLAIN: for 50 first fetches at once the server took
+37 and 41 s of CPU time with no plan, 17 and 18 s after EXPLAIN, 4 s after one run (on a busy machine).
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ HOT: tuple[tuple[str, Row], ...] = (
     ("submit_answers", {"client": 0, "buckets": [_BUCKET]}),
     ("submit_answers", {"client": 0, "buckets": [_BUCKET] * 2}),
 )
-"""The statements with parameters as most clients pass them. Neo4j 5.26 keeps a plan for each set of the parameters'
-types and of the sizes of texts and lists in steps (1, 2 to 10, 11 to 100); what is inside a map does not
-matter."""
+"""The statements, with parameters as most clients pass them. Neo4j 5.26 caches one plan per combination of parameter
+types and of text and list sizes in steps (1, 2 to 10, 11 to 100); the contents of a map do not matter."""
 
 
 NO_VERSION = -1
-"""No graph is of this version, so a statement that is written for it finds no graph and changes nothing."""
+"""No graph has this version, so a statement written for it finds no graph and changes nothing."""
 
 
 def warm(link: Link, ours: Callable[[str], Row], about: dict[str, Any], seconds: float) -> None:
-    """Run the statements so that they do nothing, if the graph is of our version; then closes `link`.
+    """Run the statements without effect, if the graph has our version; then close `link`.
 
-    `ours`: the parameters that the statement of a name gets beside its own. Raises what the driver raises.
+    `ours`: maps a statement's name to the parameters that it gets besides its own. Raises what the driver raises.
     """
     try:
         [graph] = link.run(Statement(cypher.text("show_version")), {}, about, seconds)

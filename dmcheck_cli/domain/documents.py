@@ -1,4 +1,4 @@
-"""From texts that people and programs give us to values: ids, names, documents, lists of users.
+"""Parses what people and programs give us: ids, names, documents, lists of users.
 
 Everything here raises Malformed with a message that says what is wrong and where, and has no other effect.
 """
@@ -18,16 +18,16 @@ from dmcheck_cli.domain.model import ANSWERS, Answered, User
 from dmcheck_cli.errors import Malformed, Usage
 
 MAX_ID = 2**63 - 1
-"""The largest number that the database can store (and Twitter gives out)."""
+"""The largest number that the database can store (and that Twitter assigns)."""
 
 MAX_BYTES = 64 * 1024 * 1024
 """The largest document that `submit` reads; ten buckets of 180 users take about 0.1 MB."""
 
 PIECE = 1024 * 1024
-"""Bytes that are copied at a time."""
+"""Bytes copied at a time."""
 
 MAX_LINE = 4096
-"""Characters in a line of a list of users; a name has 20, an id 19."""
+"""The most characters in a line of a user list; a name has 20, an id 19."""
 
 _NAME = re.compile(r"@?([A-Za-z0-9_]{1,20})", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -41,7 +41,7 @@ def identifier(text: str) -> int:
 
 
 def whole_number(what: str, least: int, most: int) -> Callable[[object], int]:
-    """A reader of whole numbers from `least` to `most`, written in digits only. (Defaults pass through it, too.)"""
+    """A parser for whole numbers from `least` to `most`, written in digits only. (Defaults pass through it, too.)"""
 
     def read(given: object) -> int:
         text = str(given)
@@ -66,17 +66,17 @@ def request_id(text: str) -> str:
 
 
 def bucket_id(text: str) -> str:
-    """A bucket's uuid, as `fetch` gave it."""
+    """A bucket's uuid, as `fetch` returned it."""
     return _token(text, "A bucket")
 
 
 def lease_id(text: str) -> str:
-    """A lease's id, as `fetch` gave it."""
+    """A lease's id, as `fetch` returned it."""
     return _token(text, "A lease")
 
 
 def read_document(file: IO[bytes]) -> list[Answered]:
-    """The document that `fetch --json` gave, with `candm` put on the users that were checked.
+    """The document from `fetch --json`, with `candm` added to the users who were checked.
 
     Raises Usage when the file cannot be read.
     """
@@ -121,7 +121,7 @@ def open_file(path: str | None) -> IO[bytes]:
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a list of users; of one that is too long only as much as it takes to see that.
+    """The lines of a user list; a line that is too long is cut just past the limit.
 
     Raises Usage when the file cannot be read.
     """
@@ -130,7 +130,7 @@ def lines(file: IO[bytes]) -> Iterator[bytes]:
 
 
 def copied(file: IO[bytes], to: IO[bytes]) -> None:
-    """Copy what is left of `file`. Raises Usage when it cannot be read."""
+    """Copy the rest of `file`. Raises Usage when it cannot be read."""
     while piece := _piece(file):
         to.write(piece)
 
@@ -147,7 +147,7 @@ def _piece(file: IO[bytes]) -> bytes:
 
 @contextmanager
 def _readable(file: IO[bytes]) -> Iterator[None]:
-    """What opens may still not be readable: a broken disk, the memory of a process."""
+    """A file that opens may still be unreadable: a broken disk, the memory of a process."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the product is about: users, leases, answers, clients, and what operators see of them. Values, without behaviour
+"""The domain model: users, leases, answers, clients, and what operators see of them. Plain values, without behaviour
 that needs a database."""
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
 @dataclass(slots=True)
 class User:
-    """An account to check; the id is None where it is not known.
+    """An account to check; the id is None if unknown.
 
-    Not frozen: a fetch makes 180 of them for a bucket, which took 66 µs frozen and takes 27.
+    Not frozen: a fetch creates 180 of them per bucket, which took 66 µs frozen and takes 27 µs now.
     """
 
     screen_name: str
@@ -23,7 +23,7 @@ class User:
 
 @dataclass(frozen=True)
 class Lease:
-    """One bucket in one client's hands. `expires` is ISO 8601 in UTC; None if another system gave the lease."""
+    """One bucket held by one client. `expires` is ISO 8601 in UTC; None if another system gave the lease."""
 
     bucket: str
     lease: str
@@ -41,13 +41,13 @@ class Answered:
     answers: dict[str, str]
 
     def digest(self) -> str:
-        """SHA-256 of the answers, whatever their order: how a repeated submit is told from a changed one."""
+        """SHA-256 of the answers, independent of their order: tells a repeated submit from a changed one."""
         return hashlib.sha256(json.dumps(sorted(self.answers.items())).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of one bucket. `status` is done, partial or refused (then `reason` says why); `accepted` and
+    """The outcome of one bucket. `status` is done, partial or refused (then `reason` says why); `accepted` and
     `returned` count users; `refused` names users that exist, but not in this bucket."""
 
     bucket: str
@@ -60,8 +60,8 @@ class Report:
 
 @dataclass(frozen=True)
 class Client:
-    """A registered checker. Times are ISO 8601 in UTC; `first_registered` and `last_registered` may be None in
-    a graph that an older system made."""
+    """A registered checker. Times are ISO 8601 in UTC; `first_registered` and `last_registered` may be None in a graph
+    made by an older system."""
 
     id: int
     screen_name: str
@@ -77,10 +77,10 @@ class Client:
 class ClientStats:
     """A client, its counters (contract, section 3), and flags (see `flags`).
 
-    `allowance` is how many leases it may hold: what it has earned, but not more than it stated (`capacity`).
-    `judged_for` says what it was judged for last (answered, slow, unknown, died, refused), `judged_seconds` how long
-    ago, `turnaround_seconds` how long the last answered bucket took. `id` and `screen_name` are None where another
-    program stored none.
+    `allowance` is how many leases it may hold: what it has earned, but no more than it stated (`capacity`).
+    `judged_for` is the reason for its last verdict (answered, slow, unknown, died, refused), `judged_seconds` how long
+    ago that was, `turnaround_seconds` how long the last answered bucket took. `id` and `screen_name` are None where
+    another program stored none.
     """
 
     id: int | None
@@ -108,7 +108,7 @@ class ClientStats:
 
 @dataclass(frozen=True)
 class Wait:
-    """Since how many seconds the oldest waiting bucket of a kind waits (None: none does), and when it is overdue."""
+    """How many seconds the oldest waiting bucket of a kind has waited (None: none waits), and when it is overdue."""
 
     oldest_seconds: int | None
     overdue_seconds: int
@@ -116,7 +116,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class SystemStats:
-    """The state of the whole. Waiting: without an answer and not under lease, in a bucket or in none."""
+    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none."""
 
     users_total: int
     users_waiting: int

@@ -1,4 +1,4 @@
-"""Neo4j's own administration tool, run on the stopped graph of a home: to dump it, to load a dump."""
+"""Runs Neo4j's own administration tool on the stopped graph of a home, to dump it or to load a dump."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINES_SHOWN = 5
 def dump(settings: Settings, folder: Path) -> Path:
     """Stop the server and write the graph to `folder` (made, private, if missing); returns the dump's path.
 
-    Raises NotConfigured when there is no graph yet, or a dump of that name is there already.
+    Raises NotConfigured when there is no graph yet, or a dump of that name already exists.
     """
     with using(DUMP, folder):
         dumped = folder.absolute() / "neo4j.dump"
@@ -35,7 +35,7 @@ def dump(settings: Settings, folder: Path) -> Path:
             raise NotConfigured(what=f"{dumped} is there already: name another folder, or move it away.")
     version = Store(home_folder(settings)).version()
     if version is not None:
-        # A graph whose server was killed has first to be recovered: else the tool refuses it.
+        # A graph whose server was killed must be recovered first, or the tool refuses it.
         ensure_running(settings, version=version)
     with using(DUMP, folder):
         make_private_folder(folder)
@@ -47,8 +47,8 @@ def dump(settings: Settings, folder: Path) -> Path:
 def administer(settings: Settings, *arguments: str) -> None:
     """Stop the server and run `neo4j-admin` with these arguments on its home.
 
-    Nobody can start the server meanwhile; the next command that needs it does.
-    Raises NotConfigured when there is no graph yet, or with the tool's last lines when it fails.
+    The server cannot be started meanwhile; the next command that needs it starts it.
+    Raises NotConfigured when there is no graph yet, or, with the tool's last lines, when the tool fails.
     """
     home = home_folder(settings)
     store, progress = Store(home), Progress()

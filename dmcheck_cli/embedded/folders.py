@@ -1,4 +1,4 @@
-"""Where the embedded database and its jars are: never in a folder that depends on where a command is run."""
+"""Where the embedded database and its jars are: never in a folder that depends on the working directory."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dmcheck_cli.settings import Settings, expanded
 
 
 def home_folder(settings: Settings) -> Path:
-    """The home, which need not exist: DMCHECK_HOME, else `dmcheck` in the platform's folder for a user's data.
+    """The home, which need not exist: DMCHECK_HOME, else `dmcheck` in the platform's user data folder.
 
-    Raises NotConfigured where there is no such folder, or a link on the way leads nowhere.
+    Raises NotConfigured if there is no such folder, or if its path contains a dangling link.
     """
     if settings.home is not None:
         home = expanded("DMCHECK_HOME", settings.home)
@@ -24,11 +24,11 @@ def home_folder(settings: Settings) -> Path:
         ways_out = "HOME, or DMCHECK_HOME (the database's folder)"
         home = _of_the_user(user_data_dir, "XDG_DATA_HOME", "the embedded database", ways_out)
     for one in (home, *home.parents):
-        # A disk that is not mounted, most often: the database is there, and must not be begun anew beside it.
+        # Usually an unmounted disk: the database exists there, and must not be recreated in its place.
         if os.path.islink(one) and not os.path.exists(one):
             raise NotConfigured(what=f"The embedded database is not there: {one} is a link that leads nowhere.")
     try:
-        # One name for one folder: the server's process is recognised by it.
+        # One name per folder: the server's process is recognised by it.
         return Path(os.path.realpath(home))
     except OSError as error:
         raise NotConfigured(
@@ -37,7 +37,7 @@ def home_folder(settings: Settings) -> Path:
 
 
 def cache_folder() -> Path:
-    """The user's cache folder, the same for all homes; raises NotConfigured where there is none."""
+    """The user's cache folder, the same for all homes; raises NotConfigured if there is none."""
     from platformdirs import user_cache_dir
 
     ways_out = "HOME, XDG_CACHE_HOME (a folder for caches) or DMCHECK_JARS_FOLDER (one that has the jars)"
@@ -45,8 +45,8 @@ def cache_folder() -> Path:
 
 
 def _of_the_user(where: Callable[[str], str], variable: str, what: str, ways_out: str) -> Path:
-    """Where platformdirs has our folder. Its releases differ in what they make of a HOME or a `variable` that is
-    missing, empty or relative: a folder named `~`, one in the root or in the current folder, RuntimeError."""
+    """Our folder according to platformdirs. Its releases treat a missing, empty or relative HOME or `variable`
+    differently: a folder named `~`, one in the root or in the current folder, RuntimeError."""
     given = os.environ.get(variable, "").strip()
     if given:
         if not os.path.isabs(given):
@@ -60,4 +60,4 @@ def _of_the_user(where: Callable[[str], str], variable: str, what: str, ways_out
         wrong = "HOME is no folder with an absolute path" if os.environ.get("HOME") else "HOME is not set"
         raise NotConfigured(what=f"There is no folder for {what}, as {wrong}: set {ways_out}.") from error
     folder = Path(where("dmcheck"))
-    return folder if folder.is_relative_to(home) else home / folder.relative_to("/")  # where an empty HOME is the root
+    return folder if folder.is_relative_to(home) else home / folder.relative_to("/")  # an empty HOME means the root

@@ -26,14 +26,14 @@ SECONDS_TO_READY = 180
 
 MIN_FREE_BYTES = 32 * 2**20
 SECONDS_WITH_LITTLE_ROOM = 15
-"""Without room for what it writes at its start (16 MB of log are reserved at once), Neo4j neither gets ready nor ends:
-with fewer bytes free than this, it is given no longer."""
+"""Without room for what it writes at startup (16 MB of log are preallocated), Neo4j neither gets ready nor exits: with
+fewer bytes free than this, it is given no longer."""
 
 LOG_LINES_SHOWN = 12
 
 FULL = re.compile("No space left on device|Disk quota exceeded")
 NO_MEMORY = re.compile("insufficient memory|Could not reserve|Cannot allocate memory|unable to create native thread")
-"""What Java says of the machine at its end. (`OutOfMemoryError: Java heap space` is not of the machine.)"""
+"""Java's final messages about the machine. (`OutOfMemoryError: Java heap space` is not about the machine.)"""
 NEEDED = "it takes about 650 MB, and 60 threads"
 
 
@@ -47,9 +47,9 @@ def launch(
 ) -> tuple[int, int]:
     """Start the server and wait until it answers, for `seconds` at most (SECONDS_TO_READY): (pid, port).
 
-    The port is the home's last one, so that clients that stayed connected find it again, else the usual one, else
-    any that is free. Raises Temporary or NotConfigured, with the end of its log, for a server that ends instead, and
-    OSError when the disk is full.
+    The port is the home's last one, so that connected clients find it again, else the usual one, else any free one.
+    Raises Temporary or NotConfigured, with the end of its log, for a server that exits instead, and OSError when the
+    disk is full.
     """
     limit = SECONDS_TO_READY if seconds is None else min(seconds, SECONDS_TO_READY)
     began = time.monotonic()
@@ -65,13 +65,13 @@ def launch(
             server.wait()
             raise
         if status is None:
-            # The server is meant to outlive this process: without this, Popen would warn of it.
+            # The server is meant to outlive this process: without this, Popen would warn about it.
             pid, server.returncode = server.pid, 0
             archive.make_later(version, jars, store)
             return pid, port
         if process.free_port(port) == port:
             raise _ended(store, status)
-        # Another program took the port first, as another home's server does that starts at the same moment.
+        # Another program took the port first, perhaps another home's server that started at the same moment.
 
 
 def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
@@ -81,25 +81,25 @@ def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
                 command,
                 cwd=store.home,
                 env=environment(os.environ, store.neo4j),
-                # None of the caller's pipes stays open in it, or `dmcheck fetch | ...` would never end.
+                # It must not inherit the caller's pipes, or `dmcheck fetch | ...` would never end.
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C and a closing terminal are not for it
-                umask=0o077,  # else stores and logs are readable for others
+                start_new_session=True,  # Ctrl-C and a closing terminal must not reach it
+                umask=0o077,  # otherwise others could read stores and logs
             )
         except OSError as error:
             raise java_trouble(error, command[0]) from error
 
 
 def _wait(store: Store, server: subprocess.Popen[bytes], port: int, limit: float) -> int | None:
-    """None as soon as the server is ready, its exit status if it ends before; else Temporary or OSError."""
+    """None as soon as the server is ready, its exit status if it exits first; otherwise raises Temporary or OSError."""
     began = time.monotonic()
     while (waited := time.monotonic() - began) < limit:
         status = server.poll()
         if status is not None:
             return status
-        # What answers may be another program: ask whose port it is, last, as that takes longer.
+        # Another program may be the one that answers. Check the port's owner last, as that takes longer.
         if process.speaks_bolt(port) and process.listens(server.pid, port):
             return None
         if waited > SECONDS_WITH_LITTLE_ROOM and shutil.disk_usage(store.home).free < MIN_FREE_BYTES:
@@ -112,7 +112,7 @@ def _ended(store: Store, status: int) -> NotConfigured | Temporary:
     said = store.log.read_text("utf-8", errors="replace")
     if FULL.search(said):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    # The innermost cause of a Java error is the last one; stack frames and chatter would push it out of sight.
+    # A Java error's innermost cause comes last; stack frames and other noise would push it out of view.
     noise = re.compile(r"\s*$|\s+at |\s+\.\.\. |\S+ \S+ INFO ")
     shown = [line for line in said.splitlines() if not noise.match(line)]
     end = "\n".join(shown[-LOG_LINES_SHOWN:]) or "(it gave no reason)"

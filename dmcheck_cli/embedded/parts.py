@@ -1,6 +1,6 @@
-"""The jars that an embedded Neo4j is made of: which ones, where they are, and that they are the right ones.
+"""The jars of an embedded Neo4j: which ones, where they are, and whether they are the right ones.
 
-`neo4j-VERSION.tsv` beside this file pins them: a Maven coordinate and a SHA-256 a line (scripts/pin_jars.py).
+`neo4j-VERSION.tsv` beside this file pins them: one Maven coordinate and SHA-256 per line (scripts/pin_jars.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dmcheck_cli.settings import Settings, expanded
 LISTS = Path(__file__).parent
 
 DEFAULT_VERSION = "5.26.30"
-"""Of the long-term support release, the reference."""
+"""The latest patch of the long-term support release; the reference."""
 
 SECONDS_FOR_ANOTHERS_FETCH = 600
 """How long to wait while another process fetches: 128 MB take 9 minutes at 2 Mbit/s."""
@@ -42,12 +42,13 @@ def pinned(version: str) -> list[Part]:
 
 
 def jars(settings: Settings, version: str, progress: Progress, seconds: float | None = None) -> list[Path]:
-    """The jars of a Neo4j version, in the order of a class path; fetched if need be, and each one just checked.
+    """The jars of a Neo4j version, in class path order; fetched if need be, and each one just checked.
 
-    With `seconds`, it fetches nothing, and waits no longer for another process that does.
+    With `seconds`, it fetches nothing, and waits at most that long for another process that is fetching.
 
-    Checking all 128 MB before each start took 0.11 s, of 4 to 5 s: cheap enough to do it always.
-    Raises NotConfigured, naming the jar, for one that is not the pinned one or that DMCHECK_JARS_FOLDER lacks, and for
+    Checking all 128 MB before each start took 0.11 s of 4 to 5 s: cheap enough to do always.
+    Raises NotConfigured, naming the jar, for one that does not match its pin or that DMCHECK_JARS_FOLDER lacks, and for
+    an unusable folder; Temporary when the network fails or there is no room.
     a folder that cannot be used; Temporary when the network fails or there is no room.
     """
     parts = pinned(version)
@@ -59,7 +60,7 @@ def jars(settings: Settings, version: str, progress: Progress, seconds: float | 
     with using(CACHE, folder):
         make_private_folder(folder)
         with locked(folder / "lock", SECONDS_FOR_ANOTHERS_FETCH if seconds is None else seconds):
-            # A cached jar that is not the pinned one (a full disk, a power cut) is treated as a missing one.
+            # A cached jar that does not match its pin (a full disk, a power cut) counts as missing.
             missing = [part for part in parts if sha256(folder / part.name) != part.sha256]
             if missing and seconds is not None:
                 raise Temporary(what=f"{folder} lacks {missing[0].name}, which the next command fetches again.")
@@ -72,7 +73,7 @@ def jars(settings: Settings, version: str, progress: Progress, seconds: float | 
 def _from_folder(parts: list[Part], folder: Path) -> list[Path]:
     found = []
     for part in parts:
-        # Side by side, or as in a Maven repository.
+        # In one flat folder, or laid out as in a Maven repository.
         file = next((one for one in (folder / part.name, folder / part.path) if one.is_file()), None)
         if file is None:
             raise NotConfigured(what=f"DMCHECK_JARS_FOLDER ({folder}) has no {part.name}.")

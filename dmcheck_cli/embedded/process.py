@@ -1,4 +1,4 @@
-"""What the operating system knows of a process: whether it is the same one, whether it listens, how to end it."""
+"""What the operating system knows about a process: whether it is the same one, whether it listens, how to end it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from contextlib import contextmanager
 from dmcheck_cli.errors import NotConfigured, Temporary
 
 SECONDS_TO_END = 10
-"""After SIGTERM; stopping took 0.3 to 0.7 s. SIGKILL, which then follows, loses nothing that was acknowledged."""
+"""After SIGTERM; stopping took 0.3 to 0.7 s. The SIGKILL that then follows loses nothing that was acknowledged."""
 
 HANDSHAKE = bytes.fromhex("6060b017 00080805 00020404 00000000 00000000")
 """Bolt's magic number and four proposals: versions 5.0 to 5.8, 4.2 to 4.4, nothing, nothing."""
 
 
 def identity(pid: int) -> str | None:
-    """A text that no other process has had since this machine was made, or None when the process is gone.
+    """A text that no other process on this machine has ever had, or None when the process is gone.
 
-    On Linux from /proc: the boot, and the clock tick at which the process started. It takes 0.05 ms, against 40 ms
-    to import psutil, and unlike a date does not move when the clock is set. A zombie is gone.
+    On Linux it comes from /proc: the boot, and the clock tick at which the process started. That takes 0.05 ms, against
+    40 ms to import psutil, and unlike a date it does not change when the clock is set. A zombie counts as gone.
     """
     if sys.platform != "linux":
         return _identity_by_psutil(pid)
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The name, in brackets, may hold anything: what follows the last bracket is the state (field 3) onwards.
+            # The name, in parentheses, may contain anything: the state (field 3) follows the last parenthesis.
             fields = file.read().rpartition(b")")[2].split()
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()
@@ -59,9 +59,9 @@ def with_argument(argument: str) -> list[int]:
 
 
 def end(pid: int, seconds: float = SECONDS_TO_END) -> None:
-    """End a process: SIGTERM, and SIGKILL if that is not enough within `seconds`; returns when it is gone.
+    """End a process: SIGTERM, then SIGKILL after `seconds`; returns when it is gone.
 
-    Raises NotConfigured for one of another account, Temporary for one that SIGKILL does not end.
+    Raises NotConfigured for another account's process, Temporary for one that survives SIGKILL.
     """
     was = identity(pid)
     if was is not None:
@@ -71,7 +71,7 @@ def end(pid: int, seconds: float = SECONDS_TO_END) -> None:
 
 
 def kill(pid: int) -> None:
-    """End a process at once, without a chance to write anything; returns when it is gone. Raises as `end` does."""
+    """End a process at once, without letting it write anything; returns when it is gone. Raises as `end` does."""
     was = identity(pid)
     if was is not None:
         _kill(pid, was)
@@ -95,7 +95,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 
 
 def _is_gone(pid: int, was: str, seconds: float) -> bool:
-    """Whether the process ends within `seconds`. It is not waited for as a child: its parent may never do that."""
+    """Whether the process ends within `seconds`. Does not wait for it as a child: its parent may never reap it."""
     deadline = time.monotonic() + seconds
     while identity(pid) == was:
         if time.monotonic() > deadline:
@@ -105,7 +105,7 @@ def _is_gone(pid: int, was: str, seconds: float) -> bool:
 
 
 def listens(pid: int, port: int) -> bool:
-    """Whether it is this process that listens on the port, and not another one that came first."""
+    """Whether this process listens on the port, and not another one that took it first."""
     import psutil
 
     with _asking():
@@ -118,7 +118,7 @@ def listens(pid: int, port: int) -> bool:
 
 @contextmanager
 def _asking() -> Iterator[None]:
-    """psutil raises RuntimeError or ValueError, beside its own, where a system's /proc is not what it expects."""
+    """psutil raises RuntimeError or ValueError, besides its own errors, if /proc is not what it expects."""
     import psutil
 
     try:
@@ -131,7 +131,7 @@ def _asking() -> Iterator[None]:
 
 
 def speaks_bolt(port: int) -> bool:
-    """Whether something on loopback agrees on a version of Bolt."""
+    """Whether a server on loopback agrees on a version of Bolt."""
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
             connection.sendall(HANDSHAKE)
@@ -141,10 +141,10 @@ def speaks_bolt(port: int) -> bool:
 
 
 def free_port(*preferred: int) -> int:
-    """The first of the preferred ports that nothing on loopback uses, or else one of the system's choice."""
+    """The first of the preferred ports that is unused on loopback, else one that the system chooses."""
     for port in (*preferred, 0):
         with socket.socket() as probe:
-            # As Java does: connections of a server that was killed do not keep its port.
+            # As Java does: a killed server's connections do not block its port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))

@@ -1,4 +1,4 @@
-"""Tells a person, on stderr, what takes long: rich on a terminal, one plain line elsewhere, or nothing."""
+"""Tells a person, on stderr, about slow steps: rich on a terminal, one plain line elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Progress:
     shown: bool = True
 
     def say(self, what: str) -> None:
-        """Tell of what happened: a line that stays, on a terminal too."""
+        """Report an event: a line that stays, on a terminal too."""
         if self.shown:
-            # A path may hold what steers a terminal.
+            # A path may contain terminal control characters.
             line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in what)
-            with suppress(OSError):  # nobody reads it
+            with suppress(OSError):  # stderr may be closed
                 sys.stderr.write(f"{line}\n")
                 sys.stderr.flush()
 
@@ -38,7 +38,7 @@ class Progress:
 
     @contextmanager
     def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
-        """Show how many of `total` are done while the block runs; it calls what it is given once for each."""
+        """Show how many of `total` are done while the block runs, which calls the yielded function once for each."""
         self._line(what)
         if not self._rich:
             yield lambda: None

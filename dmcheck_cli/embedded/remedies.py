@@ -1,4 +1,4 @@
-"""What the operating system refuses, as an outcome that says what is wrong and what helps."""
+"""Turns a refusal by the operating system into an outcome that says what is wrong and what helps."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LACKING = {
     errno.ENOMEM: "there is not enough memory",
     errno.ENOBUFS: "the system has no room for a further connection",
 }
-"""What the machine lacks now and may have later."""
+"""What the machine lacks now but may have later."""
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Place:
-    """Files of one kind: what they are, what they need, how to have them in another place."""
+    """Files of one kind: what they are, what they need, how to put them elsewhere."""
 
     what: str
     needs: str
@@ -90,7 +90,7 @@ def using(place: Place, folder: Path) -> Iterator[None]:
 
 
 def trouble(error: OSError, place: Place, folder: Path) -> DmcheckError:
-    """The outcome for an error with the files of a place, which are in `folder`."""
+    """The outcome for an error with the files of a place, in `folder`."""
     number = error.errno or 0
     if number in FULL:
         return Temporary(
@@ -107,7 +107,7 @@ def trouble(error: OSError, place: Place, folder: Path) -> DmcheckError:
 
 
 def java_trouble(error: OSError, java: str) -> DmcheckError:
-    """The outcome for a Java that could not be executed."""
+    """The outcome when Java could not be executed."""
     if error.errno in LACKING:
         return Temporary(what=f"For Java, {LACKING[error.errno]}.")
     return NotConfigured(
@@ -118,7 +118,7 @@ def java_trouble(error: OSError, java: str) -> DmcheckError:
 
 
 def _whose(path: Path) -> str:
-    """Who can open what is there, or else what is nearest above it and can be seen."""
+    """Who can open the path, or else its nearest visible ancestor."""
     for one in (path, *path.parents):
         try:
             owner = one.stat().st_uid

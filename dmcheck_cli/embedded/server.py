@@ -1,7 +1,7 @@
 """The embedded database's server: find it, start it once, stop it.
 
-The operating system is asked whether it runs, never a list: a stale state file, a reused pid, a lock that a killed
-process left are no obstacle.
+The operating system says whether it runs, never a stored list: a stale state file, a reused pid or a lock left by a
+killed process does no harm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dmcheck_cli.embedded.remedies import explained
 from dmcheck_cli.settings import Settings
 
 USERNAME = "neo4j"
-"""The only account that can be given a password before the first start."""
+"""The only account whose password can be set before the first start."""
 
 SECONDS_FOR_ANOTHERS_START = 900
 """How long to wait while another process starts the server, which may include fetching its parts."""
@@ -53,8 +53,8 @@ class Status(TypedDict):
 def find(settings: Settings) -> Server | None:
     """The running server of this home, or None.
 
-    Every command begins with it: 0.1 to 0.4 ms, after 7 ms for importing this module, and 10 to 20 ms more for
-    importing platformdirs where DMCHECK_HOME is not set.
+    Every command starts with this: 0.1 to 0.4 ms, after 7 ms to import this module, and 10 to 20 ms more to
+    import platformdirs if DMCHECK_HOME is not set.
 
     Raises NotConfigured when its password cannot be read.
     """
@@ -75,12 +75,11 @@ def ensure_running(
 ) -> Server:
     """The running server of this home, started if need be: once, however many processes ask at the same time.
 
-    `version`: of Neo4j, if not the default; asking for one also agrees to upgrade an older graph to it. A server that
-    runs already is returned whatever its version. `progress`: tell a person, on stderr, what takes long. `seconds`:
-    when to give up, with Temporary, for a command whose time is limited; of a server that it started nothing is left.
-    `java_options`: further ones for Java, of a server that is started. `prepare`: called with one that was started,
-    before others can see it.
-    Raises NotConfigured for what has to be put right by hand, Temporary for what may pass.
+    `version`: of Neo4j, if not the default; asking for one also agrees to upgrade an older graph to it. A running
+    server is returned whatever its version. `progress`: report slow steps on stderr. `seconds`: when to give up with
+    Temporary, for a command with a time limit; a server that it started is removed completely. `java_options`: added to
+    Java's for a server that is started. `prepare`: called with a newly started server before others can see it.
+    Raises NotConfigured for a problem that needs manual repair, Temporary for one that may pass.
     """
     found = find(settings)
     if found is not None:
@@ -100,7 +99,7 @@ def ensure_running(
         found = find(settings)
         if found is not None:
             return found
-        _end_all(home, left())  # what a start left behind that was killed before it was done
+        _end_all(home, left())  # left behind by a start that was killed
         wanted = version or DEFAULT_VERSION
         store = Store(home)
         new = store.prepare(wanted, upgrade=version is not None)
@@ -120,7 +119,7 @@ def ensure_running(
 
 @explained
 def stop(settings: Settings) -> bool:
-    """End this home's server; True if one was running. Nothing of it is left when this returns."""
+    """End this home's server; True if one was running. No process of it is left on return."""
     with stopped(settings) as was_running:
         return was_running
 
@@ -129,9 +128,9 @@ def stop(settings: Settings) -> bool:
 def kill(settings: Settings, pid: int) -> None:
     """End this home's server at once, if it is still the process `pid`: for one that refuses everything.
 
-    A write that a full disk cut is still in its buffer, and an orderly stop writes it a second time behind the first.
-    Neo4j 5.26.30 then read that log from the wrong byte on, took any number for a length, ran out of memory and
-    never started again; the cut end alone it drops (`neo4j_conf`). What was acknowledged is on the disk either way.
+    A write that a full disk cut is still in its buffer, and an orderly stop writes it a second time, after the first.
+    Neo4j 5.26.30 then read that log from the wrong offset, took an arbitrary number for a length, ran out of memory and
+    never started again; a cut end alone it drops (`neo4j_conf`). Acknowledged writes are on the disk either way.
     """
     home = home_folder(settings)
     with _lock(home):
@@ -176,7 +175,7 @@ def _lock(home: Path, seconds: float | None = None) -> Iterator[None]:
 
 
 def _countdown(seconds: float | None) -> Callable[[], float | None]:
-    """Says how many of the seconds are left; None, always, when there is no limit."""
+    """Returns the seconds left on each call; always None when there is no limit."""
     if seconds is None:
         return lambda: None
     deadline = time.monotonic() + seconds
@@ -186,14 +185,14 @@ def _countdown(seconds: float | None) -> Callable[[], float | None]:
 def _end_all(home: Path, seconds: float | None = None) -> bool:
     """End this home's server, and any other process that runs on it; whether there was one. Needs the lock.
 
-    One that does not obey is killed after `seconds`, if that is sooner than usual.
+    One that does not stop is killed after `seconds`, if that is sooner than usual.
     """
     from dmcheck_cli.embedded.configuration import home_argument
     from dmcheck_cli.embedded.store import Store
 
     last = state.read(home)
     if last is not None:
-        with suppress(OSError):  # on a full disk the stale entry stays; the operating system knows better
+        with suppress(OSError):  # on a full disk the stale entry stays; the operating system has the truth
             last.retire(home)
     pids = process.with_argument(home_argument(Store(home).neo4j))
     for pid in pids:

@@ -23,24 +23,24 @@ class State:
 
     @property
     def uri(self) -> str:
-        """Where the server answers, in the driver's form."""
+        """The server's address, in the driver's form."""
         return f"bolt://127.0.0.1:{self.port}"
 
     def runs(self) -> bool:
-        """Whether that very process is alive."""
+        """Whether that same process is alive."""
         return process.identity(self.pid) == self.create_time
 
     def write(self, home: Path) -> None:
-        """From now on this is the home's server. Raises OSError."""
+        """Make this the home's server. Raises OSError."""
         write_private_file(home / FILE, json.dumps(vars(self)) + "\n")
 
     def retire(self, home: Path) -> None:
-        """From now on the home has no server, even while this one still runs; its port is kept for the next."""
+        """Leave the home without a server, even while this one still runs; its port is kept for the next."""
         replace(self, create_time="").write(home)
 
 
 def read(home: Path) -> State | None:
-    """What the file says, true or stale; None when there is none, or not one of ours. Raises OSError."""
+    """The file's content, current or stale; None if it is missing or not ours. Raises OSError."""
     try:
         with open(home / FILE, encoding="utf-8") as file:
             content = json.load(file)

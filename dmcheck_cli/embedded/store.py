@@ -1,8 +1,8 @@
-"""What a home holds between two runs of its server: the graph, the password to it, and which Neo4j made it.
+"""What a home keeps while its server is stopped: the graph, its password, and the Neo4j version that made it.
 
-The graph's folder always has a file that names the version which made it. As long as that file also says
-`unfinished`, no server has been ready on that folder, nobody can have been told that anything is in it, and a start
-that was interrupted is undone by making it anew.
+The graph's folder always has a file that names the version which made it. As long as that file also says `unfinished`,
+no server has been ready on that folder and no write to it was acknowledged, so an interrupted start is undone by
+recreating the folder.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dmcheck_cli.errors import NotConfigured
 UNFINISHED = "unfinished"
 
 OURS = frozenset({"lock", "server.json", "password", "neo4j"})
-"""What a home holds that has nothing else in it."""
+"""What a home contains if it has no other use."""
 
 
 @dataclass(frozen=True)
@@ -35,24 +35,24 @@ class Store:
 
     @property
     def log(self) -> Path:
-        """What the server said since its last start."""
+        """The server's output since its last start."""
         return self.neo4j / "logs" / "console.log"
 
     @property
     def classes(self) -> Path:
-        """Which classes the server has loaded; there only until an archive has been made of them."""
+        """The classes that the server has loaded; exists only until an archive has been made from them."""
         return self.neo4j / "logs" / "classes.txt"
 
     def version(self) -> str | None:
-        """The Neo4j version that last ran on the graph; None when there is no graph, or nothing says so."""
+        """The Neo4j version that last ran on the graph; None if there is no graph, or its version is not recorded."""
         words = self._version_words()
         return words[0] if words and UNFINISHED not in words else None
 
     def prepare(self, version: str, upgrade: bool) -> bool:
-        """Make the home ready for a server of that version to start on it; True if its graph is a new, empty one.
+        """Make the home ready for a server of that version; True if its graph is a new, empty one.
 
-        `upgrade`: an older release's graph may be opened, which that release cannot open any more then.
-        Raises NotConfigured when this version must not open the graph, or the password to it is gone.
+        `upgrade`: allow opening an older release's graph, which that release can then no longer open.
+        Raises NotConfigured when this version must not open the graph, or its password is missing.
         """
         self._take_over_home()
         for folder in (self.neo4j / "conf", self.neo4j / "logs"):
@@ -61,17 +61,17 @@ class Store:
             self._make_data(version)
             return True
         self._check_version(version, upgrade)
-        # Before the start, not after: an upgrade that is interrupted may have closed the graph to the older one.
+        # Before the start, not after: an interrupted upgrade may already have closed the graph to the older version.
         self.finish(version)
-        password = read_password(self.home)  # of no use without
-        # Neo4j reads it only where it finds no accounts; without it, it would let `neo4j` in with `neo4j` then.
+        password = read_password(self.home)  # without it the graph is of no use
+        # Neo4j reads it only if it finds no accounts; without it, Neo4j would accept `neo4j` with password `neo4j`.
         if not is_there(self._auth_file):
             make_private_folder(self._auth_file.parent)
             write_private_file(self._auth_file, auth_ini(password))
         return False
 
     def finish(self, version: str) -> None:
-        """Record that a server of that version is ready: from now on the graph is kept whatever happens."""
+        """Record that a server of that version is ready: from now on the graph is never discarded."""
         write_private_file(self._version_file, f"{version}\n")
 
     @property
@@ -93,7 +93,7 @@ class Store:
             return []
 
     def _take_over_home(self) -> None:
-        # A folder that holds other things as well, as a home folder does, keeps the mode that its owner gave it.
+        # A folder that also has other files, such as a user's home folder, keeps its mode.
         if {name.removesuffix(".part") for name in os.listdir(self.home)} <= OURS:
             self.home.chmod(0o700)
 

@@ -1,1 +1,1 @@
-"""What people and programs see of results: the views, and the forms in which they are printed."""
+"""How people and programs see results: the views, and the formats in which they are printed."""

@@ -1,10 +1,10 @@
-"""How single values are written for people."""
+"""Formats single values for people."""
 
 from __future__ import annotations
 
 
 def duration(seconds: int | None, units: int = 2) -> str:
-    """Seconds as a person says them, in the largest unit and those after it: `1 d 3 h`; `-` for None."""
+    """Seconds in readable form, in the largest unit and the next ones: `1 d 3 h`; `-` for None."""
     if seconds is None:
         return "-"
     from dateutil.relativedelta import relativedelta

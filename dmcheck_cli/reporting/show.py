@@ -28,12 +28,12 @@ class Format(StrEnum):
 
 
 _UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What could steer a terminal, forge a line of a log or change the order of what is read: control characters (C0, C1),
-separators of lines, bidirectional controls (Unicode, UAX 9), and lone surrogates, which no encoding has."""
+"""What could control a terminal, forge a log line or change the reading order: control characters (C0, C1), line
+separators, bidirectional controls (Unicode, UAX 9), and lone surrogates, which no encoding has."""
 
 
 def escaped(text: str, keep: str = "") -> str:
-    """`text` with the characters of _UNSAFE written as Python writes them in a string, those in `keep` left alone."""
+    """`text` with the characters of _UNSAFE, except those in `keep`, written as Python escapes them in a string."""
     return _UNSAFE.sub(lambda found: found[0] if found[0] in keep else ascii(found[0])[1:-1], text)
 
 
@@ -45,7 +45,7 @@ def document(value: dict[str, Any]) -> None:
 def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
     """Print `{name: [items]}` item by item, for lists that may be too long to hold.
 
-    Nothing is printed before the first item is there, so what fails at once leaves no half document.
+    Nothing is printed before the first item is available, so an immediate failure leaves no partial document.
     """
     between = f'{{"{name}": ['
     for item in items:
@@ -56,7 +56,7 @@ def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
 
 
 def results(as_json: bool, format: Format, content: Callable[[], dict[str, Any]], *tables: Table) -> None:
-    """Print a result as it was asked for: as one JSON document of `content`, or as tables with a blank line between."""
+    """Print a result in the requested format: one JSON document of `content`, or tables with a blank line between."""
     if as_json or format is Format.json:
         document(content())
         return
@@ -67,7 +67,7 @@ def results(as_json: bool, format: Format, content: Callable[[], dict[str, Any]]
 
 
 def table(shown: Table, format: Format) -> None:
-    """Print rows under column heads. Numbers are aligned to the right, None is shown as `-`."""
+    """Print rows under column heads. Numbers are right-aligned, None is shown as `-`."""
     columns = shown.heads
     cells = [[_cell(value) for value in row] for row in shown.rows]
     if format is Format.table or (format is Format.auto and sys.stdout.isatty()):
@@ -75,7 +75,7 @@ def table(shown: Table, format: Format) -> None:
         return
     import tabulate
 
-    tabulate.MIN_PADDING = 0  # else a column of numbers is wider than its head, and the line begins with blanks
+    tabulate.MIN_PADDING = 0  # otherwise a number column is wider than its head, and the line begins with blanks
     styles = {Format.github: "github", Format.tsv: "tsv"}
     style = styles.get(format, "plain")
     sides = _aligned(cells)
@@ -85,7 +85,7 @@ def table(shown: Table, format: Format) -> None:
 def line(text: str) -> None:
     """Print a result, or the last line of one.
 
-    Raises OutputLost when nobody takes it (a closed pipe, a full disk).
+    Raises OutputLost when it cannot be written (a closed pipe, a full disk).
     """
     _write(text + "\n")
     try:
@@ -95,12 +95,12 @@ def line(text: str) -> None:
 
 
 def message(text: str) -> None:
-    """Tell the person something that is not the result."""
+    """Print something for people that is not the result."""
     sys.stderr.write(escaped(text, keep="\n") + "\n")
 
 
 def error(problem: DmcheckError, as_json: bool) -> None:
-    """Tell why a command ends without success."""
+    """Print why a command ends without success."""
     if as_json:
         content = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
         sys.stderr.write(_json({"error": content}) + "\n")
@@ -141,7 +141,7 @@ def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
 
 
 def _records(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> RichTable:
-    """A line for each value, where a row would not fit into the terminal's width."""
+    """One line per value, for rows wider than the terminal."""
     from rich import box
     from rich.table import Table
 
@@ -174,6 +174,6 @@ def _cell(value: Any) -> str:
 
 
 def _json(value: dict[str, Any]) -> str:
-    # Readable for people of all scripts, where the encoding of the streams has all characters.
+    # Keep all scripts readable where the encoding of the stream has all characters.
     text = json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "utf-8").lower().startswith("utf"))
     return _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""The views: which columns a result has, and what stands in them. Described once, for whatever prints them."""
+"""The views: which columns a result has and what they contain, defined once for every output format."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Table:
 
 @dataclass(frozen=True)
 class View(Generic[T]):
-    """A table of things of one kind: for each column its head, and its value for a thing."""
+    """A table of things of one kind: for each column its head, and how to get its value from a thing."""
 
     title: str
     columns: tuple[tuple[str, Callable[[T], object]], ...]
 
     def of(self, things: Iterable[T]) -> Table:
-        """The table of these things, a row each, made while it is read."""
+        """The table of these things, one row each, generated as it is read."""
         rows = (tuple(value(thing) for _, value in self.columns) for thing in things)
         return Table(self.title, tuple(head for head, _ in self.columns), rows)
 

@@ -1,4 +1,4 @@
-"""Taking over what another system, or a clock that was ahead, left in the graph: what `schema apply` does."""
+"""Takes over what another system, or a clock that was ahead, left in the graph: a part of `schema apply`."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dmcheck_cli.errors import Temporary
 
 
 def adopt(database: Database) -> None:
-    """Put right everything that `health.broken` names `schema apply` as the remedy for.
+    """Repair everything for which `health.broken` names `schema apply` as the remedy.
 
-    In batches, each under the locks that it needs, so clients and jobs may go on meanwhile. May be repeated, also after
-    a crash: what is right is left alone.
+    It works in batches, each under the locks it needs, so clients and jobs can keep running. It may be repeated, also
+    after a crash: what is correct is left alone.
     """
     limits = database.settings.limits
     _all_batches(lambda: _count(database.run("adopt_clients")), limits.batch_adopted)
-    # First those that no other step would find by their uuid, last those that taking users out has left empty.
+    # First the buckets that no other step would find by uuid; later those left empty by taking users out.
     _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
     _all_slices(lambda after: _last(database.run("adopt_members", after=after, slice=limits.scan_buckets)))
     _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
@@ -28,7 +28,7 @@ def adopt(database: Database) -> None:
 
 
 def _all_batches(step: Callable[[], int], batch: int) -> None:
-    while step() >= batch:  # a smaller batch was the last, also if something in it cannot be put right
+    while step() >= batch:  # a smaller batch is the last, even if something in it cannot be repaired
         pass
 
 

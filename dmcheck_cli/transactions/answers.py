@@ -1,4 +1,4 @@
-"""Taking answers back."""
+"""Accepting answers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dmcheck_cli.transactions import schema
 
 
 def submit(database: Database, client: int, answered: list[Answered]) -> list[Report]:
-    """Store answers and end the leases they belong to; reports in the order given.
+    """Store answers and end their leases; reports in the order given.
 
-    One transaction, unless the document holds more than `max_answers`: then one for each part of it. Whatever cuts that
-    short, submitting the same document again gives the reports of the parts that were stored, and stores the rest.
+    One transaction, or one per part if the document holds more than `max_answers`. If it is interrupted, submitting the
+    same document again returns the reports of the stored parts and stores the rest.
 
     Raises NotRegistered. A refused bucket is a Report, not an error: the others are stored.
     """
@@ -35,9 +35,9 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
 
 
 def parameters(one: Answered) -> dict[str, Any]:
-    """What `submit_answers` is told of one bucket.
+    """The parameters of `submit_answers` for one bucket.
 
-    Names with one answer are one text: packing a map of 180 names took 445 µs, of three texts 3 µs (plain driver).
+    Names with the same answer form one text: packing a map of 180 names took 445 µs, three texts 3 µs (plain driver).
     """
     named: dict[str, list[str]] = {answer: [] for answer in ANSWERS}
     for name, answer in one.answers.items():
@@ -52,7 +52,7 @@ def parameters(one: Answered) -> dict[str, Any]:
 
 
 def _parts(answered: list[Answered], most: int) -> Iterator[list[Answered]]:
-    """The document in parts of at most so many answers; an empty one is one part."""
+    """The document in parts of at most `most` answers; an empty one is one part."""
     part: list[Answered] = []
     size = 0
     for one in answered:

@@ -1,4 +1,4 @@
-"""Making, reclaiming and raising buckets: what the jobs do, one transaction a call."""
+"""Making, reclaiming and raising buckets: what the jobs do, one transaction per call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dmcheck_cli.transactions import schema
 
 @dataclass(frozen=True)
 class Plan:
-    """How many buckets may still be made, and the name after which the search for users goes on."""
+    """How many buckets may still be made, and the name after which the search for users continues."""
 
     room: int
     cursor: str
@@ -20,7 +20,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Made:
-    """Buckets made and users put into them."""
+    """Buckets made and users placed in them."""
 
     buckets: int
     users: int
@@ -33,21 +33,21 @@ def plan(database: Database) -> Plan:
 
 
 def place(database: Database, names: list[str]) -> Made:
-    """Put those of the users who still wait in no bucket into new buckets, as long as there is room for more."""
+    """Put those of the users who are still in no bucket into new buckets, while there is room for more."""
     row = schema.write_one(database, "place_users", names=names, size=database.settings.bucket_size)
     return Made(row["buckets"], row["users"])
 
 
 def finish(database: Database, job: str, cursor: str | None = None) -> None:
-    """Note that a job has run to its end, and where make_buckets goes on."""
+    """Record that a job has completed, and where make_buckets continues."""
     schema.write_one(database, "finish_job", name=job, cursor=cursor)
 
 
 def correct_times(database: Database) -> int:
-    """Put right a batch of times of buckets and leases that lie in the future, are missing, or are no times.
+    """Repair a batch of bucket and lease times that are in the future, missing or invalid.
 
-    Such a time counts as now, so a clock that was ahead delays what is decided by it for no longer than once more its
-    own bound. Returns how many buckets and leases were changed.
+    Such a time counts as now, so a clock that was ahead delays what depends on it by at most its own bound once more.
+    Returns how many buckets and leases were changed.
     """
     row = schema.write_one(database, "correct_times", lease_seconds=database.settings.lease_seconds)
     return int(row["corrected"])
@@ -60,7 +60,7 @@ def release_dead(database: Database) -> int:
 
 
 def mark_dead(database: Database) -> int:
-    """Mark a batch of leases dead whose time is over; returns how many."""
+    """Mark a batch of expired leases dead; returns how many."""
     row = schema.write_one(database, "mark_dead", lease_seconds=database.settings.lease_seconds)
     return int(row["marked"])
 
@@ -81,7 +81,7 @@ def forget(database: Database) -> int:
 
 
 def raise_starved(database: Database) -> int:
-    """Move a batch of buckets that waited too long to the front (see `longest_waits`); returns how many."""
+    """Move a batch of buckets that have waited too long to the front (see `longest_waits`); returns how many."""
     row = schema.write_one(database, "raise_starved", **_starved(database))
     return int(row["raised"])
 
@@ -93,7 +93,7 @@ def starved(database: Database) -> int:
 
 
 def longest_waits(settings: Settings) -> tuple[int, int]:
-    """Seconds after which a waiting bucket is overdue: a prioritized one, an ordinary one."""
+    """Seconds after which a waiting bucket is overdue: a prioritized one, then an ordinary one."""
     ordinary = settings.starved_seconds
     return min(settings.starved_prioritized_seconds, ordinary), ordinary
 

@@ -1,4 +1,4 @@
-"""Building the constraints and indexes that a database lacks, beside others who may do so at the same moment."""
+"""Builds the constraints and indexes that a database lacks, even while others do the same."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from dmcheck_cli.errors import DatabaseRefused, Temporary
 from dmcheck_cli.transactions.indexes import Index, Obstacle, Step, Transaction, Wanted, next_step, wanted
 
 MAX_FILLING_SECONDS = 3600.0
-"""For one constraint or index to be built; a million users took a few seconds (`scripts/bench.py`)."""
+"""For building one constraint or index; a million users took a few seconds (`scripts/bench.py`)."""
 
 MAX_TRIES = 10
-"""Of creating or dropping one of them. Others who apply the schema at the same moment may spoil some."""
+"""Tries to create or drop one of them. Others who apply the schema at the same time may make some fail."""
 
 MAX_STILL_SECONDS = 10.0
-"""For which an index that nobody of ours fills may stand still and yet be somebody's work: the server does not show
-who fills an index, and what a killed server left behind stands still for ever."""
+"""How long an index that no dmcheck process fills may make no progress and still count as being filled: the server does
+not show who fills an index, and one left by a killed server never progresses."""
 
 POLL_SECONDS = 0.2
 TELL_SECONDS = 5.0
-"""Between two words about what is waited for."""
+"""Between two messages about what it is waiting for."""
 
 Tell = Callable[[str], None]
 
-# The server's words when a key is there twice: no race, and the look for it may have taken minutes.
+# The server's message for a duplicate key: not a race, and the search for it may have taken minutes.
 _TWO_NODES = re.compile(r"Both Node\(\d+\) and Node\(\d+\)")
 
 
 def statements() -> list[str]:
-    """The statements that create all of it, for a database administrator to read or to run."""
+    """The statements that create all of it, for a database administrator to read or run."""
     return cypher.source("_schema").splitlines()
 
 
@@ -45,7 +45,7 @@ def lacking(database: Database) -> list[Wanted]:
 
 
 def obstacles(database: Database) -> list[tuple[str, str]]:
-    """What others put where something of ours belongs: what it is, and the Cypher statement that takes it away."""
+    """What others put in the place of something of ours: its description, and the Cypher statement that removes it."""
     indexes = _indexes(database)
     wants = _lacking(indexes)
     in_work = {each.builds for each in running(database) if each.builds} if wants else set()
@@ -54,20 +54,21 @@ def obstacles(database: Database) -> list[tuple[str, str]]:
 
 
 def build(database: Database, tell: Tell) -> None:
-    """Create what is missing; returns when nothing is. `tell` is told what is waited for.
+    """Create what is missing; returns when nothing is. `tell` is called with what it is waiting for.
 
-    Raises DatabaseRefused when the graph contradicts a constraint (say, two clients of one id) or somebody else's index
-    is in the way, Temporary when nothing goes on for DMCHECK_TIMEOUT_SECONDS, as behind a lock that is not to be had.
+    Raises DatabaseRefused when the graph violates a constraint (say, two clients with one id) or somebody else's index
+    is in the way, Temporary when nothing progresses for DMCHECK_TIMEOUT_SECONDS, as behind a lock that is never
+    released.
     """
     with Aside(database, MAX_FILLING_SECONDS) as aside:
         _Building(database, aside, tell).build()
 
 
 class _Building:
-    """Looks, does the next step, and looks again, until nothing is missing.
+    """Looks, takes the next step, and looks again, until nothing is missing.
 
-    What was seen proves nothing a moment later: others build, fail and drop as well. So an error is only believed
-    when it comes again, and what decides is the look after it.
+    What was seen may be outdated a moment later: others build, fail and drop, too. So an error counts only if it
+    recurs, and the look after it decides.
     """
 
     def __init__(self, database: Database, aside: Aside, tell: Tell) -> None:
@@ -80,10 +81,10 @@ class _Building:
         self.tries: Counter[tuple[str, Step]] = Counter()
 
     def build(self) -> None:
-        """Returns when nothing is missing any more."""
+        """Return when nothing is missing any more."""
         while True:
             indexes = _indexes(self.database)
-            others = running(self.database)  # after it: who began to build in between is seen
+            others = running(self.database)  # read after the indexes, so that builds started in between are seen
             lacking = _lacking(indexes)
             if not lacking and not self.aside.busy:
                 return
@@ -97,7 +98,7 @@ class _Building:
             self._wait()
 
     def _begin(self, lacking: list[Wanted], indexes: list[Index], running: list[Transaction]) -> None:
-        """Begin the first step that can be done; raises DatabaseRefused for the first that is not ours to do."""
+        """Start the first possible step; raises DatabaseRefused for the first that is not ours to take."""
         in_work = self._in_work(indexes, running)
         steps: dict[Step, Wanted] = {}
         for one in reversed(lacking):
@@ -117,7 +118,7 @@ class _Building:
             self.aside.run_text(statement, builds=self.current.name)
 
     def _in_work(self, indexes: list[Index], running: list[Transaction]) -> set[str]:
-        """The names of what others create or drop: those of dmcheck say so, and what grows is somebody's work, too."""
+        """The names of what others create or drop: dmcheck processes say so, and an index that grows counts, too."""
         ours = {each.builds for each in running if each.builds is not None}
         still = time.monotonic() - self.moved
         if still > MAX_STILL_SECONDS or not _holders(running, 0):
@@ -125,7 +126,7 @@ class _Building:
         return ours | {index.name for index in indexes if index.state == "POPULATING"}
 
     def _count(self, one: Wanted, indexes: list[Index]) -> None:
-        """Count one more try; raises DatabaseRefused when none of many had an effect."""
+        """Count one more try; raises DatabaseRefused after too many without effect."""
         self.tries[one.name, self.step] += 1
         if self.tries[one.name, self.step] <= MAX_TRIES:
             return
@@ -135,23 +136,24 @@ class _Building:
         raise DatabaseRefused(what=f"something else bears the name {one.name}; in Cypher: DROP CONSTRAINT {one.name}")
 
     def _check(self, failure: BaseException | None) -> None:
-        """Raise what does not pass; for what may pass, there is the next look."""
+        """Raise permanent errors; the next look decides about those that may be transient."""
         if failure is None or self.current is None:
             return
         key = self.current.name, self.step
         if isinstance(failure, Temporary):
-            self.tries[key] -= 1  # the time bounds it
+            self.tries[key] -= 1  # bounded by time instead
         else:
             passes = isinstance(failure, DatabaseRefused) and not _TWO_NODES.search(failure.message)
             if not passes or self.tries[key] == MAX_TRIES:
                 raise failure
-        time.sleep(random.uniform(0, POLL_SECONDS * self.tries[key]))  # else rivals meet again
+        time.sleep(random.uniform(0, POLL_SECONDS * self.tries[key]))  # otherwise rivals collide again
 
     def _watch(self, lacking: list[Wanted], indexes: list[Index], running: list[Transaction]) -> None:
-        """Tell what is waited for; raises Temporary once nothing has moved for the time limit.
+        """Report what it is waiting for; raises Temporary once nothing has progressed for the time limit.
 
-        The server does not show whose locks a schema change waits for. It can only be somebody whose transaction has
-        been open for as long. Without one, an index that is being filled is at work, also while its figures stand.
+        The server does not show whose locks a schema change waits for. It can only be a transaction that has been open
+        for as long. Without one, an index that is being filled counts as progress, even while its figures do not
+        change.
         """
         now = time.monotonic()
         holders = _holders(running, now - self.moved)
@@ -184,7 +186,7 @@ def _indexes(database: Database) -> list[Index]:
 
 
 def running(database: Database) -> list[Transaction]:
-    """What goes on in the database."""
+    """The transactions running in the database."""
     return [Transaction(**row) for row in database.run("show_transactions")]
 
 
@@ -193,19 +195,19 @@ def _lacking(indexes: list[Index]) -> list[Wanted]:
 
 
 def _holders(running: list[Transaction], seconds: float) -> list[Transaction]:
-    """Who holds locks, and has for `seconds`; without those that build."""
+    """The transactions that hold locks and have been open for `seconds`, except those that build."""
     return [each for each in running if each.builds is None and each.locks > 0 and each.seconds >= int(seconds)]
 
 
 def _is_filling(one: Wanted, index: Index, in_work: Collection[str | None]) -> bool:
-    """Whether `index` is being filled for `one`: by somebody who waits for it, or by the server itself."""
+    """Whether `index` is being filled for `one`: by a transaction that waits for it, or by the server alone."""
     if not (one.fits(index) and index.state == "POPULATING"):
         return False
     return index.owner is not None or not one.unique or index.name in in_work
 
 
 def _waits_for(holders: list[Transaction], filling: list[Index]) -> str:
-    """What is waited for, in a few words."""
+    """What it is waiting for, in a few words."""
     if holders:
         named = (f"{each.id} (from {each.origin}, open for {each.seconds} seconds)" for each in holders[:3])
         return f"waiting for the locks of {', '.join(named)}"

@@ -18,10 +18,10 @@ def register(
     dm_from_id: int | None = None,
     dm_from_screen_name: str | None = None,
 ) -> Client:
-    """Add a client, or make it active again. None for one of the last three keeps what is known.
+    """Add a client, or reactivate it. None for one of the last three keeps the stored value.
 
-    Raises WrongDetails when the id is known by another screen name, TooFast when the system has taken
-    `max_new_clients_per_hour` new clients within the hour, what `schema.ensure` raises.
+    Raises WrongDetails when the id is known by another screen name, TooFast when the system has accepted
+    `max_new_clients_per_hour` new clients within the hour, and what `schema.ensure` raises.
     """
     row = schema.write_one(
         database,

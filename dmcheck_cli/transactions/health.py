@@ -1,4 +1,4 @@
-"""Is all well? What operators ask when something looks wrong, and what must hold in every graph."""
+"""Health checks: what operators ask when something looks wrong, and what must hold in every graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from dmcheck_cli.transactions.stats import count_users
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 
 LATE = 2 * 3600
-"""Seconds after which a job is missed: crontab.example runs each every 15 minutes; a reboot is no reason to mail."""
+"""Seconds after which a job counts as missed: crontab.example runs each every 15 minutes; a reboot must not send
+mail."""
 
 APPLY = "dmcheck schema apply"
 
@@ -32,12 +33,12 @@ BY_HAND = {
     ABOUT_USERS["ids"]: "_remedy_ids",
     "clients whose id is no whole number from 1 to 2^63-1": "_remedy_clients",
 }
-"""What `schema apply` leaves alone, since it belongs to other programs as well, and the statement that mends it."""
+"""What `schema apply` leaves alone because it belongs to other programs, too, and the statement that repairs it."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """When a job last ran to its end; None if it never did."""
+    """When a job last completed; None if it never did."""
 
     name: str
     last_success_time: str | None
@@ -46,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong, and what mends it as it stands there: a shell command or a Cypher statement."""
+    """What is wrong, and what repairs it, ready to run: a shell command or a Cypher statement."""
 
     what: str
     mend: str
@@ -62,7 +63,7 @@ class Health:
 
 
 def health(database: Database) -> Health:
-    """The quick look: versions, schema, jobs, times. That the database answers at all is what getting here shows."""
+    """The quick check: versions, schema, jobs, times. If it returns at all, the database answers."""
     lacking = schema.missing(database)
     problems = []
     if lacking:
@@ -87,13 +88,13 @@ def health(database: Database) -> Health:
 
 
 def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:
-    """The deep look: what must never be, over the whole graph, in slices; `looked_at` is told of each one's size.
+    """The deep check: what must never occur, over the whole graph, in slices; `looked_at` gets the size of each.
 
-    However much is wrong, there is one Problem a kind, with a count and an example. `schema apply` comes last: it also
-    puts right what the other remedies leave, such as the buckets of a client that is none any more.
+    However much is wrong, there is one Problem per kind, with a count and an example. `schema apply` comes last: it
+    also repairs what the other remedies leave, such as the buckets of a client that is no longer one.
     """
     if schema.other_version(database) is not None:
-        return []  # its terms are not ours
+        return []  # our checks do not apply to it
     found = [_problem(row) for row in database.run("check_buckets")]
     found += [_problem(row) for row in database.run("check_clients")]
     found += _members(database)
@@ -126,7 +127,7 @@ def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Pro
         after = row["last"]
         seen += row["seen"]
         looked_at(row["seen"])
-    # Who has no name, or one that is no text, is in no index by name. Users may come and go meanwhile.
+    # Users without a name, or with one that is not text, are in no name index. Users may come and go meanwhile.
     counts["names"] += max(min(before, count_users(database)) - seen, 0)
     for kind, what in ABOUT_USERS.items():
         if counts[kind]:

@@ -1,10 +1,10 @@
 """What the database has, compared with what the statements need: name, kind, labels, properties, state and owner count.
 
-nothing there                                       create it
+missing                                             create it
 ours by name, but of another shape, failed, or left
 behind without its constraint by a killed server    drop it, then create
-being filled, or somebody is just creating it       wait
-anybody else's, where ours belongs                  an obstacle: theirs to drop, by a statement that we name
+being filled, or being created by somebody          wait
+somebody else's, in the place of ours               an obstacle: theirs to drop, with a statement that we name
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Wanted:
         return kind == ("RANGE", "NODE", [self.label], self.properties)
 
     def is_met_by(self, index: Index) -> bool:
-        """Whether with `index` nothing is left to do. Any constraint that owns such an index makes the key unique."""
+        """Whether `index` leaves nothing to do. Any constraint that owns such an index makes the key unique."""
         return self.fits(index) and index.state == "ONLINE" and (not self.unique or index.owner is not None)
 
 
@@ -81,7 +81,7 @@ class Step(Enum):
 
 @dataclass(frozen=True)
 class Obstacle:
-    """What stands where ours belongs, and the one Cypher statement that takes it away."""
+    """What is in the place of ours, and the one Cypher statement that removes it."""
 
     what: str
     remedy: str
@@ -98,7 +98,8 @@ def wanted(statement: str) -> Wanted:
 
 
 def next_step(one: Wanted, indexes: Iterable[Index], in_work: Collection[str]) -> Step | Obstacle:
-    """What to do for `one`, which no index meets. `in_work`: the names of what somebody is creating or dropping."""
+    """What to do about `one`, which no index satisfies. `in_work`: the names of what somebody is creating or
+    dropping."""
     steps = [_step(one, index, in_work) for index in indexes if index.name == one.name or one.fits(index)]
     obstacles = [step for step in steps if isinstance(step, Obstacle)]
     if obstacles:
@@ -123,5 +124,5 @@ def _step(one: Wanted, index: Index, in_work: Collection[str]) -> Step | Obstacl
 
 
 def quoted(name: str) -> str:
-    """`name` as Cypher takes it."""
+    """`name` as it is written in Cypher."""
     return name if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) else "`" + name.replace("`", "``") + "`"

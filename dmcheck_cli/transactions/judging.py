@@ -1,4 +1,4 @@
-"""What judge_clients reads and writes, one transaction a call; `domain/policy` decides in between."""
+"""What judge_clients reads and writes, one transaction per call; `domain/policy` decides in between."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dmcheck_cli.transactions import schema
 
 @dataclass(frozen=True)
 class Case:
-    """What there is to judge about the client `id`: its new faults, and the `leases` (with their ids) that ended since
-    it was last judged, in the order of their ends. `left`: how many more ended after these. `faults` is their total
-    now, `faults_judged` what it was when the client was last judged."""
+    """What to judge about the client `id`: its new faults, and the `leases` (with their ids) that ended since it was
+    last judged, in order of their ends. `left`: how many more ended after these. `faults` is the current total,
+    `faults_judged` the total when the client was last judged."""
 
     id: int
     client: Client
@@ -27,18 +27,18 @@ class Case:
 
 
 def cases(database: Database, after: int) -> list[Case]:
-    """The next batch of clients, by id from `after` on, with what there is to judge about each; [] at the end.
+    """The next batch of clients, by id, after the id `after`, with what to judge about each; [] at the end.
 
-    At most `batch_leases` clients, and ten times as many leases of each.
+    At most `batch_leases` clients, and ten times as many leases for each.
     """
     return [_case(row) for row in database.run("ended_leases", after=after)]
 
 
 def settle(database: Database, judged: Iterable[tuple[Case, Verdict]]) -> set[int]:
-    """Write the verdicts, and take what they were based on off the list, all in one transaction.
+    """Write the verdicts and mark what they are based on as judged, all in one transaction.
 
-    Returns the ids of the clients that were settled: not those that another run judged since `cases` read them.
-    Raises UpgradeNeeded on a graph of another version, and what else `schema.write_one` does.
+    Returns the ids of the clients that were settled, without those that another run judged since `cases` read them.
+    Raises UpgradeNeeded on a graph of another version, and what else `schema.write_one` raises.
     """
     row = schema.write_one(database, "set_allowances", verdicts=[_verdict(case, verdict) for case, verdict in judged])
     return set(row["judged"])

@@ -27,15 +27,15 @@ from dmcheck_cli.transactions import schema, times
 REFUSALS: dict[str, type[DmcheckError]] = {
     refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged)
 }
-"""What a statement's `outcome` means where it is a refusal."""
+"""The error for each `outcome` of a statement that is a refusal."""
 
 
 def fetch(database: Database, client: int, count: int | None, request: str) -> list[Lease]:
-    """Lease up to `count` buckets (1 to 10; None: what the client stated, at most 10, else 2), at least one, but not
+    """Lease up to `count` buckets (1 to 10; None: what the client stated, at most 10, else 2): at least one, but no
     more than it may still hold.
 
-    The most urgent bucket comes first. `request` names this fetch: the same request again returns those of its leases
-    that are still held.
+    The most urgent bucket comes first. `request` identifies this fetch: repeating it returns those of its leases that
+    are still held.
 
     Raises NotRegistered, OverQuota, TooFast, NothingToFetch (no bucket waits, or the request's leases have all ended).
     """
@@ -57,7 +57,7 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
             return leases
         if rows[0]["refusal"] or not rows[0]["seen"]:
             raise _nothing(database, client, rows[0])
-        # Others took all that this try had picked; more may wait.
+        # Other clients took every bucket that this try picked; more may be waiting.
         delay = backoff.delay()
         if time.monotonic() + delay >= deadline:
             raise Temporary(what="Other clients took every bucket first; nothing was leased: try again")
@@ -65,7 +65,7 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
 
 
 def resume(database: Database, client: int) -> list[Lease]:
-    """The leases that the client still holds, as they were given.
+    """The leases that the client still holds, as `fetch` returned them.
 
     Raises NotRegistered, NothingToFetch when it holds none.
     """
@@ -97,9 +97,9 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
 
 
 def release(database: Database, client: int, bucket: str, lease: str) -> int:
-    """Give a held bucket back unanswered, which counts as nothing; returns how many users wait again with it.
+    """Give a held bucket back unanswered, without counting anything; returns how many users wait again with it.
 
-    Giving back again what was given back before is a success.
+    Giving a bucket back a second time succeeds, too.
 
     Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
     """
@@ -145,5 +145,6 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
 
 
 def stored_users(rows: list[tuple[str, object]]) -> list[User]:
-    """Users from rows of name and id. An id that another program stored as no whole number from 1 up is not known."""
+    """Users from rows of name and id. An id that another program stored and that is not a whole number from 1 up counts
+    as unknown."""
     return [User(name, id if type(id) is int and id > 0 else None) for name, id in rows]

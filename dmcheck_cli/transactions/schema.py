@@ -1,4 +1,4 @@
-"""Whether a graph is as the statements need it: constraints, indexes, and its version; and how it gets there."""
+"""Whether a graph has what the statements need (constraints, indexes, version), and how to bring it there."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from dmcheck_cli.transactions.building import POLL_SECONDS, Tell, obstacles, sta
 __all__ = ["Tell", "apply", "ensure", "missing", "obstacles", "other_version", "statements", "write", "write_one"]
 
 STEPS = {1: upgrade_1.upgrade}
-"""What takes a graph of the version before to this one, in batches that may be repeated."""
+"""The upgrade from the previous version to each version, in batches that may be repeated."""
 
 
 def write(database: Database, statement: str, /, **parameters: Any) -> list[Row]:
-    """Run a statement that writes; it does nothing, and gives no row, on a graph of another version than ours.
+    """Run a statement that writes; on a graph of another version than ours it does nothing and returns no row.
 
     Raises SchemaMissing, UpgradeNeeded and Temporary as `ensure` does.
     """
@@ -27,12 +27,12 @@ def write(database: Database, statement: str, /, **parameters: Any) -> list[Row]
     if rows:
         return rows
     ensure(database)
-    # No row may also have been the statement's answer, or somebody may have finished an upgrade meanwhile.
+    # The statement itself may have returned no row, or an upgrade may have finished meanwhile.
     return database.run(statement, **parameters)
 
 
 def write_one(database: Database, statement: str, /, **parameters: Any) -> Row:
-    """Like `write`, for a statement that always gives one row. Raises Temporary while the version changes."""
+    """Like `write`, for a statement that always returns one row. Raises Temporary while the version changes."""
     rows = write(database, statement, **parameters)
     if not rows:
         raise Temporary(what="The graph is being upgraded: repeat the same command")
@@ -40,11 +40,11 @@ def write_one(database: Database, statement: str, /, **parameters: Any) -> Row:
 
 
 def apply(database: Database, tell: Tell = lambda text: None) -> list[str]:
-    """Create what is missing, upgrade the graph to our version, and put right what an older system left.
+    """Create what is missing, upgrade the graph to our version, and repair what an older system left.
 
-    Returns the names of what was missing, and `version N` for each step of an upgrade. Any number may do so at the same
-    moment, while clients and jobs run, and again after a crash. `tell` is told what is waited for. Raises
-    UpgradeNeeded on a graph of a newer version, and what `building.build` does.
+    Returns the names of what was missing, and `version N` for each upgrade step. It is safe to run any number of times
+    at once, while clients and jobs run, and again after a crash. `tell` is called with what it is waiting for. Raises
+    UpgradeNeeded on a graph of a newer version, and what `building.build` raises.
     """
     version, upgrading, _ = _look(database)
     _refuse_newer(version, upgrading)
@@ -62,10 +62,11 @@ def missing(database: Database) -> list[str]:
 
 
 def ensure(database: Database) -> None:
-    """See that nothing is missing and that the graph is of our version.
+    """Make sure that nothing is missing and that the graph has our version.
 
-    The embedded database, and a graph that holds nothing of ours yet, are equipped on the spot. Raises SchemaMissing
-    for any other without our constraints, UpgradeNeeded for one of another version, Temporary while it is upgraded.
+    The embedded database is set up on the spot; a graph with our constraints that holds nothing of ours yet gets our
+    version. Otherwise raises SchemaMissing when it lacks constraints or indexes, UpgradeNeeded when it has another
+    version, Temporary while it is upgraded.
     """
     lacking = missing(database)
     version, upgrading, fresh = _look(database)
@@ -98,7 +99,7 @@ def ensure(database: Database) -> None:
 
 
 def other_version(database: Database) -> tuple[str, str] | None:
-    """What is wrong with the graph's version, and the shell command that mends it; None if it is ours."""
+    """What is wrong with the graph's version, and the shell command that repairs it; None if it is ours."""
     version, upgrading, _ = _look(database)
     if version == cypher.SCHEMA:
         return None
@@ -125,10 +126,10 @@ def _refuse_newer(version: int | None, upgrading: int | None) -> None:
 
 
 def _upgrade(database: Database, step: int) -> bool:
-    """Take the graph to version `step`, unless it is there; returns whether it was not."""
+    """Upgrade the graph to version `step`, unless it has it already; returns whether it was upgraded."""
     if not database.run("begin_upgrade", step=step):
         return False
-    # Whoever saw the version before may still be at it.
+    # Transactions that saw the previous version may still be running.
     before = {each.id for each in building.running(database) if each.app == "dmcheck" and each.builds is None}
     deadline = time.monotonic() + database.settings.timeout_seconds
     while before & {each.id for each in building.running(database)}:

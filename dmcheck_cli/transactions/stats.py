@@ -1,4 +1,4 @@
-"""What operators see: the clients with their counters, and the state of the whole."""
+"""What operators see: the clients with their counters, and the state of the system."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from dmcheck_cli.transactions import buckets, schema, times
 
 
 def stats(database: Database, client: int | None = None) -> tuple[list[ClientStats], SystemStats]:
-    """All clients, or the one of that id, and the system.
+    """All clients, or the one with that id, and the system.
 
-    Raises NotRegistered when there is no client of that id; an inactive one is shown.
+    Raises NotRegistered when no client has that id; an inactive one is shown.
     """
     schema.ensure(database)
     [row] = database.run("show_stats", client=client)

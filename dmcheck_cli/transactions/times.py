@@ -1,4 +1,4 @@
-"""Times as they leave the database: text of whatever form, made one form here."""
+"""Times from the database: text in any format, converted to one format here."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from datetime import UTC, datetime, timedelta
 from dmcheck_cli.domain.limits import DEFAULTS
 
 _ZONE_NAME = re.compile(r"\[[^]]*\]$")
-"""What Neo4j writes behind the offset of a time whose zone has a name: `[Europe/Berlin]`."""
+"""What Neo4j appends to the offset of a time in a named zone: `[Europe/Berlin]`."""
 
 
 def utc(stored: str | None) -> str | None:
     """A stored time in UTC, ISO 8601 to the millisecond: `2026-11-26T10:12:51.367Z`.
 
-    None for what is no time, as another program may have stored, and for a year that is not within 1 to 9999. A time
-    without an offset is taken for UTC.
+    None for anything that is not a time, as another program may have stored, and for a year outside 1 to 9999. A time
+    without an offset is taken as UTC.
     """
     moment = _read(stored)
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def age(stored: str | None, now: str) -> int | None:
-    """Whole seconds from a stored time to `now`; 0 for one that lies ahead, None for what is no time."""
+    """Whole seconds from a stored time to `now`; 0 for one in the future, None for anything that is not a time."""
     seconds = _seconds(stored, now)
     return None if seconds is None else max(seconds, 0)
 
 
 def ahead(stored: str | None, now: str) -> bool:
-    """Whether a stored time lies in the future, by more than clocks and locks explain (`max_skew_seconds`)."""
+    """Whether a stored time is further in the future than clocks and locks explain (`max_skew_seconds`)."""
     seconds = _seconds(stored, now)
     return seconds is not None and seconds < -DEFAULTS.max_skew_seconds
 

@@ -1,4 +1,4 @@
-"""From the graph of release 0.1.0 to version 1."""
+"""Upgrades the graph of release 0.1.0 to version 1."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ STEP = 1
 
 
 def upgrade(database: Database) -> None:
-    """Rename what 0.1.0 draws buckets from and knows a lease by; make its leases records; what it took for a stated
-    capacity of 10 was no statement.
+    """Rename the properties by which 0.1.0 draws buckets and finds a lease, turn its leases into records, and remove
+    its default capacity of 10, which counts as none stated.
 
-    Commands and jobs of 0.1.0 check no version. What they do meanwhile is found by going on until nothing is.
+    Commands and jobs of 0.1.0 check no version. Repeating until nothing is found catches what they do meanwhile.
     """
     while _step(database, "upgrade_1_buckets") + _step(database, "upgrade_1_leases"):
         pass
@@ -20,7 +20,7 @@ def upgrade(database: Database) -> None:
 
 
 def strays(database: Database) -> int:
-    """Take back what a command of 0.1.0 that was running during the upgrade has put into its own line afterwards.
+    """Convert what a command of 0.1.0 that was running during the upgrade put into its own queue afterwards.
 
     Returns how many buckets and leases those were.
     """

@@ -13,14 +13,14 @@ from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.leases import stored_users
 
 MAX_TRIES = 10
-"""How often `prioritize` looks again for users who changed buckets between its look and its lock: each try waits
-for whoever moved them, so a second try is rare and a third was never seen."""
+"""How often `prioritize` looks again for users who changed buckets between its look and its lock. Each try waits for
+the transaction that moved them, so a second try is rare and a third was never seen."""
 
 
 @dataclass(frozen=True)
 class Scanned:
-    """A stretch of the users in the order of names: how many were looked at, the last one's name (None past the end
-    of the list), and those of them that wait in no bucket."""
+    """A slice of the users in order of name: how many were read, the last one's name (None past the end of the list),
+    and those of them who wait in no bucket."""
 
     seen: int
     last: str | None
@@ -29,7 +29,7 @@ class Scanned:
 
 @dataclass(frozen=True)
 class Prioritized:
-    """What `prioritize` did: users now in buckets of the priority, users marked under lease, and names left alone."""
+    """What `prioritize` did: users now in buckets of that priority, users marked under lease, and names left alone."""
 
     prioritized: int
     under_lease: int
@@ -38,7 +38,7 @@ class Prioritized:
 
 
 def add(database: Database, users: list[User]) -> tuple[int, int]:
-    """Add one batch of users, each name once; returns how many were new and how many were there already."""
+    """Add one batch of users, each name once; returns how many were new and how many already existed."""
     rows = sorted(
         ({"screen_name": user.screen_name, "id": user.id} for user in users), key=lambda row: str(row["screen_name"])
     )
@@ -47,19 +47,19 @@ def add(database: Database, users: list[User]) -> tuple[int, int]:
 
 
 def delete(database: Database, names: list[str]) -> tuple[int, list[str]]:
-    """Delete users with their answers; returns how many were deleted and the names that are not known."""
+    """Delete users with their answers; returns how many were deleted and the unknown names."""
     row = schema.write_one(database, "delete_users", names=sorted(names))
     return row["deleted"], row["unknown"]
 
 
 def scan(database: Database, after: str, slice: int = DEFAULTS.scan_slice) -> Scanned:
-    """Look at up to `slice` users whose names come after `after`."""
+    """Read up to `slice` users whose names come after `after`."""
     [row] = database.run("scan_users", after=after, slice=slice)
     return Scanned(row["seen"], row["last"], stored_users(row["users"]))
 
 
 def pending(database: Database) -> Iterator[User]:
-    """All users that wait in no bucket, in the order of names, slice by slice."""
+    """All users who wait in no bucket, in order of name, slice by slice."""
     schema.ensure(database)
     after: str | None = ""
     while after is not None:

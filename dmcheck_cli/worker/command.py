@@ -1,10 +1,10 @@
 """Drives one COMMAND through one bucket.
 
-A fresh COMMAND for each bucket, its stdin closed after the last user. Checkers come in two kinds: filters that answer
-line by line, and batches that read all of their input before they answer (they ask an API for 100 accounts at a
-time). Only the end of the input works for both; a COMMAND that lived on would need a protocol to mark the end of a
-bucket, and one that goes wrong would take more than one bucket with it. Starting a process costs less than a
-thousandth of what 180 questions to an API do.
+Each bucket gets a new COMMAND, whose stdin is closed after the last user. Checkers come in two kinds: filters that
+answer line by line, and batches that read all their input before they answer (they ask an API for 100 accounts at a
+time). Only end of input works for both. A COMMAND that outlived its bucket would need a protocol to mark the end of a
+bucket, and a faulty one would spoil more than one bucket. Starting a process costs less than a thousandth of 180 API
+requests.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ PIECE = 65536
 """Bytes read or written at a time."""
 
 LARGEST_PIPE = 1024 * 1024
-"""Bytes that wait in a pipe at most (Linux; elsewhere fewer)."""
+"""The most bytes that a pipe holds (on Linux; fewer elsewhere)."""
 
 MAX_NOISE = 10_000
-"""Lines without sense after which COMMAND is ended: one that floods us would keep a processor busy for nothing."""
+"""Meaningless lines after which COMMAND is ended: one that floods us would keep a processor busy for nothing."""
 
 MAX_SLEEP = 1.0
-"""Seconds after which to look whether COMMAND has ended although something that it started keeps its stdout open."""
+"""Seconds between checks for whether COMMAND has ended although something it started keeps its stdout open."""
 
 
 class Ending(StrEnum):
-    """How a COMMAND came to its end."""
+    """How a COMMAND ended."""
 
     done = "done"
     failed = "command_failed"
@@ -42,8 +42,8 @@ class Ending(StrEnum):
 
 
 class Command:
-    """One run of COMMAND. `timeout`: seconds without progress after which it is ended; `kill_after`: seconds that it
-    has between SIGTERM and SIGKILL. `close` it when nobody will `cancel` it any more."""
+    """One run of COMMAND. `timeout`: seconds without progress after which it is ended; `kill_after`: seconds between
+    SIGTERM and SIGKILL. Call `close` when nobody will call `cancel` any more."""
 
     def __init__(self, command: list[str], conversation: Conversation, timeout: float, kill_after: float) -> None:
         self.conversation = conversation
@@ -56,28 +56,28 @@ class Command:
         self._process: subprocess.Popen[bytes] | None = None
 
     def cancel(self) -> None:
-        """Have it ended, from another thread. What it has answered is kept."""
+        """Have it ended; called from another thread. Its answers so far are kept."""
         os.write(self._wake, b".")
 
     def kill(self) -> None:
-        """End it and all that it started at once, from another thread."""
+        """Kill it and everything it started, at once; called from another thread."""
         if self._process is not None:
             self._signal(signal.SIGKILL)
 
     def close(self) -> None:
-        """Give back what the operating system lent."""
+        """Release operating system resources."""
         os.close(self._woken)
         os.close(self._wake)
 
     def run(self) -> Ending:
-        """Run it to its end, whatever that is. `why` then says more about a bad one."""
+        """Run it until it ends, however that happens. `why` then explains a bad ending."""
         try:
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
-                # A group of its own: Ctrl-C is for us, who then end it in an orderly way, with all that it started.
+                # Its own process group: Ctrl-C reaches only us, and we end COMMAND with everything it started in order.
                 start_new_session=True,
             )
         except OSError as error:
@@ -98,16 +98,17 @@ class Command:
             if _ends(process, self._kill_after):
                 self.why = _reason(process.returncode)
                 return Ending.done if process.returncode == 0 else Ending.failed
-            self._ask_to_end()  # it has closed its stdout, so all its answers are here
+            self._ask_to_end()  # its stdout is closed, so all its answers have arrived
         _ends(process, self._kill_at - time.monotonic())
-        # Also what it started and what did not end with it. Nobody else can have this group's number yet: numbers of
-        # processes are given out in turn.
+        # Also kill what it started and left running. No other group can have this number yet: process ids are assigned
+        # in turn.
         self._signal(signal.SIGKILL)
         process.wait()
         return early or Ending.done
 
     def _talk(self, process: subprocess.Popen[bytes]) -> Ending | None:
-        """Write and read until COMMAND has said all; or until it had to be ended early, and why."""
+        """Write and read until COMMAND has reported everything, or had to be ended early; returns why it was ended
+        early."""
         assert process.stdin is not None
         assert process.stdout is not None
         question = memoryview(self.conversation.question())
@@ -124,7 +125,7 @@ class Command:
                 ready = [key.fileobj for key, _ in selector.select(_between(deadline - time.monotonic()))]
                 if process.stdin in ready:
                     question = _write(process.stdin.fileno(), question)
-                has_ended = process.poll() is not None  # asked before the last look at what it has said
+                has_ended = process.poll() is not None  # checked before the last read of its output
                 if _hear(process.stdout.fileno(), self.conversation) or has_ended:
                     return early
                 if early is None:
@@ -132,7 +133,7 @@ class Command:
                         deadline = time.monotonic() + self._timeout
                     early = self._too_long(cancelled=self._woken in ready, deadline=deadline)
                     if early is not None:
-                        self._ask_to_end()  # it may still say what it knows
+                        self._ask_to_end()  # it may still report what it knows
                         deadline = self._kill_at
                         selector.unregister(self._woken)
                 elif time.monotonic() >= deadline:
@@ -159,13 +160,13 @@ class Command:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
-        # PermissionError is what macOS says of a group of zombies.
+        # macOS raises PermissionError for a group of zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
 
 def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether it ends within that time."""
+    """Whether it ends within `seconds`."""
     try:
         process.wait(max(seconds, 0.0))
     except subprocess.TimeoutExpired:
@@ -174,7 +175,7 @@ def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
 
 
 def _write(file: int, data: memoryview) -> memoryview:
-    """Write what fits now; returns what is left: nothing when nobody reads it."""
+    """Write what fits now; returns what is left, which is nothing once the reader is gone."""
     try:
         return data[os.write(file, data[:PIECE]) :]
     except BlockingIOError:
@@ -184,7 +185,7 @@ def _write(file: int, data: memoryview) -> memoryview:
 
 
 def _hear(file: int, conversation: Conversation) -> bool:
-    """Take in what is there now, but no more than a pipe can hold; True at its end."""
+    """Read what is available now, but no more than a pipe can hold; True at end of file."""
     for _ in range(LARGEST_PIPE // PIECE):
         try:
             data = os.read(file, PIECE)

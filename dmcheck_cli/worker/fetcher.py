@@ -1,4 +1,4 @@
-"""Fetcher for buckets: what is held already, by which request, and when again after one that got nothing."""
+"""Fetches buckets: resumes held leases, repeats a request of unknown outcome, and backs off after a refusal."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ REFUSALS = (NothingToFetch, OverQuota, TooFast)
 
 
 class Fetcher:
-    """What one client knows of its fetches. `at`: when the next makes sense, on the clock of time.monotonic();
-    `refusal`: why the last one got nothing, None if it got something; `once`: nobody waits for more buckets."""
+    """What one client knows about its fetches. `at`: when the next one makes sense, on the clock of time.monotonic();
+    `refusal`: why the last one got nothing, None if it got something; `once`: do not wait for more buckets."""
 
     def __init__(self, service: Service, once: bool, say: Callable[[str], None]) -> None:
         self.at = 0.0
@@ -25,16 +25,16 @@ class Fetcher:
         self._once = once
         self._say = say
         self._said: type[DmcheckError] | None = None
-        self._request: str | None = None  # of a fetch whose outcome is not known
+        self._request: str | None = None  # of a fetch whose outcome is unknown
         self._backoff = between_requests()
 
     @property
     def exhausted(self) -> bool:
-        """Whether nothing waits, or nothing that this client may have. Who was too fast has only to wait."""
+        """Whether no bucket waits, or none that this client may have. A client that was too fast only has to wait."""
         return isinstance(self.refusal, NothingToFetch | OverQuota)
 
     def resume(self) -> list[Lease]:
-        """What the client holds from before."""
+        """The leases that the client already holds."""
         try:
             return self._service.resume()
         except NothingToFetch:
@@ -43,7 +43,7 @@ class Fetcher:
     def fetch(self, count: int) -> list[Lease]:
         """Up to `count` buckets, or none.
 
-        Raises Temporary: the next call then asks by the same request, so that nothing is leased in vain.
+        Raises Temporary; the next call then repeats the same request, so that no lease is lost.
         """
         repeated = self._request is not None
         self._request = self._request or os.urandom(16).hex()
@@ -51,22 +51,22 @@ class Fetcher:
             found = self._service.fetch(count, self._request)
         except REFUSALS as refusal:
             self._request = None
-            # Of a repeated request nothing may be left because its leases have ended: others may wait all the same.
+            # A repeated request may be empty because its leases have ended; other buckets may still be waiting.
             if not (repeated and isinstance(refusal, NothingToFetch)):
                 self._refused(refusal)
             return []
         self._request = self.refusal = None
-        # Who may hold less than it wants is refused after each bucket; it is told when that begins.
+        # A client that may hold less than it wants is refused after each bucket; this is reported only the first time.
         if self._said is not OverQuota or len(found) == count:
             self._said = None
         return found
 
     def pause(self, retry_after: float | None = None) -> None:
-        """Ask later, each time later than the time before."""
+        """Postpone the next fetch, longer each time."""
         self.at = time.monotonic() + self._backoff.delay(retry_after)
 
     def freed(self, accepted: int) -> None:
-        """Leases have ended, `accepted` of them with answers: who held all that it may hold can have others."""
+        """Leases have ended, `accepted` of them with answers: a client that was at its limit can lease others."""
         if accepted:
             self._backoff.reset()
         if isinstance(self.refusal, OverQuota):
@@ -74,7 +74,7 @@ class Fetcher:
             self.at = 0.0
 
     def settle(self) -> list[Lease]:
-        """What a fetch leased whose answer never came."""
+        """The leases of a fetch whose answer never arrived."""
         if self._request is None:
             return []
         try:

@@ -1,4 +1,4 @@
-"""The leases in our hands: renewed while they are needed, handed in or given back when they are not."""
+"""The leases we hold: renewed while they are needed, submitted or released when they are not."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from dmcheck_cli.worker.pool import HeldLease, Pool
 from dmcheck_cli.worker.summary import Summary
 
 MIN_RENEWAL_SECONDS = 1.0
-"""Seconds between two renewals, however short leases are."""
+"""The fewest seconds between two renewals, however short leases are."""
 
 GONE = (LeaseLost, UnknownBucket, NotOwner)
 
 
 class Holdings:
-    """Every lease that is held, by what is to be done with it. For one thread.
+    """All leases held, grouped by what is to be done with them. Use it from one thread only.
 
-    `freed` is called when leases have ended, with the number of those whose answers were taken. `renew` and `hand_in`
-    may raise Temporary: they may then be called again, and go on where they were.
+    `freed` is called when leases have ended, with the number whose answers were accepted. If `renew` or `hand_in`
+    raises Temporary, it can be called again and continues where it stopped.
     """
 
     def __init__(
         self, service: Service, pool: Pool, summary: Summary, say: Callable[[str], None], freed: Callable[[int], None]
     ) -> None:
-        self.busy: dict[str, HeldLease] = {}  # by lease: given to the pool, not back yet
+        self.busy: dict[str, HeldLease] = {}  # by lease: given to the pool, not yet back
         self.answered: list[HeldLease] = []  # to be submitted
         self.unanswered: list[HeldLease] = []  # to be released
-        self._parked: dict[str, HeldLease] = {}  # by lease: held, but not to be finished on in this run
+        self._parked: dict[str, HeldLease] = {}  # by lease: held, but not to be worked on in this run
         self._service = service
         self._pool = pool
         self._summary = summary
@@ -40,7 +40,7 @@ class Holdings:
 
     @property
     def waits(self) -> bool:
-        """Whether the database has to be told of a lease's end."""
+        """Whether any lease is waiting to be submitted or released."""
         return bool(self.answered or self.unanswered)
 
     def begin(self, lease: Lease, renew_at: float) -> None:
@@ -49,26 +49,26 @@ class Holdings:
         self._pool.put(held)
 
     def park(self, lease: Lease, renew_at: float) -> None:
-        """Keep it from coming back at once; it is given back in the end."""
+        """Hold it so that it is not leased again at once; it is released at the end."""
         self._parked[lease.lease] = HeldLease(lease, renew_at)
 
     def give_back(self, found: Iterable[Lease]) -> None:
-        """Have these released."""
+        """Queue these for release."""
         self.unanswered += [HeldLease(lease, math.inf) for lease in found]
 
     def give_back_all(self) -> None:
-        """Have everything released that has no answer: the pool has ended."""
-        # What was leased at the very moment of the stop has not reached the pool any more.
+        """Queue everything unanswered for release; the pool has ended."""
+        # A lease taken at the instant of the stop may never have reached the pool.
         self.unanswered += [held for held in self.busy.values() if not held.dropped]
         self.unanswered += self._parked.values()
         self.busy, self._parked = {}, {}
 
     def due(self) -> float:
-        """When the next renewal is."""
+        """When the next renewal is due."""
         return min((held.renew_at for held in self._kept()), default=math.inf)
 
     def renew(self) -> None:
-        """Renew what is due; end the COMMAND of what is no longer ours."""
+        """Renew what is due; end the COMMAND of any lease that is no longer ours."""
         for held in self._kept():
             if held.renew_at > time.monotonic():
                 continue
@@ -103,7 +103,7 @@ class Holdings:
             self._freed(0)
 
     def _kept(self) -> list[HeldLease]:
-        """All that has to be renewed. What COMMAND does is bounded by its timeout, so this is, too."""
+        """All leases to renew. COMMAND is bounded by its timeout, so renewing is bounded, too."""
         return [held for held in (*self.busy.values(), *self._parked.values()) if not held.dropped]
 
     def _release(self, held: HeldLease) -> None:
@@ -118,5 +118,5 @@ class Holdings:
 
 
 def next_renewal(service: Service) -> float:
-    """When a lease that is taken or renewed now has to be renewed: twice more before its time is over."""
+    """When to renew a lease taken or renewed now: early enough for two renewals before it expires."""
     return time.monotonic() + max(service.lease_seconds / 3, MIN_RENEWAL_SECONDS)

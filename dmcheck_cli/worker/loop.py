@@ -1,4 +1,4 @@
-"""The loop: fetch ahead so that no COMMAND waits for the database, wait when there is nothing, end in order."""
+"""The loop: fetch ahead so that no COMMAND waits for the database, wait when there is nothing, shut down in order."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from dmcheck_cli.worker.pool import Finished, Pool
 from dmcheck_cli.worker.summary import Summary
 
 MAX_FAILURES = 5
-"""COMMANDs in a row that failed without a single answer: the next would, too, and each keeps a bucket from others."""
+"""Consecutive COMMANDs that failed without a single answer: the next would fail too, and each keeps a bucket from
+others."""
 
 MAX_IDLE = 60.0
-"""Seconds without need for the database after which the connection is closed: it would cost the server memory, and
-routers on the way forget it."""
+"""Idle seconds after which the database connection is closed: it would cost the server memory, and routers on the way
+drop it."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a run may do. `once`: end when no bucket waits, and work on none twice; `most`: buckets to work on."""
+    """What a run may do. `once`: end when no bucket waits, and work on none twice; `most`: the most buckets to work
+    on."""
 
     jobs: int = 1
     once: bool = False
@@ -39,11 +41,11 @@ class Limits:
 
 
 class Loop:
-    """Decides what is to be done next. All of it runs in one thread, save `stop` and `state`."""
+    """Decides what to do next. Everything runs in one thread, except `stop` and `state`."""
 
     def __init__(self, service: Service, client: int, pool: Pool, limits: Limits, timeout_seconds: int) -> None:
         self.summary = Summary()
-        self._say: Callable[[str], None] = print  # until `run` is told
+        self._say: Callable[[str], None] = print  # replaced by `run`
         self._service = service
         self._client = client
         self._timeout_seconds = timeout_seconds
@@ -54,32 +56,32 @@ class Loop:
         self._fetcher = Fetcher(service, limits.once, self._tell)
         self._holdings = Holdings(service, pool, self.summary, self._tell, self._fetcher.freed)
         self._given = 0
-        self._seen: set[str] = set()  # buckets that were begun, where none is to be begun twice
+        self._seen: set[str] = set()  # with `once`: buckets already started, none of which is started twice
         self._fruitless = 0
         self._why = ""
         self._resumed = False
-        # A database that just came back plans each statement anew for everyone who asks meanwhile. If all ask at once,
-        # nobody's plan may be ready within the time limit; so who has waited for that long spreads out as widely.
+        # After a restart Neo4j re-plans every statement. If all clients reconnect at once, no plan is ready within the
+        # time limit, so back off in proportion to it.
         self._outage = between_requests(timeout_seconds / 2)
         self._reach_at = 0.0
 
     def stop(self) -> None:
-        """Come to an orderly end: COMMANDs are ended, what was answered is submitted, the rest released."""
+        """Shut down in order: COMMANDs are ended, answers are submitted, the rest is released."""
         self._stopped_at = min(self._stopped_at, time.monotonic())
         self._stopped.set()
         self._pool.stop()
 
     def state(self) -> str:
-        """A line about this moment."""
+        """The current state in one line."""
         running = self._pool.running()
         waiting = max(len(self._holdings.busy) - len(running), 0)
         return progress.line(self._client, self.summary, running, waiting)
 
     def run(self, say: Callable[[str], None]) -> None:
-        """Work until there is a reason to end, then put everything in order; `say` tells people what happens.
+        """Work until there is a reason to stop, then submit or release everything; `say` tells people what happens.
 
-        Raises CommandFailed; NothingToFetch or OverQuota when `once` found nothing to do; Temporary when answers
-        could not be handed in at the end; whatever else the database refuses, at once.
+        Raises CommandFailed; NothingToFetch or OverQuota when `once` found nothing to do; Temporary when the last
+        answers could not be submitted; any other refusal by the database, at once.
         """
         self._say = say
         self._pool.start()
@@ -110,7 +112,7 @@ class Loop:
         return self._given >= self._limits.most or (self._limits.once and self._fetcher.exhausted)
 
     def _turn(self) -> None:
-        """What the database has to be told or asked now. Its being away costs time, and nothing else."""
+        """Make the database calls that are due. An outage costs time, but nothing else."""
         if time.monotonic() < self._reach_at:
             return
         try:
@@ -128,7 +130,7 @@ class Loop:
             self._outage.reset()
 
     def _wait(self) -> None:
-        """Until something has happened or is due."""
+        """Wait until something happens or is due."""
         if self._over():
             return
         due = [self._holdings.due()]
@@ -142,7 +144,7 @@ class Loop:
             self._service.close()
         try:
             finished = self._pool.finished.get(timeout=None if math.isinf(seconds) else seconds)
-            while True:  # together with all that has come meanwhile, which then costs one submit
+            while True:  # take everything that has arrived, which then costs one submit
                 if finished is not None:
                     self._take_back(finished)
                 finished = self._pool.finished.get_nowait()
@@ -153,11 +155,11 @@ class Loop:
         if self._resumed:
             return
         for lease in self._fetcher.resume():
-            self._take(lease, renew_at=0.0)  # it may be about to end, or dead
+            self._take(lease, renew_at=0.0)  # it may be about to expire, or dead
         self._resumed = True
 
     def _room(self) -> int:
-        """How many buckets more to lease: each job has one at work and one that waits."""
+        """How many more buckets to lease: each job has one in work and one waiting."""
         wanted = min(2 * self._limits.jobs - len(self._holdings.busy), DEFAULTS.max_fetch)
         return int(min(wanted, self._limits.most - self._given))
 
@@ -174,7 +176,7 @@ class Loop:
             self._holdings.park(lease, renew_at)
             return
         if not lease.users:
-            self._holdings.give_back([lease])  # they were all deleted
+            self._holdings.give_back([lease])  # all of them were deleted
             return
         self._given += 1
         if self._limits.once:
@@ -204,12 +206,12 @@ class Loop:
             self._fruitless += 1
             self._why = finished.why
         elif finished.ending is Ending.done:
-            # It could tell of nobody here. The bucket waits again, and would come back at once.
+            # COMMAND could not decide about anyone here. The bucket waits again, and would come back at once.
             self._say(f"bucket {held.lease.bucket}: COMMAND could tell of none of its users")
             self._fetcher.pause()
 
     def _close(self) -> None:
-        """Hand in and give back all that is held, within DMCHECK_TIMEOUT_SECONDS from the moment of the stop."""
+        """Submit or release everything held, within DMCHECK_TIMEOUT_SECONDS of the stop."""
         while not self._pool.finished.empty():
             finished = self._pool.finished.get()
             if finished is not None:

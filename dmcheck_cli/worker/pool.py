@@ -1,4 +1,4 @@
-"""The threads that work on buckets: each takes the next one that waits, so that it never waits for the database."""
+"""The threads that work on buckets: each takes the next waiting bucket, so it never waits for the database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dmcheck_cli.worker.protocol import Conversation
 
 @dataclass(eq=False)
 class HeldLease:
-    """A lease in our hands. `renew_at` is on the clock of time.monotonic(); `dropped`: it is no longer ours."""
+    """A lease we hold. `renew_at` is on the clock of time.monotonic(); `dropped`: it is no longer ours."""
 
     lease: Lease
     renew_at: float
@@ -26,7 +26,7 @@ class HeldLease:
 
 @dataclass(frozen=True)
 class Finished:
-    """What became of one bucket; `why` says more about a bad ending."""
+    """The outcome of one bucket; `why` explains a bad ending."""
 
     held: HeldLease
     ending: Ending
@@ -34,8 +34,8 @@ class Finished:
 
 
 class Pool:
-    """`jobs` threads that run `command`, from `start` until `stop`. What they have done arrives in `finished`; a None
-    there only wakes whoever waits."""
+    """`jobs` threads that run `command`, from `start` until `stop`. Their results arrive in `finished`; a None there
+    only wakes the waiting thread."""
 
     def __init__(self, command: list[str], jobs: int, timeout: float, kill_after: float) -> None:
         self.finished: SimpleQueue[Finished | None] = SimpleQueue()
@@ -49,28 +49,28 @@ class Pool:
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
 
     def start(self) -> None:
-        """Let the threads begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def put(self, held: HeldLease) -> None:
-        """Give them one bucket more."""
+        """Queue one more bucket."""
         self._waiting.put(held)
 
     def running(self) -> list[HeldLease]:
-        """What a COMMAND works on at this moment."""
+        """The leases that COMMANDs are working on now."""
         with self._lock:
             return list(self._running)
 
     def drop(self, held: HeldLease) -> None:
-        """Do not begin with this bucket any more, or end the COMMAND that works on it."""
+        """Do not start this bucket, or end the COMMAND that is working on it."""
         with self._lock:
             held.dropped = True
             if held in self._running:
                 self._running[held].cancel()
 
     def stop(self) -> None:
-        """Have all COMMANDs ended, and begin with no other; returns at once. May be called from any thread."""
+        """End all COMMANDs, and start no others; returns at once. May be called from any thread."""
         with self._lock:
             if self._stopping:
                 return
@@ -82,12 +82,12 @@ class Pool:
         self.finished.put(None)
 
     def join(self) -> None:
-        """Wait until all COMMANDs have ended, after `stop`: as long as `kill_after` allows them."""
+        """After `stop`, wait until all COMMANDs have ended, for as long as `kill_after` allows them."""
         for thread in self._threads:
             thread.join()
 
     def kill(self) -> None:
-        """End all COMMANDs at once, without regard for what they know. May be called from any thread."""
+        """Kill all COMMANDs at once, even if that loses answers. May be called from any thread."""
         with self._lock:
             self._stopping = True
             for child in self._running.values():

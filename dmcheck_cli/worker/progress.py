@@ -1,4 +1,4 @@
-"""Tells a person, on stderr, how the work goes: one live line on a terminal, a plain line for each event elsewhere."""
+"""Reports progress to people, on stderr: one live line on a terminal, one plain line per event elsewhere."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ UPDATES_PER_SECOND = 2
 
 
 def line(client: int, summary: Summary, running: Sequence[HeldLease], waiting: int) -> str:
-    """This moment: what is done, what COMMANDs work on, how many buckets wait for one, and what went wrong so far."""
+    """The current state: what is done, what COMMANDs are working on, how many buckets wait, and what went wrong so
+    far."""
     heard = sum(held.conversation.heard for held in running)
     asked = sum(len(held.lease.users) for held in running)
     parts = [
@@ -30,7 +31,7 @@ def line(client: int, summary: Summary, running: Sequence[HeldLease], waiting: i
 
 @contextmanager
 def live_status(state: Callable[[], str]) -> Iterator[Callable[[str], None]]:
-    """Yields what to call with each event; on a terminal, `state()` is shown and kept up to date beneath."""
+    """Yield a function to call with each event; on a terminal, `state()` is shown below and kept up to date."""
     if not sys.stderr.isatty():
         yield _plain
         return
@@ -55,7 +56,7 @@ def live_status(state: Callable[[], str]) -> Iterator[Callable[[str], None]]:
 
 
 def _plain(text: str) -> None:
-    # Nobody may be reading it any more: no reason to stop the work.
+    # The reader of stderr may be gone; that is no reason to stop the work.
     with contextlib.suppress(OSError):
         show.message(text)
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What COMMAND is told and what it says: JSON lines, whose sender is not to be trusted."""
+"""The protocol with COMMAND: JSON lines in both directions. COMMAND's output is not trusted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from dmcheck_cli.domain.model import ANSWERS, User
 
 MAX_LINE = 64 * 1024
-"""Bytes. A checker may add to a user's line whatever it knows; a longer line is garbage and is not kept in memory."""
+"""Bytes. A checker may add anything it knows to a user's line; a longer line is garbage and is not kept in memory."""
 
 
 @dataclass
 class Conversation:
-    """One bucket's users, and what COMMAND has said of them so far."""
+    """One bucket's users, and what COMMAND has said about them so far."""
 
     users: list[User]
     answers: dict[str, str] = field(default_factory=dict)
@@ -30,21 +30,21 @@ class Conversation:
 
     @property
     def heard(self) -> int:
-        """Of how many of the users it has said anything that makes sense: this growing is progress."""
+        """How many users it has said something meaningful about; a growing number is progress."""
         return len(self.answers) + len(self.undecided)
 
     @property
     def noise(self) -> int:
-        """How many lines told nothing."""
+        """How many lines carried no information."""
         return self.garbage + self.strangers + self.answered_twice
 
     def question(self) -> bytes:
-        """What goes to COMMAND's stdin."""
+        """The input for COMMAND's stdin."""
         rows = ({"screen_name": user.screen_name, "id": user.id} for user in self.users)
         return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
     def hear(self, data: bytes) -> None:
-        """Take in a piece of COMMAND's stdout, however it was cut."""
+        """Process a piece of COMMAND's stdout, wherever it was cut."""
         *lines, rest = (self._rest + data).split(b"\n")
         for line in lines:
             if not self._skipping:
@@ -56,7 +56,7 @@ class Conversation:
         self._rest = b"" if self._skipping else rest
 
     def end(self) -> None:
-        """COMMAND says no more: a last line need not end with a newline."""
+        """Process the end of the output: a last line need not end with a newline."""
         if self._rest:
             self._line(self._rest)
             self._rest = b""
@@ -66,7 +66,7 @@ class Conversation:
             return
         try:
             said = json.loads(line)
-        except (ValueError, RecursionError):  # ValueError: also what is not UTF-8
+        except (ValueError, RecursionError):  # ValueError: also for bytes that are not UTF-8
             said = None
         name, answer = _read(said)
         if name is None:
@@ -74,7 +74,7 @@ class Conversation:
         elif name not in self._names:
             self.strangers += 1
         elif name in self.answers:
-            # The first answer stays: whatever came before it is at hand, and nothing says which of two is right.
+            # The first answer counts: nothing says which of two is right.
             self.answered_twice += answer is not None
         elif answer is None:
             self.undecided.add(name)

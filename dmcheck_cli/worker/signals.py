@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP: the first asks for an orderly end, the second is obeyed at once."""
+"""SIGTERM, SIGINT and SIGHUP: the first asks for an orderly shutdown, the second ends the process at once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 def stop_signals(first: Callable[[], None], second: Callable[[], None]) -> Iterator[None]:
     """While the block runs, the first signal calls `first`; the second calls `second` and ends the process.
 
-    Both are called in a thread of their own: a handler proper interrupts whatever runs, which may hold the very lock
-    that it needs. Signals that are ignored (`nohup`, `&` in a script) stay ignored.
+    Both are called in a separate thread: a real handler interrupts whatever runs, which may hold the very lock that the
+    handler needs. Ignored signals (`nohup`, `&` in a script) stay ignored.
     """
     noticed, notice = os.pipe()
     os.set_blocking(notice, False)
@@ -38,7 +38,7 @@ def stop_signals(first: Callable[[], None], second: Callable[[], None]) -> Itera
 
 
 def _noticed(*_: object) -> None:
-    """All that a handler has to do here is to be there: Python then writes the signal's number to the pipe."""
+    """Does nothing: because a handler is installed, Python writes the signal's number to the pipe."""
 
 
 def _listen(noticed: int, first: Callable[[], None], second: Callable[[], None]) -> None:

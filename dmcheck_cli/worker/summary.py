@@ -8,20 +8,20 @@ from typing import Any
 from dmcheck_cli.worker.protocol import Conversation
 
 FAILURES = (
-    "command_failed",  # COMMANDs that ended with another exit status than 0, or by a signal, or could not be started
+    "command_failed",  # COMMANDs that ended with a non-zero exit status or by a signal, or could not be started
     "command_timeout",  # COMMANDs that were ended because they made no progress
-    "no_answers",  # COMMANDs that ended well without having said anything
-    "garbage",  # lines that are no answer
+    "no_answers",  # COMMANDs that succeeded without saying anything
+    "garbage",  # lines that are not answers
     "strangers",  # answers for users who are not in the bucket
     "answered_twice",  # further answers for a user; the first one counts
     "lease_lost",  # buckets that were no longer ours
-    "temporary",  # times that the database was out of reach
+    "temporary",  # times the database was unreachable
 )
 
 
 @dataclass
 class Summary:
-    """`buckets` whose answers were taken, `users` answered in them, and `failures` by kind: those of FAILURES."""
+    """`buckets` whose answers were accepted, `users` answered in them, and `failures` by kind (see FAILURES)."""
 
     buckets: int = 0
     users: int = 0
@@ -42,5 +42,5 @@ class Summary:
         return {"client": client, "buckets": self.buckets, "users": self.users, "failures": self.failures}
 
     def trouble(self) -> str:
-        """The failures that there were, for people; `-` for none."""
+        """The failures, for people; `-` for none."""
         return ", ".join(f"{kind} {times}" for kind, times in self.failures.items() if times) or "-"

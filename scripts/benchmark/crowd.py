@@ -1,4 +1,4 @@
-"""Client processes that start each task at the same moment, and what they measured."""
+"""Client processes that start each task at the same moment, and their measurements."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     import neo4j
 
 FIRST_CLIENT = 1000
-"""The id of the first process's client; the next ones follow."""
+"""The id of the first process's client; the others follow."""
 
 MAX_LAP_SECONDS = 300.0
-"""A process that has not answered by then never will."""
+"""A process that has not answered by then is stuck."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """What one operation did: how many buckets it dealt with, the screen names of the users whom it was handed."""
+    """What one operation did: how many buckets it handled, and the screen names of the users it was handed."""
 
     buckets: int = 0
     users: list[str] = field(default_factory=list)
@@ -40,14 +40,14 @@ Operation = Callable[[], Done]
 
 @dataclass
 class Worker:
-    """What one client process works with at one server; opened when a task asks for it, and kept."""
+    """What one client process uses at one server; opened when a task asks for it, and kept."""
 
     number: int
     settings: Settings
     held: list[list[Lease]] = field(default_factory=list)
-    """The leases that each fetch got."""
+    """The leases from each fetch."""
     kept: dict[str, Any] = field(default_factory=dict)
-    """What other tasks keep."""
+    """State of other tasks."""
 
     @property
     def client(self) -> int:
@@ -56,7 +56,7 @@ class Worker:
 
     @property
     def database(self) -> Database:
-        """Our own way to the database."""
+        """Our own connection to the database."""
         if "database" not in self.kept:
             self.kept["database"] = Database(self.settings, "bench")
         database: Database = self.kept["database"]
@@ -72,7 +72,7 @@ class Worker:
         return session
 
     def connect(self) -> neo4j.Driver:
-        """A plain driver as its manual shows it."""
+        """A plain driver, as in its manual."""
         from neo4j import GraphDatabase
 
         return GraphDatabase.driver(
@@ -84,9 +84,9 @@ class Worker:
 
 @dataclass(frozen=True)
 class Lap:
-    """One process's part of a round: when its clock ran (on the machine's monotonic clock), the seconds of
-    each operation that succeeded, the buckets it dealt with, the users whom it was handed, also before its clock ran,
-    errors; seconds of CPU it used, also before its clock ran."""
+    """One process's part of a round: when its clock ran (on the machine's monotonic clock), the seconds of each
+    successful operation, the buckets it handled, errors; and, including the time before its clock ran, the users it was
+    handed and the seconds of CPU it used."""
 
     begin: float = 0.0
     end: float = 0.0
@@ -99,7 +99,7 @@ class Lap:
 
 @dataclass(frozen=True)
 class Round:
-    """What all processes did together: buckets a second, each operation's seconds, users handed out twice, errors;
+    """What all processes did together: buckets per second, each operation's seconds, users handed out twice, errors;
     seconds of CPU that the clients used."""
 
     rate: float
@@ -110,11 +110,11 @@ class Round:
 
 
 class Crowd:
-    """Processes that live through the whole run, so that none of them measures its own start."""
+    """Processes that live for the whole run, so that none of them measures its own start."""
 
     def __init__(self, sizes: tuple[int, ...], compiled: bool) -> None:
         context = multiprocessing.get_context("spawn")
-        # Kept: a barrier is gone once nobody here refers to it, which may be before a process has started.
+        # Keep a reference: otherwise a barrier may be destroyed before a process has started.
         self._barriers = {size: context.Barrier(size) for size in sizes}
         self._pipes: list[Connection] = []
         self._processes = []
@@ -127,8 +127,8 @@ class Crowd:
             self._processes.append(process)
 
     def run(self, settings: Settings, task: str, size: int, count: int, early: bool = True, **details: Any) -> Round:
-        """Let `size` processes do `task` (module.function) `count` times each at the server that the settings name,
-        all starting at the same moment. `early`: once before the clock runs."""
+        """Let `size` processes do `task` (module.function) `count` times each at the server in the settings, all
+        starting at the same moment. `early`: once before the clock runs."""
         for pipe in self._pipes[:size]:
             pipe.send((settings, task, size, count, early, details))
         laps = [self._lap(pipe) for pipe in self._pipes[:size]]
@@ -163,7 +163,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowds(sizes: tuple[int, ...]) -> Iterator[dict[bool, Crowd]]:
-    """A crowd with the plain driver (False), one with its compiled parts (True) if they are installed."""
+    """A crowd with the plain driver (False), and one with its compiled parts (True) if they are installed."""
     with contextlib.ExitStack() as stack:
         kinds = [False, True] if library.installed() else [False]
         yield {compiled: stack.enter_context(contextlib.closing(Crowd(sizes, compiled))) for compiled in kinds}
@@ -172,7 +172,7 @@ def crowds(sizes: tuple[int, ...]) -> Iterator[dict[bool, Crowd]]:
 def _live(number: int, compiled: bool, barriers: dict[int, Any], pipe: Connection) -> None:
     library.choose(compiled)
     workers: dict[str | None, Worker] = {}
-    with contextlib.suppress(EOFError, KeyboardInterrupt):  # the parent is gone, or tells us by its own end
+    with contextlib.suppress(EOFError, KeyboardInterrupt):  # the parent has ended, or interrupts us
         while (order := pipe.recv()) is not None:
             settings, task, size, count, early, details = order
             worker = workers.setdefault(settings.neo4j_uri, Worker(number, settings))
@@ -180,7 +180,7 @@ def _live(number: int, compiled: bool, barriers: dict[int, Any], pipe: Connectio
             try:
                 operation = getattr(import_module(f"benchmark.{module}"), name)(worker, **details)
                 pipe.send(_timed(operation, barriers[size], count, early))
-            except Exception as error:  # whatever stops a task must reach the one who waits for it
+            except Exception as error:  # any failure of a task must reach the waiting parent
                 pipe.send(Lap(errors=[repr(error)]))
 
 
@@ -203,7 +203,7 @@ def _timed(operation: Operation, barrier: Any, count: int, early: bool) -> Lap:
             buckets += done.buckets
             users.extend(done.users)
 
-    # Once before the clock runs: between rounds the graph changes so much that Neo4j plans its statements anew.
+    # Once before the clock runs: between rounds the graph changes so much that Neo4j re-plans its statements.
     if early:
         once()
         latencies.clear()

@@ -1,4 +1,4 @@
-"""The graphs that are measured on: users, clients, buckets, and putting them back between rounds."""
+"""The graphs for the measurements: users, clients, buckets, and their reset between rounds."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BUCKET_SIZE = 180
 CLIENTS = 50
 
 PATIENCE = 600
-"""Seconds for one statement: a busy machine is no trouble with the database."""
+"""Seconds for one statement: a busy machine is not a database error."""
 
 LINE = 300
-"""Buckets that wait when all do: more than the contests of a round between two refills take."""
+"""Buckets that wait at the start: more than the contests of a round take between two refills."""
 
 BATCH = 10_000
 """Nodes that one transaction makes or deletes: it must fit into the embedded database's small heap."""
@@ -31,7 +31,7 @@ BATCH = 10_000
 
 @dataclass(frozen=True)
 class Server:
-    """An embedded server of our own: `home` leads to it as to the embedded database, `database` by its URI; `pid`: its
+    """An embedded server of our own: `home` reaches it as the embedded database, `database` by its URI; `pid` is its
     process."""
 
     home: Settings
@@ -51,7 +51,7 @@ class Server:
 
 @contextmanager
 def servers(count: int) -> Iterator[list[Server]]:
-    """New servers, as users have them; gone when the block ends."""
+    """New servers, as users have them; removed when the block ends."""
     from dmcheck_cli.embedded import server
 
     outside = Settings.load()
@@ -81,18 +81,18 @@ def empty(database: Database) -> None:
 
 
 def prepare(database: Database, users: int) -> None:
-    """An empty database becomes one with our schema, clients, and users that nobody has checked, all in buckets."""
+    """Give an empty database our schema, clients, and unchecked users, all in buckets."""
     schema.apply(database)
     for number in range(CLIENTS):
         clients.register(database, FIRST_CLIENT + number, f"bench_client_{number}", 1000)
-    # As if all had long earned what they state: it is not what a client may hold that is measured.
+    # As if all had long earned their stated capacity: allowances are not what is measured.
     database.run_text("MATCH (:DMCheckClient)-[:STATS]->(s) SET s.allowance = 1000")
     add_users(database, 0, users)
     refill(database)
 
 
 def add_users(database: Database, first: int, end: int) -> None:
-    """Users that nobody has checked, with ids from `first` on, up to `end`."""
+    """Unchecked users, with ids from `first` up to `end`."""
     for start in range(first, end, BATCH):
         database.run_text(
             "UNWIND range($start, $end - 1) AS i CREATE (:User {screen_name: 'bench_' + i, id: i})",
@@ -102,9 +102,9 @@ def add_users(database: Database, first: int, end: int) -> None:
 
 
 def add_checked(database: Database, count: int, until: float) -> int:
-    """Users whom our clients have answered for, spread over all clients; two transactions run at a time.
+    """Users that our clients have answered, spread over all clients; two transactions run at a time.
 
-    Returns how many: on a slow machine no transaction begins once the clock (time.monotonic) says `until`.
+    Returns how many: on a slow machine no transaction begins after `until` (time.monotonic).
     """
 
     def add(part: int) -> int:
@@ -130,7 +130,7 @@ def add_checked(database: Database, count: int, until: float) -> int:
 
 
 def waiting(database: Database) -> list[str]:
-    """The uuids of the buckets that nobody holds."""
+    """The uuids of the buckets without a holder."""
     rows = database.run_text(
         "MATCH (b:DMCheckBucket) WHERE NOT EXISTS { (b)-[:DMCHECKCLIENT]->() } RETURN b.uuid AS uuid"
     )
@@ -152,14 +152,13 @@ def refill(database: Database) -> None:
         " RETURN u.screen_name AS name"
     )
     free, size = [row["name"] for row in rows], database.settings.bucket_size
-    whole, batch = len(free) // size * size, 10 * BUCKET_SIZE // size * size  # none is smaller than the others
+    whole, batch = len(free) // size * size, 10 * BUCKET_SIZE // size * size  # all are of equal size
     for first in range(0, whole, batch):
         buckets.place(database, free[first : min(first + batch, whole)])
 
 
 def forget_pace(database: Database) -> None:
-    """Let all clients fetch as if they had fetched nothing yet: what slows down those that never answer is not
-    measured."""
+    """Let all clients fetch as if for the first time: the slowdown for clients that never answer is not measured."""
     database.run_text("MATCH (s:DMCheckClientStats) REMOVE s.next_fetch")
 
 

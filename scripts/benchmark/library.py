@@ -1,6 +1,6 @@
-"""Which of the driver's two forms a process uses: the plain one, or the one with the compiled parts of neo4j-rust-ext.
+"""Which of the driver's two forms a process uses: the plain one, or the one with neo4j-rust-ext's compiled parts.
 
-The driver takes the compiled parts wherever it can import them, so a process that shall go without them hides them.
+The driver uses the compiled parts whenever it can import them, so a process that must run without them hides them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ def installed() -> bool:
     """Whether this Python has the extra."""
     try:
         return any(find_spec(name) for name in COMPILED)
-    except ModuleNotFoundError:  # a folder on the way to the module is of another version of the driver
+    except ModuleNotFoundError:  # a parent package belongs to another version of the driver
         return False
 
 
 def choose(compiled: bool) -> None:
-    """Use the driver with its compiled parts, or without. Call it before anything imports the driver.
+    """Use the driver with or without its compiled parts. Call it before anything imports the driver.
 
-    Raises RuntimeError when the driver then is not what was asked for.
+    Raises RuntimeError when the driver is then not in the requested form.
     """
     if "neo4j" in sys.modules:
         raise RuntimeError("the driver was imported too early")

@@ -1,11 +1,11 @@
-"""The system that this one replaces, written anew from its description, not from its text.
+"""The system that this one replaces, rewritten from its description, not from its source.
 
-What is known of it: a client asks for two buckets; it gets the free ones by `ORDER BY rand(), priority` in one
-transaction and becomes their owner in the next; answers are stored by three transactions a bucket (DM, NonDM,
+What is known about it: a client asks for two buckets; it gets the free ones by `ORDER BY rand(), priority` in one
+transaction and becomes their owner in the next; answers are stored by three transactions per bucket (DM, NonDM,
 unknown), each unlinking its users from every bucket, and a fourth removes the bucket; registration and ownership are
-checked by queries of their own. That made 21 queries and 10.5 connections a bucket, two queries a connection.
+checked by separate queries. That made 21 queries and 10.5 connections per bucket, two queries per connection.
 
-It is given the better of every doubt: statements are auto-commit, users are found by an index, the claim's two
+It gets the benefit of every doubt: statements are auto-commit, users are found by an index, the claim's two
 transactions share a connection, and no connection waits for anything but Bolt.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import neo4j
 
 BUCKETS = 2
-"""What a client asks for at once."""
+"""How many a client asks for at once."""
 
 EXISTS = "MATCH (c:DMCheckClient {id: $client}) RETURN count(c) AS n"
 STATE = "MATCH (c:DMCheckClient {id: $client}) RETURN c.state AS state"
@@ -60,7 +60,7 @@ PROCESSED = "MATCH (:DMCheckClient {id: $client})-[:STATS]->(s) SET s.buckets_pr
 
 TYPES = ("DM_YES", "DM_NO", "DM_UNKNOWN")
 CHANCES = (45, 45, 10)
-"""Of each kind of answer, in percent, as in `ours`."""
+"""Percentages of each kind of answer, as in `ours`."""
 
 Rows = list[dict[str, Any]]
 Ask = Callable[..., Rows]
@@ -79,13 +79,13 @@ def as_built(worker: Worker) -> Operation:
 
 
 def connection_kept(worker: Worker) -> Operation:
-    """With one connection kept."""
+    """With one persistent connection."""
     ask = _asking(worker.session, worker.client)
     return lambda: _loop(lambda: contextlib.nullcontext(ask))
 
 
 def _loop(connect: Connect) -> Done:
-    """One turn of a client: two buckets, 21 connections, 42 queries."""
+    """One iteration of a client: two buckets, 21 connections, 42 queries."""
     with connect() as ask:
         ask(EXISTS), ask(STATE)
     with connect() as ask:

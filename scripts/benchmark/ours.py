@@ -1,4 +1,4 @@
-"""What is measured of ours: the real functions, through the real `Database`."""
+"""Our operations: the real functions, through the real `Database`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dmcheck_cli.domain.model import ANSWERS, Answered, Lease
 from dmcheck_cli.transactions import answers, leases
 
 CHANCES = (45, 45, 10)
-"""Of each answer in `ANSWERS`, in percent."""
+"""Percentages of each answer in `ANSWERS`."""
 
 
 def fetch(worker: Worker, buckets: int = 1) -> Operation:
@@ -27,7 +27,7 @@ def fetch(worker: Worker, buckets: int = 1) -> Operation:
 
 
 def submit(worker: Worker) -> Operation:
-    """Answer what one `fetch` has leased, in one document."""
+    """Answer the leases of one `fetch`, in one document."""
 
     def once() -> Done:
         mine = worker.held.pop()
@@ -38,7 +38,7 @@ def submit(worker: Worker) -> Operation:
 
 
 def release(worker: Worker) -> Operation:
-    """Give back a bucket that `fetch` has leased."""
+    """Give back a bucket leased by `fetch`."""
 
     def once() -> Done:
         [lease] = worker.held.pop()
@@ -60,7 +60,7 @@ def cycle(worker: Worker) -> Operation:
 
 
 def first_fetches(worker: Worker, clients: int, of: int) -> Operation:
-    """Let this process's share of that many clients, each on a connection of its own, lease their first bucket."""
+    """Let this process's share of that many clients, each on its own connection, lease their first bucket."""
     numbers = range(worker.number, clients, of)
 
     def one(number: int) -> list[str]:
@@ -75,7 +75,7 @@ def first_fetches(worker: Worker, clients: int, of: int) -> Operation:
 
 
 def forget(worker: Worker) -> Operation:
-    """Let go of what a server is about to forget: connections, leases."""
+    """Drop what a server is about to forget: connections, leases."""
 
     def once() -> Done:
         worker.held.clear()

@@ -1,4 +1,4 @@
-"""What Neo4j itself can do here, and the claim as a textbook has it. One session is kept, no rule is checked."""
+"""What Neo4j itself can do here, and the textbook claim. One session is kept, no rule is checked."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def create_and_delete(worker: Worker, buckets: list[str], of: int) -> Operation:
 
 
 def claim(worker: Worker) -> Operation:
-    """Find a free bucket and set its owner: no lock, no second look."""
+    """Find a free bucket and set its owner: no lock, no recheck."""
     session = worker.session
 
     def once() -> Done:

@@ -1,7 +1,7 @@
-"""The same work in plain SQL on a PostgreSQL of its own: one statement to fetch, one to submit, fsync on.
+"""The same work in plain SQL on our own PostgreSQL: one statement to fetch, one to submit, fsync on.
 
-Left out in its favour: leases that die, allowances, priorities other than the usual one, refusals, foreign keys. Both
-statements are prepared by the client library, psycopg with its compiled parts.
+Left out in its favour: dying leases, allowances, all but the default priority, refusals, foreign keys. Both statements
+are prepared by the client library, psycopg with its compiled parts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from benchmark.ours import CHANCES
 
 BUCKETS = 5_000
 ACCOUNT = "postgres"
-"""The account that Debian's package makes: PostgreSQL does not run as root."""
+"""The account that Debian's package creates: PostgreSQL does not run as root."""
 
 SECONDS_TO_READY = 30.0
 
@@ -105,7 +105,7 @@ def missing() -> str | None:
 
 @contextmanager
 def running() -> Iterator[str]:
-    """A new server with buckets that wait; yields how to connect to it. Gone when the block ends."""
+    """A new server with waiting buckets; yields how to connect to it. Removed when the block ends."""
     import psycopg
 
     programs = _programs()
@@ -130,7 +130,7 @@ def running() -> Iterator[str]:
         yield how
     finally:
         if server is not None:
-            server.send_signal(signal.SIGINT)  # it waits for no client
+            server.send_signal(signal.SIGINT)  # does not wait for clients
             server.wait()
         shutil.rmtree(folder)
 
@@ -164,7 +164,7 @@ def cycle(worker: Worker, connect: str) -> Operation:
 
 
 def _programs() -> Path | None:
-    """The folder with initdb and postgres: Debian's newest, else where the path leads."""
+    """The folder with initdb and postgres: Debian's newest, else the one on the PATH."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: int(one.parent.name))
     found = shutil.which("initdb", path=os.pathsep.join([*map(str, reversed(folders)), os.environ.get("PATH", "")]))
     return None if found is None else Path(found).resolve().parent

@@ -36,22 +36,21 @@ MIN_PAIRS = 5
 
 @dataclass
 class Processes:
-    """Seconds of each run, on the wall and of the processor, by what ran and whether with the driver's compiled parts;
-    what failed."""
+    """Wall-clock and CPU seconds of each run, by program and whether with the driver's compiled parts; failures."""
 
     wall: dict[tuple[str, bool], list[float]] = field(default_factory=dict)
     cpu: dict[tuple[str, bool], list[float]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
     def ratio(self, compiled: bool) -> float:
-        """A fetch on the wall, the bare script being one."""
+        """A fetch's wall-clock time as a multiple of the bare script's."""
         return median(self.wall["fetch", compiled]) / median(self.wall["bare", compiled])
 
 
 def run(settings: Settings, pairs: int, until: float) -> Processes:
-    """Run all in turn, `pairs` times or until the clock (time.monotonic) says `until`, MIN_PAIRS times at least.
+    """Run all in turn, `pairs` times or until the clock (time.monotonic) reaches `until`, but at least MIN_PAIRS times.
 
-    Once before that, uncounted: files come from the disk then.
+    One uncounted run comes first, as it reads files from disk.
     """
     found = Processes()
     arguments = ["fetch", "--client", str(FIRST_CLIENT), "--count", "1", "--json"]
@@ -85,7 +84,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _time(command: list[str], environment: dict[str, str], folder: str) -> tuple[float, float, int]:
-    """Seconds on the wall, seconds of the processor (user and system), exit status."""
+    """Wall-clock seconds, CPU seconds (user and system), exit status."""
     before = os.times()
     started = time.perf_counter()
     status = subprocess.run(command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, check=False).returncode

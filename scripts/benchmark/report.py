@@ -32,13 +32,13 @@ RATES = (
 )
 
 MAIN = 8
-"""The number of clients of the figures whose titles name none."""
+"""The number of clients for figures whose titles give none."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A measured number. `aim` is what it should at least be, or at most; `low` and `high` are the quartiles of the
-    single rounds, where it is the median of rounds: how noisy it is."""
+    """A measured number. `aim` is its minimum or maximum; `low` and `high` are the quartiles of the single rounds,
+    where it is the median of rounds: they show the noise."""
 
     title: str
     value: float
@@ -50,7 +50,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is what it should be; None without an aim."""
+        """Whether it meets its aim; None without one."""
         if self.aim is None:
             return None
         return self.value >= self.aim if self.at_least else self.value <= self.aim
@@ -58,7 +58,7 @@ class Figure:
 
 @dataclass
 class Findings:
-    """All that a run found: rates by number of clients; `left_out` says what was not measured, and why."""
+    """All findings of a run: rates by number of clients; `left_out` says what was not measured, and why."""
 
     neo4j: str
     users: int
@@ -71,13 +71,13 @@ class Findings:
 
     @property
     def doubles(self) -> int:
-        """Users whom ours handed out twice."""
+        """Users that ours handed out twice."""
         parts = [*self.results.values(), self.scale, self.start, *([self.line] if self.line else [])]
         return sum(one.doubles for one in parts)
 
     @property
     def failures(self) -> list[str]:
-        """What of ours failed."""
+        """Failures of ours."""
         parts = [*self.results.values(), self.scale, self.processes, self.start, *([self.line] if self.line else [])]
         return [failure for one in parts for failure in one.failures]
 
@@ -106,7 +106,7 @@ class Findings:
     def _ratio(self, clients: int, one: Contest, other: Contest, compiled: bool) -> dict[str, Any] | None:
         """The ratio of the medians of both rates, and the quartiles of the rounds' ratios."""
         results = self.results[clients]
-        # PostgreSQL's client library knows only one form.
+        # PostgreSQL's client library has only one form.
         ours, theirs = results.rates(one, compiled), results.rates(other, compiled and other is not rounds.POSTGRES)
         if not ours or not theirs:
             return None
@@ -141,7 +141,7 @@ class Findings:
             yield Figure(f"{name} process, milliseconds of CPU", median(self.processes.cpu[name, False]) * 1000)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row for each contest, number of clients and form of the driver."""
+        """One row per contest, number of clients and form of the driver."""
         return [
             {
                 "what": contest.title,
@@ -161,7 +161,7 @@ class Findings:
 
 
 def p99(latencies: list[float]) -> float:
-    """What 99 of 100 do not exceed; `latencies` in order of size."""
+    """The 99th percentile of sorted `latencies`."""
     return latencies[min(len(latencies) * 99 // 100, len(latencies) - 1)]
 
 

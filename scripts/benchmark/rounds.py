@@ -1,4 +1,4 @@
-"""The rates: everything that is compared happens in every round, so that what else the machine does hits all of it."""
+"""The rates: every round runs all contestants, so that other load on the machine affects them equally."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MIN_ROUNDS = 3
 
 @dataclass(frozen=True)
 class Contest:
-    """A task (module.function) as it is shown.
+    """A task (module.function) and how it is shown.
 
-    `buckets`: how many one operation deals with, at most. `takes`: whether it takes them out of the line, `given`:
-    whether it is told which wait. `share`: how often a process does it in a round, against the others.
+    `buckets`: maximum buckets per operation. `takes`: whether it takes them out of the line, `given`: whether it is
+    told which wait. `share`: how often a process runs it in a round, relative to the others.
     """
 
     title: str
@@ -31,7 +31,7 @@ class Contest:
 
     @property
     def details(self) -> dict[str, int]:
-        """What the task is told beside the waiting buckets."""
+        """The task's arguments besides the waiting buckets."""
         return {"buckets": self.buckets} if self.task == "ours.fetch" else {}
 
 
@@ -50,14 +50,13 @@ POSTGRES = Contest("plain SQL on PostgreSQL", "postgres.cycle", takes=False)
 
 SHORT = ((RETURN,), (AGAIN,), (FETCH, SUBMIT), (CREATE,), (CYCLE,), (OLD,))
 LONG = (*SHORT, (FETCH_TEN, SUBMIT_TEN), (OLD_AS_BUILT,), (CLAIM,))
-"""What happens in a round, in groups; within one the second contest needs what the first one leaves."""
+"""The contests of a round, in groups; within a group the second contest needs what the first one leaves."""
 
 
 @dataclass
 class Results:
-    """Every counted round of every contest, by it and whether the driver had its compiled parts; the microseconds of
-    CPU that an operation took in each, of the server and of the client; what of ours failed; users whom ours handed
-    out twice."""
+    """Every counted round, by contest and whether the driver had its compiled parts; the microseconds of CPU per
+    operation in each, of the server and of the client; our failures; users that ours handed out twice."""
 
     clients: int
     rounds: dict[tuple[Contest, bool], list[Round]] = field(default_factory=dict)
@@ -66,15 +65,15 @@ class Results:
     doubles: int = 0
 
     def rates(self, contest: Contest, compiled: bool = False) -> list[float]:
-        """Buckets a second in each round; none if it was not run."""
+        """Buckets per second in each round; empty if it was not run."""
         return [one.rate for one in self.rounds.get((contest, compiled), [])]
 
     def latencies(self, contest: Contest, compiled: bool = False) -> list[float]:
-        """Seconds of every operation of every round, in order of size."""
+        """Seconds of every operation of every round, sorted."""
         return sorted(seconds for one in self.rounds[contest, compiled] for seconds in one.latencies)
 
     def spent(self, contest: Contest, compiled: bool) -> tuple[float | None, float | None]:
-        """Microseconds of CPU of an operation: the server's, the client's. None where another server did the work."""
+        """Microseconds of CPU per operation: the server's, the client's. None if another server did the work."""
         found = self.cpu.get((contest, compiled))
         if not found:
             return None, None
@@ -96,9 +95,9 @@ class Ring:
     def run(
         self, groups: Sequence[tuple[Contest, ...]], warm: float, until: float, tell: Callable[[str], None]
     ) -> Results:
-        """Rounds of all contests until the clock (time.monotonic) says `until`, MIN_ROUNDS at least.
+        """Rounds of all contests until the clock (time.monotonic) reaches `until`, at least MIN_ROUNDS.
 
-        What is done until it says `warm` is not counted, one round at least: Java compiles what is used often.
+        Rounds before `warm`, and at least one, are not counted: Java has yet to compile hot code.
         """
         uncounted, results, took = 0, Results(self.clients), 0.0
         while True:
@@ -124,7 +123,7 @@ class Ring:
                         results.rounds.setdefault((contest, compiled), []).append(measured)
                         results.cpu.setdefault((contest, compiled), []).append(cpu)
         if self.sql:  # its client library has one form
-            measured, _ = self._contest(POSTGRES, self.crowds[False])  # the CPU is that of another server
+            measured, _ = self._contest(POSTGRES, self.crowds[False])  # the CPU belongs to another server
             if counts:
                 results.rounds.setdefault((POSTGRES, False), []).append(measured)
 
@@ -142,7 +141,7 @@ class Ring:
         return measured, cpu
 
     def _line(self, contest: Contest, needed: int) -> dict[str, object]:
-        """Sees to it that enough buckets wait; returns what the contest is told of them."""
+        """Make sure that enough buckets wait; returns what the contest is told about them."""
         free = graph.waiting(self.server.database)
         if len(free) < needed:
             graph.refill(self.server.database)

@@ -1,4 +1,4 @@
-"""What a large user base and a long line cost: the same work on two servers in turn."""
+"""The cost of a large user base and of a long line: the same work on two servers in turn."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from benchmark.graph import Server
 from dmcheck_cli.database.connection import Database
 
 FEW = 10_000
-"""Users that nobody has checked: all there are on the small server, with 1,000,000 checked ones on the large one."""
+"""Unchecked users: the small server has no others, the large one also has 1,000,000 checked ones."""
 
 SHORT_LINE = 100
 LONG_LINE = 100_000
 LINE_SIZE = 10
-"""Users in a bucket of these lines: a million users fill the long one."""
+"""Users per bucket in these lines: a million users fill the long one."""
 
 COUNT = 3
-"""How often each client does each thing in a round: the line of the few users has 55 buckets."""
+"""How often each client does each operation in a round: the line of the few users has 55 buckets."""
 
 MIN_ROUNDS = 4
 CLIENTS = 8
@@ -29,7 +29,8 @@ CLIENTS = 8
 
 @dataclass
 class Scale:
-    """Seconds of every operation on the large and on the small server, by task; what failed, what was twice."""
+    """Seconds of every operation on the large and on the small server, by task; failures, and users handed out
+    twice."""
 
     large: dict[str, list[float]] = field(default_factory=dict)
     small: dict[str, list[float]] = field(default_factory=dict)
@@ -38,20 +39,20 @@ class Scale:
     rounds: int = 0
 
     def ratio(self, task: str) -> float:
-        """The cost on the large server, that on the small one being one."""
+        """The cost on the large server as a multiple of the small server's."""
         return median(self.large[task]) / median(self.small[task])
 
 
 def users(crowd: Crowd, small: Server, large: Server, warm: float, until: float, tell: Callable[[str], None]) -> Scale:
-    """Fetch and submit among many users and among few, until the clock (time.monotonic) says `until`.
+    """Fetch and submit among many users and among few, until the clock (time.monotonic) reaches `until`.
 
-    What is done until it says `warm` is not counted. Both servers are as prepared.
+    Work before `warm` is not counted. Both servers are already prepared.
     """
     return _run(crowd, small, large, ("ours.fetch", "ours.submit"), warm, until, tell)
 
 
 def lines(crowd: Crowd, small: Server, large: Server, warm: float, until: float, tell: Callable[[str], None]) -> Scale:
-    """Fetch from a long and from a short line; each lease is released again, so both stay as long as they are."""
+    """Fetch from a long and from a short line; each lease is released again, so that both keep their length."""
     for server, line in ((small, SHORT_LINE), (large, LONG_LINE)):
         _fill(server, line)
         tell(f"a line of {line:,}")
@@ -90,7 +91,7 @@ def _run(
 
 
 def _fill(server: Server, line: int) -> None:
-    """As many buckets as the line shall have, all waiting, and no others."""
+    """Make the line exactly this many buckets, all waiting."""
     limits = replace(server.settings.limits, buckets_per_client=line // graph.CLIENTS + 1)
     settings = replace(server.settings, bucket_size=LINE_SIZE, limits=limits)
     with Database(settings, "bench") as database:

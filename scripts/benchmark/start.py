@@ -1,4 +1,4 @@
-"""What a start of the server costs its clients: their first fetches, and planning each statement."""
+"""What a server start costs its clients: their first fetches, and planning each statement."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HOT = ("fetch_buckets", "submit_answers", "renew_lease", "release_lease")
 """The statements that every volunteer runs."""
 
 PLANNED = 5
-"""How often each is planned anew."""
+"""How often each is planned."""
 
 
 @dataclass
 class Start:
     """Seconds from the end of a start until each of 50 clients has leased a bucket; until the first command after it
-    ended, the start included; to plan each statement; what failed, what was handed out twice."""
+    ended, the start included; to plan each statement; failures, and users handed out twice."""
 
     fetches: float
     started: float
@@ -33,14 +33,14 @@ class Start:
 
 
 def run(server: Server, crowd: Crowd, processes: int) -> Start:
-    """Plan on the warm server, then start it anew and let CLIENTS fetch at once. All clients are disconnected."""
+    """Plan on the warm server, then restart it and let CLIENTS fetch at once. All clients are disconnected."""
     graph.refill(server.database)
     planning = {name: _plan(server.database, name) for name in HOT}
     crowd.run(server.settings, "ours.forget", processes, 1, early=False)
     server.database.close()
     embedded.stop(server.home)
     began = time.monotonic()
-    with Database(server.home, "bench") as first:  # starts it, as the first command does
+    with Database(server.home, "bench") as first:  # starts the server, as the first command does
         first.run_text("MATCH (c:DMCheckClient) RETURN count(c) AS clients")
     took = time.monotonic() - began
     found = crowd.run(server.settings, "ours.first_fetches", processes, 1, early=False, clients=CLIENTS, of=processes)
@@ -49,7 +49,7 @@ def run(server: Server, crowd: Crowd, processes: int) -> Start:
 
 
 def _plan(database: Database, statement: str) -> float:
-    """Seconds to plan it, the round trip included."""
+    """Seconds to plan it, including the round trip."""
     seconds = []
     for _ in range(PLANNED):
         database.run_text("CALL db.clearQueryCaches()")

@@ -1,2 +1,2 @@
-"""Proof under concurrency, crashes and lies of the network: histories of what was asked and answered, judged
-against the graph. The suite runs it in short; `scripts/prove.py` runs it long."""
+"""Proofs under concurrency, crashes and network faults: histories of requests and replies, judged against the graph.
+The suite runs them in short form; `scripts/prove.py` runs the long forms."""

@@ -1,4 +1,4 @@
-"""Every write command through the typed transactions, written down as it is done."""
+"""Every write command through the typed transactions, recorded as it runs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from proofs.history import Recorder
 
 
 class Actor:
-    """Somebody who uses the system over one connection. Each method records one operation and raises its refusal.
+    """A user of the system with one connection. Each method records one operation and raises its refusal.
 
-    What is recorded has the shape of the command's JSON document, so that a run of commands as processes
-    and a run of transactions are judged by the same rules.
+    Records have the shape of the command's JSON document, so that a run of commands as processes and a run of
+    transactions are judged by the same rules.
     """
 
     def __init__(self, database: Database, recorder: Recorder) -> None:
@@ -26,7 +26,7 @@ class Actor:
         self.recorder = recorder
 
     def register(self, id: int, capacity: int | None = None, screen_name: str | None = None) -> dict[str, Any]:
-        """Registers, by the name `client<id>` unless told otherwise."""
+        """Registers, as `client<id>` unless told otherwise."""
         name = screen_name or f"client{id}"
         return self._do(
             "register",
@@ -36,7 +36,7 @@ class Actor:
         )
 
     def unregister(self, id: int, screen_name: str | None = None) -> dict[str, Any]:
-        """Unregisters, by the name `client<id>` unless told otherwise."""
+        """Unregisters, as `client<id>` unless told otherwise."""
         name = screen_name or f"client{id}"
 
         def work() -> dict[str, Any]:
@@ -46,7 +46,7 @@ class Actor:
         return self._do("unregister", id, {"screen_name": name}, work)
 
     def fetch(self, id: int, count: int | None = 10, request: str | None = None) -> list[Lease]:
-        """Fetches, by a request id of its own unless one is given."""
+        """Fetches, with a fresh request id unless one is given."""
         request = request or uuid.uuid4().hex
         found: list[Lease] = []
 
@@ -58,7 +58,7 @@ class Actor:
         return found
 
     def resume(self, id: int) -> list[Lease]:
-        """What it still holds."""
+        """The leases it still holds."""
         found: list[Lease] = []
 
         def work() -> dict[str, Any]:
@@ -144,12 +144,12 @@ class Actor:
         return self._do("reclaim_leases", None, {}, work)
 
     def mark_dead(self) -> dict[str, Any]:
-        """The one half of reclaim_leases: a batch is marked dead."""
+        """One half of reclaim_leases: marks a batch dead."""
         work = buckets.mark_dead
         return self._do("reclaim_leases", None, {}, lambda: {"marked_dead": work(self.database), "released": 0})
 
     def release_dead(self) -> dict[str, Any]:
-        """The other half: a batch that has been dead long enough is released."""
+        """The other half: releases a batch that has been dead long enough."""
         work = buckets.release_dead
         return self._do("reclaim_leases", None, {}, lambda: {"marked_dead": 0, "released": work(self.database)})
 

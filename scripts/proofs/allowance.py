@@ -1,6 +1,6 @@
-"""What clients of every kind may hold in the course of a day: the real code, in virtual time.
+"""What clients of every kind may hold during a day: the real code, in virtual time.
 
-All state that they can hold 40 leases. What they earn follows from what they do with them.
+All of them state a capacity of 40 leases. What they earn depends on what they do with them.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from proofs.outcome import Outcome
 COMMAND = "python scripts/prove.py allowance"
 
 TICK = 300
-"""Seconds of virtual time between two moments at which clients act, and between two runs of judge_clients."""
+"""Seconds of virtual time between two actions of the clients, and between two runs of judge_clients."""
 
 JOBS_EVERY = 3
-"""Ticks between two runs of the other jobs: a quarter of an hour, as cron has it."""
+"""Ticks between two runs of the other jobs: a quarter of an hour, as in cron."""
 
 CAPACITY = 40
 """What each client states."""
 
 LEASE, GRACE, SIZE = 7200, 900, 12
-"""Seconds, seconds, users in a bucket: enough for a flood of UNKNOWN, and few enough for a day in a minute."""
+"""Seconds, seconds, users per bucket: enough for a flood of UNKNOWN, and few enough for a day in a minute."""
 
 LIFE = LEASE // TICK
-"""Ticks until a lease ends."""
+"""Ticks until a lease expires."""
 
 SETTLED = 5 * 3600 // TICK
-"""Ticks after which the slow client's allowance must be what it finishes: its first ten leases have died, and it has
-tried once or twice whether it can do more."""
+"""Ticks after which the slow client's allowance must match what it finishes: its first ten leases have died, and it has
+tested once or twice whether it can do more."""
 
 SOON = 3 * 3600 // TICK
-"""Ticks after which the allowance of the others must be what their behaviour deserves."""
+"""Ticks after which the allowance of the others must match their behaviour."""
 
 AT_ONCE = 5
-"""Buckets that a quick client finishes in a tick."""
+"""Buckets that a quick client finishes per tick."""
 
 SLOW = 10
-"""Ticks that the slow client works on one bucket: 50 minutes, so it finishes two within a lease."""
+"""Ticks that the slow client needs for one bucket: 50 minutes, so it finishes two within a lease."""
 
 
 VANISHES = 42
-"""Ticks from one time that the dying client vanishes to the next: three and a half hours."""
+"""Ticks between two disappearances of the dying client: three and a half hours."""
 
 
 @dataclass
 class Held:
-    """A lease in a client's hands, the tick at which it was taken, and how many the client had taken before."""
+    """A lease that a client holds, the tick at which it was taken, and how many the client had taken before."""
 
     lease: Lease
     since: int
@@ -69,7 +69,7 @@ class Held:
 
 
 class Player(ABC):
-    """A client, what it does at each tick (`act`, by kind), and what the graph said of it after each tick."""
+    """A client, what it does at each tick (`act`, by kind), and what the graph recorded about it after each tick."""
 
     def __init__(self, database: Database, id: int) -> None:
         self.database, self.id = database, id
@@ -89,7 +89,7 @@ class Player(ABC):
         """What it does at a tick."""
 
     def take(self) -> None:
-        """Ask for all that it may hold."""
+        """Request everything that it may hold."""
         given = DEFAULTS.max_fetch
         while given == DEFAULTS.max_fetch:
             try:
@@ -101,7 +101,7 @@ class Player(ABC):
             self.taken += given
 
     def answer(self, some: list[Held], candm: str = "DM") -> None:
-        """Answer all users of these."""
+        """Answer all users of these leases."""
         if some:
             answers.submit(self.database, self.id, [answered(one.lease, candm) for one in some])
         for one in some:
@@ -109,21 +109,21 @@ class Player(ABC):
             self.useful += self.tick - one.since
 
     def drop_expired(self) -> None:
-        """What has expired is no work of its any more; reclaim_leases takes it away."""
+        """Forget expired leases; reclaim_leases takes them away."""
         self.hands = [one for one in self.hands if self.tick - one.since < LIFE]
 
     def earlier(self) -> list[Held]:
-        """What it holds from earlier ticks."""
+        """The leases it holds from earlier ticks."""
         return [one for one in self.hands if one.since < self.tick]
 
     @property
     def wasted(self) -> float:
-        """Bucket-hours for which it held leases that it never answered, or not yet."""
+        """Bucket-hours for which it held leases that it never answered, or has not answered yet."""
         return (sum(one.held for one in self.seen) - self.useful) * TICK / 3600
 
 
 class Honest(Player):
-    """Answers five buckets a tick, and takes all it may."""
+    """Answers five buckets per tick, and takes all it may."""
 
     def act(self) -> None:
         self.answer(self.earlier()[:AT_ONCE])
@@ -131,11 +131,11 @@ class Honest(Player):
 
 
 class Slow(Player):
-    """Works on one bucket after the other, and takes all it may."""
+    """Works on one bucket after another, and takes all it may."""
 
     def __init__(self, database: Database, id: int) -> None:
         super().__init__(database, id)
-        self.working: tuple[Held, int] | None = None  # on what, since which tick
+        self.working: tuple[Held, int] | None = None  # the lease it works on, since which tick
 
     def act(self) -> None:
         self.drop_expired()
@@ -150,7 +150,7 @@ class Slow(Player):
 
 
 class Dying(Honest):
-    """Works as an honest one for half an hour, then vanishes for three; what it held dies."""
+    """Works like an honest one for half an hour, then vanishes for three hours; what it held dies."""
 
     def act(self) -> None:
         self.drop_expired()
@@ -159,7 +159,7 @@ class Dying(Honest):
 
 
 class Greedy(Player):
-    """Takes all it may, answers one of ten at once, and lets the others die."""
+    """Takes all it may, answers one in ten at once, and lets the others die."""
 
     def act(self) -> None:
         self.drop_expired()
@@ -168,7 +168,7 @@ class Greedy(Player):
 
 
 class Churning(Greedy):
-    """As greedy, but releases the others before they die, to take others."""
+    """As greedy, but releases the other leases before they die, to take new ones."""
 
     def act(self) -> None:
         for one in [one for one in self.hands if self.tick - one.since >= LIFE - 1]:
@@ -178,7 +178,7 @@ class Churning(Greedy):
 
 
 class Blind(Player):
-    """As quick as an honest one, but sees nobody."""
+    """As quick as an honest one, but answers UNKNOWN for everybody."""
 
     def act(self) -> None:
         self.answer(self.earlier()[:AT_ONCE], "UNKNOWN")
@@ -186,7 +186,7 @@ class Blind(Player):
 
 
 class Refused(Player):
-    """Answers as an honest one does, and hands each answered lease in again with other answers, an hour later."""
+    """Answers like an honest one, and submits each answered lease again with other answers an hour later."""
 
     def __init__(self, database: Database, id: int) -> None:
         super().__init__(database, id)
@@ -212,7 +212,7 @@ def empty(database: Database) -> None:
 
 
 def day(settings: Settings, hours: int) -> list[Player]:
-    """Let the clients of all kinds run side by side for so many hours; returns them with what was seen."""
+    """Run clients of all kinds side by side for this many hours; returns them with the observations."""
     times = replace(settings, lease_seconds=LEASE, grace_seconds=GRACE, bucket_size=SIZE, keep_seconds=6 * 3600)
     with Database(times, "allowance") as database:
         empty(database)
@@ -240,7 +240,7 @@ def day(settings: Settings, hours: int) -> list[Player]:
 
 
 def supply(database: Database, added: int, active: int) -> int:
-    """Add users, so that the line never runs dry; returns how many were added so far."""
+    """Add users, so that the line never runs dry; returns the total added so far."""
     _, system = stats.stats(database)
     missing = 2 * active * DEFAULTS.buckets_per_client * SIZE - system.users_waiting
     if missing > 0:
@@ -259,7 +259,7 @@ def violations(player: Player) -> list[str]:
         "took more than it may hold": any(
             now > before and now > may for before, now, may in zip([0, *held], held, allowed, strict=False)
         ),
-        # Whoever registers anew gets as many: less than that would be pointless.
+        # Registering a new client gives as many, so a lower bound would be pointless.
         f"held {player.wasted:.0f} bucket-hours in vain": player.wasted > hours * DEFAULTS.start_allowance,
     }
     end = player.seen[-1]
@@ -279,7 +279,7 @@ def violations(player: Player) -> list[str]:
 
 
 def shown(players: list[Player], format: str = "github") -> str:
-    """The day of each client as a table."""
+    """Each client's day as a table."""
     heads = ("client", "leases", "answered", "died", "refused", "first", "least", "most", "last", "held", "in vain")
     rows = []
     for player in players:
@@ -292,7 +292,7 @@ def shown(players: list[Player], format: str = "github") -> str:
 
 
 def run(settings: Settings, *, hours: int = 24) -> list[Outcome]:
-    """What clients of every kind may hold in the course of a day, in virtual time; prints a table of them."""
+    """What clients of every kind may hold during a day, in virtual time; prints a table of them."""
     assert hours * 3600 // TICK > SETTLED, "too short to judge the slow client"
     players = day(settings, hours)
     print(shown(players), "\n")

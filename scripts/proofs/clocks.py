@@ -1,7 +1,7 @@
-"""Wrong clocks, and jobs that are stopped, overtaken, continued, or killed between their batches.
+"""Wrong clocks, and jobs that are stopped, overtaken, resumed, or killed between their batches.
 
-A clock is shifted for one process by libfaketime where it is installed (Debian: `faketime`), else by a
-`sitecustomize` that shifts `time.time` and `datetime`. Jobs are stopped as a statement of theirs passes the proxy.
+One process's clock is shifted by libfaketime if it is installed (Debian: `faketime`), else by a `sitecustomize` that
+shifts `time.time` and `datetime`. Jobs are stopped when one of their statements passes the proxy.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ d.datetime = datetime
 
 
 def shifted(environment: dict[str, str], seconds: int, folder: Path) -> tuple[dict[str, str], str]:
-    """The environment of a process whose clock is `seconds` ahead (or behind), and what shifts it."""
+    """The environment of a process whose clock is `seconds` fast (or slow), and what shifts it."""
     for place in LIBRARIES:
         library = Path(place) / "faketime" / "libfaketimeMT.so.1"
         if library.exists():
@@ -63,8 +63,8 @@ def shifted(environment: dict[str, str], seconds: int, folder: Path) -> tuple[di
 
 
 def wrong(database: Database, environment: dict[str, str], scenarios: Sequence[Scenario], folder: Path) -> Outcome:
-    """Commands and jobs whose clock is a day ahead or behind leave what they leave with a right one, and all times
-    that they store are the database's."""
+    """Commands and jobs whose clock is a day fast or slow leave the same graph as with a right one, and every time they
+    store is the database's."""
     outcome = Outcome("clocks of clients and cron wrong by a day", "", COMMAND)
     for scenario in scenarios:
         sound = {**environment, **scenario.variables}
@@ -91,7 +91,7 @@ def _clock(environment: dict[str, str]) -> float:
 
 
 def _ages(database: Database) -> list[int]:
-    """How far each stored time is from the database's clock, in whole days, rounded."""
+    """The difference between each stored time and the database's clock, in whole days, rounded."""
     rows = database.run_text(
         """CALL () { MATCH (n) RETURN n UNION ALL MATCH ()-[n]->() RETURN n }
         UNWIND [k IN keys(n) WHERE n[k] IS :: ZONED DATETIME] AS k
@@ -103,11 +103,11 @@ def _ages(database: Database) -> list[int]:
 def stopped_jobs(
     settings: Settings, environment: dict[str, str], scenarios: Sequence[Scenario], *, both: bool = True
 ) -> Outcome:
-    """Jobs stopped (SIGSTOP) at each of their statements, beyond the time limit of the statement; meanwhile the next
-    tick's run does the work; continued, they change nothing that was done, and end with 0 or 75.
+    """Jobs stopped (SIGSTOP) at each of their statements, beyond the statement's time limit; meanwhile the next tick's
+    run does the work; when resumed, they change nothing that was done, and exit with 0 or 75.
 
     Each is stopped in two ways: with its statement on its way to the database, and with the statement held back until
-    the other run is over; in turn, one a statement, unless `both`.
+    the other run is over. The two alternate from statement to statement, unless `both`.
     """
     outcome = Outcome("job stopped beyond its next tick, overtaken, continued", "SIGSTOP at each statement", COMMAND)
     with Database(settings, "tests") as database:
@@ -179,8 +179,8 @@ def _pass(occasion: str) -> str:
 
 
 def killed_between_batches(settings: Settings, environment: dict[str, str]) -> Outcome:
-    """make_buckets, with three batches to place, killed before each of its statements: the buckets that are there
-    are whole, and the next run makes the rest, each user in one bucket."""
+    """make_buckets, with three batches to place, is killed before each of its statements: existing buckets are whole,
+    and the next run makes the rest, each user in one bucket."""
     outcome = Outcome("job killed between batches", "SIGKILL as a statement passes the proxy", COMMAND)
     total, size = 5400, 180
 
@@ -218,7 +218,7 @@ def killed_between_batches(settings: Settings, environment: dict[str, str]) -> O
 
 
 def _killed_at(settings: Settings, environment: dict[str, str], number: int) -> bool:
-    """Run make_buckets and kill it as its statement of that number passes, which then goes no further."""
+    """Run make_buckets and kill it as its statement of that number arrives, which is then dropped."""
 
     def noticed(count: int) -> None:
         if count == number:
@@ -231,7 +231,7 @@ def _killed_at(settings: Settings, environment: dict[str, str], number: int) -> 
 
 
 def _hole_from(number: int) -> Choice:
-    """Lets statements pass, but not the one of that number: whoever sent it is dead."""
+    """Passes the statements before that number and drops the rest: their sender is dead."""
     seen = 0
 
     def choice(occasion: str) -> str:

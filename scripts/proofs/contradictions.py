@@ -1,4 +1,4 @@
-"""Does the graph, after a run, say what the history of the run says?"""
+"""Checks whether the graph after a run agrees with the history of the run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ READ = {
 
 @dataclass
 class _Lease:
-    """What the history says of one lease."""
+    """What the history says about one lease."""
 
     id: str
     bucket: str = ""
@@ -39,11 +39,11 @@ class _Lease:
     submits: list[tuple[Operation, dict[str, str], dict[str, Any] | None]] = field(default_factory=list)
 
     def accepted(self) -> list[tuple[Operation, dict[str, str], dict[str, Any]]]:
-        """The submits that were acknowledged as taken: operation, answers, report."""
+        """The acknowledged submits: operation, answers, report."""
         return [(o, a, r) for o, a, r in self.submits if r is not None and r["status"] != "refused"]
 
     def credited(self) -> dict[str, str]:
-        """User -> answer, for those who were named in the accepted answers and are not known to be strangers."""
+        """User -> answer, for users in the accepted answers who are not known to be strangers."""
         for _, answers, report in self.accepted():
             strangers = {refused["screen_name"] for refused in report["refused"]}
             return {user: candm for user, candm in answers.items() if user in self.users and user not in strangers}
@@ -51,10 +51,10 @@ class _Lease:
 
 
 def contradictions(operations: list[Operation], query: Query, *, calm: bool = True) -> list[str]:
-    """What the graph says against the history of all that was done to it since it was empty; best an empty list.
+    """Contradictions between the graph and the history of everything done to it since it was empty; ideally none.
 
-    `calm`: no connection was broken. Otherwise the faults of refused submits may count less than they were, because
-    a try whose outcome was unknown is not counted again.
+    `calm`: no connection was broken. Otherwise the counted faults may be fewer than the refused submits, because a
+    retry after an unknown outcome is not counted again.
     """
     return _Judge(operations, query, calm).verdict()
 
@@ -74,7 +74,7 @@ class _Judge:
         for operation in self.by_kind["submit"]:
             if operation.effective:
                 self._submitted(operation)
-        # Who was put back in line by name: recheck makes an answer history, delete takes it away.
+        # Users put back in line by name: recheck makes an answer history, delete removes it.
         self.rechecks = self._by_name(o for o in self.by_kind["prioritize"] if o.arguments["recheck"])
         self.deletes = self._by_name(self.by_kind["users delete"])
         self.adds = self._by_name(self.by_kind["users add"])
@@ -124,7 +124,7 @@ class _Judge:
     # The rules
 
     def _leases_are_one_request_s(self) -> None:
-        """A lease id never comes back: each belongs to one client, one bucket and one request."""
+        """A lease id is never reused: each belongs to one client, one bucket and one request."""
         known = {row["id"]: row for row in self.graph["leases"]}
         for lease in self.leases.values():
             requests = {o.arguments["request"] for o in lease.given if o.kind == "fetch"}
@@ -155,7 +155,7 @@ class _Judge:
                     )
 
     def _could_follow(self, older: _Lease, younger: _Lease) -> bool:
-        """Whether the younger lease may have been given after something had ended the older one."""
+        """Whether the younger lease may have been given after some event ended the older one."""
         first, second = older.given[0], younger.given[0]
         return not second.before(first) and any(
             end.began < second.ended and end.ended > first.began for end in self._ends(older)
@@ -176,7 +176,7 @@ class _Judge:
                 yield operation
 
     def _only_the_newest_is_accepted(self) -> None:
-        """Once a bucket is leased anew, answers under the older lease are refused."""
+        """Once a bucket is leased again, answers under the older lease are refused."""
         younger: dict[str, list[_Lease]] = defaultdict(list)
         for lease in self.leases.values():
             if lease.given:
@@ -196,7 +196,7 @@ class _Judge:
                     self._say(f"client {operation.client} answered under lease {lease.id} of client {lease.client}")
 
     def _answers(self) -> None:
-        """Every acknowledged answer is there, exactly once, and none is there that nobody gave."""
+        """Every acknowledged answer exists exactly once, and no answer exists that was never submitted."""
         there: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for row in self.graph["answers"]:
             there[row["user"]].append(row)
@@ -221,7 +221,7 @@ class _Judge:
                     self._say(f"{user} has an answer that nobody gave: {row}")
 
     def _is_there(self, lease: _Lease, user: str, there: list[dict[str, Any]]) -> bool:
-        """Looks for an accepted answer; returns whether it must be there: who was deleted meanwhile has none."""
+        """Looks for an accepted answer; returns whether it must exist: a user deleted meanwhile has none."""
         _, answers, _ = lease.accepted()[0]
         if any(delete.ended > lease.given[0].began for delete in self.deletes[user]):
             return False
@@ -241,7 +241,7 @@ class _Judge:
                 )
 
     def _records(self) -> None:
-        """The record of a lease says what was reported when it was answered, and none was judged twice."""
+        """The record of a lease matches the report when it was answered, and no lease was judged twice."""
         known = {row["id"]: row for row in self.graph["leases"]}
         for lease in self.leases.values():
             row = known.get(lease.id)
@@ -256,7 +256,7 @@ class _Judge:
             self._say(f"{judged} leases were judged, but the jobs report {told}")
 
     def _finished_stays_finished(self) -> None:
-        """Who was answered is not handed out again, unless a recheck or a deletion asked for it."""
+        """An answered user is not handed out again, unless a recheck or a deletion requested it."""
         answered: dict[str, Operation] = {}
         for lease in self.leases.values():
             for user in lease.credited():
@@ -275,7 +275,7 @@ class _Judge:
                     self._say(f"{user} was answered, and handed out again under lease {lease.id}")
 
     def _repeats_are_alike(self) -> None:
-        """The same submit again gives the same report; the same fetch again gives nothing new."""
+        """Repeating a submit gives the same report; repeating a fetch gives nothing new."""
         reports: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
         for lease in self.leases.values():
             different = {str(sorted(answers.items())) for _, answers, _ in lease.accepted()}
@@ -299,7 +299,7 @@ class _Judge:
                     self._say(f"client {client} repeated request {request} and got {second - first} beside {first}")
 
     def _users(self) -> None:
-        """Added users are there, deleted ones are not."""
+        """Added users exist, deleted ones do not."""
         there = {row["name"] for row in self.graph["users"]}
         for name in self.adds.keys() | self.deletes.keys():
             adds, deletes = self.adds[name], self.deletes[name]
@@ -309,7 +309,7 @@ class _Judge:
                 self._say(f"{name} was deleted, and is there")
 
     def _clients(self) -> None:
-        """Registered clients are there and active, unregistered ones are not active."""
+        """Registered clients exist and are active, unregistered ones are inactive."""
         there = {row["id"]: row for row in self.graph["clients"]}
         ids = {o.client for kind in ("register", "unregister") for o in self.by_kind[kind] if o.ok}
         for id in ids:
@@ -327,7 +327,7 @@ class _Judge:
                 self._say(f"client {id} was unregistered, and is ACTIVE")
 
     def _counters(self) -> None:
-        """Counters are what the history says; where outcomes are unknown, they are within the bounds that it leaves."""
+        """Counters match the history; where outcomes are unknown, they are within the bounds that it allows."""
         marks = self.by_kind["reclaim_leases"]
         marked = sum(o.result["marked_dead"] for o in marks if o.ok)
         on_record: dict[int, list[dict[str, Any]]] = defaultdict(list)

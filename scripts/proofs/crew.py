@@ -1,4 +1,4 @@
-"""Processes that keep their connections and are let loose together, over and over."""
+"""Processes that keep their connections and are released together, over and over."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from proofs.outcome import Outcome
 from proofs.workload import CONTEXT
 
 Task = tuple[Callable[..., Any], tuple[Any, ...]]
-"""A function and what it is called with, after the Actor of the process that runs it."""
+"""A function and its arguments after the Actor of the process that runs it."""
 
 ALL_AT_ONCE = " UNION ALL ".join(INVARIANTS.values())
 
 SPREAD = 0.004
-"""Seconds within which rivals start: they then meet in every phase of their transactions, which take about that."""
+"""Seconds within which rivals start: they then meet in every phase of their transactions, which take about as long."""
 
 NEVER_EXPECTED = ("database_refused", "error", "not_configured", "schema_missing")
-"""Codes of refusals that no rival can be the reason for."""
+"""Codes of refusals that no rival can cause."""
 
 
 class Crew:
     """`size` processes. Use it as a context manager."""
 
     def __init__(self, settings: Settings, size: int) -> None:
-        # Kept: a barrier that nobody holds any more is gone before a process that starts slowly has opened it.
+        # Keep a reference: otherwise a barrier is gone before a slow-starting process has opened it.
         self.barriers = [CONTEXT.Barrier(parties) for parties in range(1, size + 1)]
         ends = [CONTEXT.Pipe() for _ in range(size)]
         self.settings = settings
@@ -71,7 +71,7 @@ class Crew:
             process.join()
 
     def race(self, folder: Path, settings: Settings, tasks: Sequence[Task]) -> list[str]:
-        """Run each task in a process of its own, all released together; returns the tracebacks of crashes."""
+        """Run each task in its own process, all released together; returns the tracebacks of crashes."""
         for line, task in zip(self.lines, tasks, strict=False):
             line.send((folder, settings, len(tasks), task))
         answers = [_answer(line) for line in self.lines[: len(tasks)]]
@@ -79,7 +79,7 @@ class Crew:
 
 
 class Arena:
-    """Rounds of one race, each on a graph of its own, judged and counted in `outcome`."""
+    """Rounds of one race, each on its own graph, judged and counted in `outcome`."""
 
     def __init__(self, crew: Crew, database: Database, outcome: Outcome) -> None:
         self.crew, self.database, self.outcome = crew, database, outcome
@@ -87,7 +87,7 @@ class Arena:
     def round(
         self, scene: Callable[[Actor], Sequence[Task]], extra: Callable[[list[Operation]], list[str]] | None = None
     ) -> None:
-        """Set the scene, let its tasks loose, and judge; `extra` says what else is wrong with the operations."""
+        """Set the scene, release its tasks, and judge; `extra` returns further violations in the operations."""
         query = self.database.run_text
         empty(self.database)
         with tempfile.TemporaryDirectory() as name:
@@ -116,7 +116,7 @@ class Arena:
 
 
 def _told(operations: list[Operation]) -> str:
-    """The shortest history that shows it: what ran together, and what each was told."""
+    """The shortest history that shows it: what ran together, and each result."""
     return "; ".join(f"{x.kind} {x.client or ''} {x.arguments} -> {x.outcome} {x.result}" for x in operations)
 
 
@@ -128,7 +128,7 @@ def _answer(line: Connection) -> str:
 def _serve(settings: Settings, line: Connection, barriers: list[Barrier]) -> None:
     chance = random.Random()
     with Database(settings, "race") as database:
-        database.run_text("RETURN 1")  # connected, so that the start is fair
+        database.run_text("RETURN 1")  # connect first, so that the start is fair
         line.send("")
         while (order := line.recv()) is not None:
             folder, database.settings, parties, (function, arguments) = order
@@ -139,7 +139,7 @@ def _serve(settings: Settings, line: Connection, barriers: list[Barrier]) -> Non
             try:
                 function(Actor(database, recorder), *arguments)
             except DmcheckError:
-                pass  # it is in the history
+                pass  # recorded in the history
             except Exception:
                 crash = traceback.format_exc()
             recorder.close()
@@ -147,5 +147,5 @@ def _serve(settings: Settings, line: Connection, barriers: list[Barrier]) -> Non
 
 
 def at_once(settings: Settings) -> Settings:
-    """Small buckets and the usual times, so that a scene decides what is over."""
+    """Small buckets and the usual times, so that each scene decides what has expired."""
     return replace(settings, bucket_size=3)

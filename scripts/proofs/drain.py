@@ -1,8 +1,8 @@
-"""Loops: volunteers who run nothing but `dmcheck work`, killed at random, while the database goes down under them.
+"""Loops: volunteers who run only `dmcheck work`, killed at random, while the database restarts under them.
 
-Everything is real: each loop is a process, with a checker that is good on most days only; the loops use the embedded
-database and start it again themselves. Kills and restarts happen at random points of the work, not of the clock, so
-that there is work in flight whatever the machine's speed; loops that are faster than the kills get more users.
+Everything is real: each loop is a process, with a checker that works well on most days only; the loops use the embedded
+database and restart it themselves. Kills and restarts happen at random points of the work, not of the clock, so that
+work is in flight whatever the machine's speed; if the loops outpace the kills, they get more users.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ TICK = 0.1
 TICKS_PER_JOB = 10
 
 BUCKET_SIZE = 20
-"""Users: about 20 buckets for each of 50 loops, so that there is something to be fair about."""
+"""Users per bucket: about 20 buckets for each of 50 loops, enough to test fairness."""
 
 MAX_STILLNESS_SECONDS = SECONDS_TO_READY + 60
-"""Seconds without one more answer after which the loops are taken for stuck: a restart, and a loop's longest pause."""
+"""Seconds without a new answer after which the loops count as stuck: a restart, and a loop's longest pause."""
 
 MORE, MAX_GROWTH = 5 * BUCKET_SIZE, 10
-"""Users that are added when all are answered before all has happened, and how many times as many there may be then."""
+"""Users added when all are answered before every event has happened, and the maximum growth factor of the total."""
 
 LOOPS_AT_ONCE = 2
-"""Loops that may be starting at one moment: Python's start takes half a second of a processor."""
+"""Loops that may be starting at once: Python's start takes half a second of CPU."""
 
 CHECKER = """
 import json, os, random, sys, time
@@ -89,7 +89,7 @@ except BrokenPipeError:  # its loop was killed
 
 @dataclass
 class Run:
-    """One process of `dmcheck work`, and where its output goes."""
+    """One process of `dmcheck work`, and where its output is."""
 
     client: int
     process: subprocess.Popen[bytes]
@@ -97,18 +97,18 @@ class Run:
     err: Path
 
     def up(self) -> bool:
-        """Whether it has said something: it has been let in, and obeys signals."""
+        """Whether it has printed something: it has logged in, and handles signals."""
         return self.err.stat().st_size > 0
 
     def summary(self) -> dict[str, Any] | None:
-        """What it says at its end."""
+        """Its final summary."""
         text = self.out.read_text("utf-8")
         return dict(json.loads(text)) if text else None
 
 
 @dataclass
 class Fleet:
-    """All loops, those that ended too. `due`: ids of those to be started, each once its moment has come."""
+    """All loops, including ended ones. `due`: ids of those to be started, each at its own time."""
 
     settings: Settings
     folder: Path
@@ -120,13 +120,13 @@ class Fleet:
     newest: int = 0
 
     def new(self, database: Database) -> None:
-        """A client that was never there before."""
+        """A client that never existed before."""
         self.newest += 1
         clients.register(database, self.newest, f"client{self.newest}")
         self.due.append((time.monotonic(), self.newest))
 
     def start_some(self) -> None:
-        """Start those whose moment has come, but few at once."""
+        """Start those whose time has come, but only a few at once."""
         starting = sum(not run.up() for run in self.running.values())
         for moment, id in sorted(self.due):
             if starting >= LOOPS_AT_ONCE or moment > time.monotonic():
@@ -136,7 +136,7 @@ class Fleet:
             self.running[id] = self._start(id)
 
     def start_all(self) -> None:
-        """Start all that are due, few at once; returns when each that runs is up."""
+        """Start all that are due, a few at once; returns when each that runs is up."""
         deadline = time.monotonic() + MAX_STILLNESS_SECONDS + PATIENCE * len(self.due)
         while self.due or not all(run.up() for run in self.running.values()):
             assert time.monotonic() < deadline, "a loop says nothing"
@@ -144,7 +144,7 @@ class Fleet:
             time.sleep(TICK)
 
     def kill(self, id: int, database: Database) -> None:
-        """Kill it; most often it comes back soon, sometimes another comes in its place, sometimes nobody."""
+        """Kill it; usually it comes back soon, sometimes another replaces it, sometimes none does."""
         what_next = self.chance.random()
         if what_next < 0.2:
             self.new(database)
@@ -157,7 +157,7 @@ class Fleet:
             self.due.append((time.monotonic() + self.chance.uniform(0, 3), id))
 
     def stop(self) -> None:
-        """End all in an orderly way, and wait for their ends."""
+        """End all in an orderly way, and wait for them."""
         self.due.clear()
         self.start_all()
         for run in self.running.values():
@@ -168,7 +168,7 @@ class Fleet:
         self.running = {}
 
     def kill_all(self) -> None:
-        """End what is left, whatever happened."""
+        """Kill what is left, whatever happened."""
         for run in self.running.values():
             run.process.kill()
             run.process.wait()
@@ -193,9 +193,10 @@ class Fleet:
 def of_the_loops(
     folder: Path, *, loops: int, users_to_check: int, kills: int, restarts: int, lease_seconds: int = 20, seed: int = 0
 ) -> Outcome:
-    """Have so many loops work off all users, through kills of loops and restarts of the database, and judge it.
+    """Have this many loops work off all users, through kills of loops and restarts of the database, and judge the
+    result.
 
-    ok: leases that were answered; refused: answers that came when the bucket was another's; unknown: leases that died.
+    ok: leases that were answered; refused: answers for a bucket that another client held; unknown: leases that died.
     """
     outcome = Outcome(
         f"{restarts} restarts of the database and {kills} kills of loops, {loops} loops, {users_to_check:,} users",
@@ -219,7 +220,7 @@ def of_the_loops(
             _add(database, range(users_to_check))
             for _ in range(loops):
                 fleet.new(database)
-            fleet.start_all()  # while no bucket waits, so that all begin alike
+            fleet.start_all()  # while no bucket waits, so that all start equal
             events = _events(chance, users_to_check, kills, restarts)
             total, lowest = _drain(database, fleet, events, users_to_check, outcome)
             fleet.stop()
@@ -232,8 +233,8 @@ def of_the_loops(
 
 
 def _events(chance: random.Random, total: int, kills: int, restarts: int) -> list[tuple[int, str]]:
-    """What happens, and after how many answers."""
-    # Kills come before the last restart: while the database is away nobody sees the answers, and then many at once.
+    """The events, each with the number of answers after which it happens."""
+    # Kills come before the last restart: while the database is down no answers are seen, and then many at once.
     latest = 0.95 * restarts / (restarts + 1) if restarts else 0.9
     events = [(int(chance.uniform(0.03, latest) * total), "kill a loop") for _ in range(kills)]
     for number in range(restarts):
@@ -248,14 +249,14 @@ def _add(database: Database, numbers: range) -> None:
 def _drain(
     database: Database, fleet: Fleet, events: list[tuple[int, str]], total: int, outcome: Outcome
 ) -> tuple[int, dict[int, int]]:
-    """Until all has happened and all are answered: the jobs run, things happen, loops come.
+    """Runs until all events have happened and all users are answered: the jobs run, events happen, loops start.
 
-    Returns how many users there are in the end, and each client's lowest allowance.
+    Returns the final number of users, and each client's lowest allowance.
     """
     lowest: dict[int, int] = {}
     answered, moved_at, tick, most = 0, time.monotonic(), 0, MAX_GROWTH * total
     while events or answered < total:
-        with suppress(Temporary):  # the database is on its way back
+        with suppress(Temporary):  # the database is restarting
             if tick % TICKS_PER_JOB == 0:
                 make_buckets.run(database)
                 reclaim_leases.run(database)
@@ -284,7 +285,7 @@ def _drain(
 
 
 def _happens(what: str, database: Database, fleet: Fleet) -> bool:
-    """Do it, if it can hit work in flight; whether it was done."""
+    """Do it, if it can hit work in flight; returns whether it was done."""
     holding = {row["id"] for row in database.run_text("MATCH (c)<-[:DMCHECKCLIENT]-() RETURN DISTINCT c.id AS id")}
     at_work = sorted(id for id, run in fleet.running.items() if id in holding and run.process.poll() is None)
     if not at_work:
@@ -336,7 +337,7 @@ _COUNTERS = """
 
 
 def _judge(query: Query, fleet: Fleet, total: int, outcome: Outcome) -> None:
-    """Every user answered once, by who is said to have answered; all counts agree; every loop ended as it should."""
+    """Every user was answered once, by the client on record; all counts agree; every loop ended as it should."""
     found = outcome.violations
     found += broken(query)
     found += [f"{row['name']} has {row['times']} answers" for row in query(_ONCE_EACH)]
@@ -357,7 +358,7 @@ def _judge(query: Query, fleet: Fleet, total: int, outcome: Outcome) -> None:
 
 
 def _wrong_with(run: Run, killed: set[int], rows: dict[int, Any]) -> list[str]:
-    """What is wrong with the end of one loop: none but those that were killed ends otherwise than with 0."""
+    """What is wrong with the end of one loop: only killed ones may end otherwise than with 0."""
     where, told = f"a loop of client {run.client}", run.err.read_text("utf-8")
     wrong = [f"{where}: {told[-2000:]}"] if "Traceback" in told else []
     status = run.process.returncode
@@ -373,7 +374,7 @@ def _wrong_with(run: Run, killed: set[int], rows: dict[int, Any]) -> list[str]:
 
 
 def _said(folder: Path) -> set[tuple[str, int, str]]:
-    """All that any checker ever said: name, client, answer."""
+    """Every answer of every checker: name, client, answer."""
     said = set()
     for path in folder.iterdir():
         client = int(path.name.partition("-")[0])
@@ -383,7 +384,7 @@ def _said(folder: Path) -> set[tuple[str, int, str]]:
 
 
 def _report(query: Query, fleet: Fleet, loops: int, lowest: dict[int, int], seconds: float) -> str:
-    """How the loops fared: those that were never killed, those that were and came back, and those that came later."""
+    """How the loops fared: those never killed, those killed and restarted, and those that came later."""
     last = {run.client for run in fleet.ended if run.process.returncode == 0}
     processed = {row["id"]: row["counted"][1] for row in query(_COUNTERS)}
     allowances = _allowances(query)
@@ -426,6 +427,6 @@ def _environment(settings: Settings) -> dict[str, str]:
 def run(
     settings: Settings, *, loops: int = 50, users: int = 20_000, kills: int = 40, restarts: int = 2
 ) -> list[Outcome]:
-    """The long form, on an embedded database of its own."""
+    """The long form, on its own embedded database."""
     with tempfile.TemporaryDirectory(prefix="dmcheck-drain-") as name:
         return [of_the_loops(Path(name), loops=loops, users_to_check=users, kills=kills, restarts=restarts)]

@@ -1,4 +1,4 @@
-"""Equal clients get equal shares: fifty at once, where there is enough for all and where there is not."""
+"""Equal clients get equal shares: fifty at once, with enough for all and without."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from proofs.outcome import Outcome
 COMMAND = "python scripts/prove.py fairness"
 
 LEAST = 0.99
-"""Jain's index at least. 1: all got the same; 1/n: one got everything."""
+"""Minimum of Jain's index. 1: all got the same; 1/n: one got everything."""
 
 
 AT_ONCE = 5
@@ -31,13 +31,13 @@ AT_ONCE = 5
 
 
 def jain(shares: Sequence[float]) -> float:
-    """Jain's index of fairness; who all got nothing were treated alike."""
+    """Jain's index of fairness; if all got nothing, they were treated alike."""
     squares = len(shares) * sum(share * share for share in shares)
     return sum(shares) ** 2 / squares if squares else 1.0
 
 
 def one_bucket(database: Database, client: int, name: str) -> bool:
-    """Fetch a bucket and answer it; whether there was one."""
+    """Fetch a bucket and answer it; returns whether there was one."""
     try:
         taken = leases.fetch(database, client, 1, name)
     except NothingToFetch:
@@ -49,8 +49,8 @@ def one_bucket(database: Database, client: int, name: str) -> bool:
 def enough(settings: Settings, clients: int, each: int) -> Outcome:
     """On a line that does not run dry: what each client has answered at the moment when the first has answered `each`.
 
-    Five connections work at once, and each drives its part of the clients in turn, so that it is the hand-out that is
-    measured and not how the machine divides its processors among fifty threads.
+    Five connections work at once, and each drives its share of the clients in turn, which measures the hand-out and not
+    how the machine schedules fifty threads.
     """
     outcome = Outcome("rivals at every bucket", f"{clients} clients, {AT_ONCE} at once, enough for all", COMMAND)
     with Database(settings, "fairness") as database:
@@ -82,7 +82,7 @@ def enough(settings: Settings, clients: int, each: int) -> Outcome:
 
 
 def scarce(settings: Settings, clients: int, rounds: int) -> Outcome:
-    """In each round four buckets for five clients, who come in an order by chance."""
+    """In each round four buckets for five clients, who come in random order."""
     outcome = Outcome(
         "fewer buckets than clients", f"{clients} clients, {rounds} rounds in an order by chance", COMMAND
     )
@@ -115,5 +115,5 @@ def _judged(outcome: Outcome, database: Database, counts: list[int], crashes: li
 
 
 def run(settings: Settings, *, clients: int = 50, each: int = 20, rounds: int = 200) -> list[Outcome]:
-    """Equal clients get equal shares, by Jain's index, where there is enough for all and where there is not."""
+    """Equal clients get equal shares, by Jain's index, with enough for all and without."""
     return [enough(settings, clients, each), scarce(settings, clients, rounds)]

@@ -6,7 +6,7 @@ from dmcheck_cli.database.connection import Database
 
 
 def empty(database: Database) -> None:
-    """Delete every node but the one that says which version the graph is of, in batches that fit into a small heap."""
+    """Delete every node but the one that stores the graph's version, in batches that fit into a small heap."""
     database.run_text(
         "MATCH (n) WHERE NOT n:DMCheckSchema CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=600
     )

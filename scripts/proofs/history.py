@@ -1,7 +1,7 @@
-"""What was asked and what came of it. Each process writes a file of its own; all are read together in the end.
+"""Requests and their outcomes. Each process writes its own file; all are read together at the end.
 
-An operation is written down before it starts and once more when it has ended, so a process that is killed leaves
-an operation of unknown outcome behind, and nothing that it was told is lost.
+An operation is recorded before it starts and again when it has ended, so a killed process leaves an operation of
+unknown outcome behind, and no reply it received is lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEMPORARY = 75
 class Operation:
     """One command. `outcome` is OK, UNKNOWN or the code of the refusal; `result` is the command's JSON document.
 
-    `began` and `ended` are readings of this machine's monotonic clock, the same for all processes. One of unknown
+    `began` and `ended` are readings of this machine's monotonic clock, shared by all processes. An operation of unknown
     outcome may take effect at any time, so it never ends.
     """
 
@@ -51,7 +51,7 @@ class Operation:
 
     @property
     def effective(self) -> bool:
-        """It has, or may have, taken effect."""
+        """It took effect, or may have."""
         return self.ok or self.unknown
 
     def before(self, other: Operation) -> bool:
@@ -60,7 +60,7 @@ class Operation:
 
 
 class Recorder:
-    """Writes down the operations of one process, in a file of its own within `folder`."""
+    """Records the operations of one process, in its own file within `folder`."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.jsonl"
@@ -82,14 +82,14 @@ class Recorder:
         return result
 
     def begin(self, kind: str, client: int | None, arguments: dict[str, Any]) -> int:
-        """Write down that an operation starts; returns its number, for `end`."""
+        """Record that an operation starts; returns its number, for `end`."""
         self._number += 1
         line = {"n": self._number, "kind": kind, "client": client, "arguments": arguments, "began": time.monotonic()}
         self._write(line)
         return self._number
 
     def end(self, number: int, outcome: str, result: Any = None) -> None:
-        """Write down how it ended."""
+        """Record how it ended."""
         self._write({"n": number, "outcome": outcome, "result": _plain(result), "ended": time.monotonic()})
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -102,7 +102,7 @@ class Recorder:
 
 def of_command(status: int, out: str, err: str) -> tuple[str, Any]:
     """Outcome and result of a command that ran as a process with --json, for `Recorder.end`."""
-    if status == 0 or (status == 1 and out.strip()):  # a submit that was refused in part reports on stdout
+    if status == 0 or (status == 1 and out.strip()):  # a partly refused submit reports on stdout
         return OK, json.loads(out) if out.strip() else None
     if status < 0 or status == TEMPORARY:
         return UNKNOWN, None
@@ -110,7 +110,7 @@ def of_command(status: int, out: str, err: str) -> tuple[str, Any]:
 
 
 def read(folder: Path) -> list[Operation]:
-    """All that was written down in `folder`, in the order in which it began."""
+    """All records in `folder`, in the order in which the operations began."""
     found = []
     for path in folder.glob("*.jsonl"):
         begun: dict[int, dict[str, Any]] = {}

@@ -1,8 +1,8 @@
 """Kills: a client's process at each of its network calls, and the server under load.
 
-The client is killed by `strace`, which can send SIGKILL as a process enters its Nth call of a kind. To be killed as
-it enters a call is to be killed after the call before it, so all of them together are both sides of each. strace
-counts for each thread; the commands are therefore started so that they do in one thread what they else do in several.
+`strace` kills the client: it can send SIGKILL as a process enters its Nth call of a kind. A kill on entry to a call is
+a kill after the previous one, so together they cover both sides of each call. strace counts per thread, so the commands
+are started in a way that does in one thread what they otherwise do in several.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from proofs.workload import crowd, volunteers
 
 CALLS = "?socket,?connect,sendto,recvfrom,?poll,?ppoll,shutdown,exit_group"
 PATIENCE = MAX_WAIT_SECONDS
-"""Seconds after which a process that should have ended is a failure of the proof."""
+"""Seconds after which a process that has not ended fails the proof."""
 
 KILLED = -signal.SIGKILL
 
@@ -65,7 +65,7 @@ main()
 
 
 class Prepared:
-    """A command that has loaded everything and waits for its arguments, so that many can be run one after the other
+    """A command that has loaded everything and waits for its arguments, so that many can run one after the other
     without waiting for each one's start."""
 
     def __init__(
@@ -87,7 +87,7 @@ class Prepared:
         os.close(ready)
 
     def ready(self) -> bool:
-        """Returns True once it has loaded everything, False if it ended before."""
+        """Returns True once it has loaded everything, False if it ended first."""
         if self._ready < 0:
             return True
         said = os.read(self._ready, 1)
@@ -102,7 +102,7 @@ class Prepared:
         os.close(self._go)
 
     def finish(self, stdin: str = "") -> tuple[int, str, str]:
-        """Give it its input, and wait until it has ended: exit status, stdout, stderr."""
+        """Give it its input, and wait for its end: exit status, stdout, stderr."""
         out, err = self.process.communicate(stdin.encode(), PATIENCE)
         return self.process.returncode, out.decode(), err.decode()
 
@@ -121,7 +121,7 @@ class Prepared:
 
 
 def ahead(starts: Iterable[Callable[[], Prepared]], count: int = 3) -> Iterator[Prepared]:
-    """The processes that `starts` start, in order, always with `count` of them under way."""
+    """The processes that `starts` start, in order, with `count` of them always being started."""
     waiting: deque[Prepared] = deque()
     try:
         for start in starts:
@@ -159,7 +159,7 @@ _CHANCE = re.compile(
 
 
 def shape(database: Database) -> list[str]:
-    """The whole graph without what chance and the clock decide: two runs of a command lead to the same shape."""
+    """The whole graph without random values and times: two runs of a command lead to the same shape."""
     [row] = database.run_text(_SHAPE)
     nodes = [f"{labels} {_lasting(labels, properties)}" for labels, properties in row["nodes"]]
     links = [
@@ -171,20 +171,20 @@ def shape(database: Database) -> list[str]:
 
 def _lasting(labels: list[str], properties: dict[str, Any], named: bool = True) -> dict[str, Any]:
     chance = {"id"} if labels == ["DMCheckLease"] or not named else set()
-    if not named:  # which users are in which bucket is chance
+    if not named:  # the assignment of users to buckets is random
         chance.add("screen_name")
     return {
         key: "set" if key in chance or _CHANCE.fullmatch(key) else value
         for key, value in sorted(properties.items())
-        if key != "lock"  # says nothing: to be written is what it is for
+        if key != "lock"  # carries no information: it exists only to be written
     }
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A command to be killed. `arrange` makes the graph ready and returns the arguments and the input. `told` is
-    what of the command's JSON document a repetition must say again. `batches`, of a job, runs it, as it may be
-    stopped between its batches."""
+    """A command to be killed. `arrange` prepares the graph and returns the arguments and the input. `told` names the
+    parts of the command's JSON document that a repetition must return again. `batches`, for a job, runs it, as it may
+    be stopped between its batches."""
 
     name: str
     arrange: Callable[[Database], tuple[list[str], str]]
@@ -222,9 +222,9 @@ def _submit(database: Database) -> tuple[list[str], str]:
     held = arrange(database)
     document = {"client": 1, "buckets": [_document(lease) for lease in held]}
     whole = json.loads(answered(document, "DM"))
-    whole["buckets"][1]["users"][0]["candm"] = None  # of the second bucket, only a part
+    whole["buckets"][1]["users"][0]["candm"] = None  # only part of the second bucket
     whole["buckets"][1]["users"][1]["candm"] = "NON_DM"
-    # Which users are in a bucket is chance: renamed, two runs of the scenario lead to the same shape.
+    # The users in a bucket are random: renamed, two runs of the scenario lead to the same shape.
     for i, bucket in enumerate(whole["buckets"]):
         for j, user in enumerate(sorted(bucket["users"], key=lambda user: user["candm"] is None)):
             name = f"held{i}{j}"
@@ -235,7 +235,7 @@ def _submit(database: Database) -> tuple[list[str], str]:
                 i=10 * i + j + 1,
             )
             user["screen_name"], user["id"] = name, 10 * i + j + 1
-    # So that the users that are left are the same ones too, they are numbered anew.
+    # The remaining users are renumbered, so that they are the same ones too.
     left = [
         row["n"]
         for row in database.run_text(
@@ -280,7 +280,7 @@ def _starve(database: Database) -> tuple[list[str], str]:
 
 
 def _to_judge(database: Database) -> tuple[list[str], str]:
-    """One lease was given back, one died, and a submit was refused: what the client has earned is halved twice."""
+    """One lease was given back, one died, and a submit was refused: the client's allowance is halved twice."""
     back, died = arrange(database)
     leases.release(database, 1, back.bucket, back.lease)
     answers.submit(database, 1, [Answered(back.bucket, "guessed", {})])
@@ -332,8 +332,8 @@ class _Watched(Database):
 
 @dataclass
 class Expected:
-    """What a scenario's command leaves and says when nothing happens, and how long it takes then; `allowed` is what may
-    be seen when it is stopped."""
+    """What a scenario's command leaves and prints when undisturbed, and how long it takes; `allowed` is what may be
+    seen when it is stopped."""
 
     scenario: Scenario
     allowed: list[list[str]]
@@ -342,7 +342,7 @@ class Expected:
     seconds: float
 
     def left(self, database: Database, where: str, outcome: Outcome) -> None:
-        """Judge the graph that a stopped command left: as before, as after, or (a job's) as after a batch."""
+        """Judge the graph that a stopped command left: as before, as after, or (for a job) as after a batch."""
         if _settled(database, self.scenario.name) not in self.allowed:
             outcome.violations.append(f"{where}: the graph is neither as before nor as after")
 
@@ -360,7 +360,7 @@ class Expected:
 
 
 def expect(database: Database, scenario: Scenario, process: Prepared) -> Expected:
-    """Run a scenario's command with nothing in its way."""
+    """Run a scenario's command undisturbed."""
     arguments, stdin = scenario.arrange(database)
     before = shape(database)
     process.ready()
@@ -388,8 +388,8 @@ def at_each_call(
 ) -> Outcome:
     """Kill each of the commands at each of its network calls, or at about `most` of them, and repeat it.
 
-    After each kill the graph is as before the command or as after it (of a job: after a batch of it); repeated, the
-    command succeeds, and says and leaves what it does when nothing happens.
+    After each kill the graph is as before the command or as after it (for a job: after one of its batches); repeated,
+    the command succeeds, and prints and leaves what it does when undisturbed.
     """
     outcome = Outcome(
         "client killed on either side of each network call, every command",
@@ -431,7 +431,7 @@ def _kill_one(
 
 
 def difference(wanted: list[str], found: list[str]) -> str:
-    """What one shape has and the other has not."""
+    """The differences between two shapes."""
     missing, more = Counter(wanted) - Counter(found), Counter(found) - Counter(wanted)
     return f"missing {list(missing.elements())[:3]}, too much {list(more.elements())[:3]}"
 
@@ -452,8 +452,8 @@ def _traced(
 
 
 def _points(trace: str, most: int | None) -> list[tuple[str, int]]:
-    """The calls of a clean run, each with its number among those of its kind; with `most`, some of all of them, and
-    those around whatever is sent."""
+    """The calls of an undisturbed run, each with its number among those of its kind; with `most`, a sample of all, and
+    those around every send."""
     seen: Counter[str] = Counter()
     points = []
     for name in re.findall(r"^\d+\s+(\w+)\(", trace, re.MULTILINE):
@@ -469,7 +469,7 @@ def _points(trace: str, most: int | None) -> list[tuple[str, int]]:
 
 
 def _settled(database: Database, command: str) -> list[str]:
-    """The shape of the graph once nothing of the killed command runs any more."""
+    """The shape of the graph once nothing of the killed command still runs."""
     wait_until_gone(database.run_text, command)
     last: list[str] = []
 
@@ -486,7 +486,7 @@ def _settled(database: Database, command: str) -> list[str]:
 def of_the_server(home: Path, folder: Path, kills: int, clients_: Sequence[int] = (1, 2, 3), seed: int = 0) -> Outcome:
     """Kill the embedded server at random moments while volunteers work; the next command starts it again.
 
-    In the end the graph holds everything that was acknowledged, nothing twice, and work goes on.
+    In the end the graph contains everything that was acknowledged, nothing twice, and work continues.
     """
     from dmcheck_cli.embedded import server
 
@@ -532,7 +532,7 @@ def supply(actor: Actor, ids: Sequence[int], batch: object, count: int) -> None:
 
 
 def _work_goes_on(folder: Path) -> None:
-    """Returns once 20 more operations have been acknowledged, which a start of the server may precede."""
+    """Returns once 20 more operations have been acknowledged, possibly after a server start."""
     known, deadline = _answers(folder), time.monotonic() + SECONDS_TO_READY
     while _answers(folder) <= known + 20:
         assert time.monotonic() < deadline, "nothing is acknowledged any more"

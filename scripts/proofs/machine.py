@@ -1,4 +1,4 @@
-"""The model-based test: any sequence of commands, jobs and time leaves the graph as the model has it."""
+"""The model-based test: any sequence of commands, jobs and time leaves the graph as the model predicts."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ USERS = [f"user{i:02}" for i in range(12)]
 CLIENTS = (1, 2, 3)
 SIZE = 3
 TICK, STEP = 200, 6000
-"""Seconds by which time passes, a little and much. A tick is longer than any step of a test takes on a busy machine."""
+"""Steps in which time passes, small and large, in seconds. A tick is longer than any test step takes on a busy
+machine."""
 
 LIMITS = Limits(
     buckets_per_client=2, start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
     step_seconds=9000,
 )  # fmt: skip
-"""So small that every one of them is met."""
+"""Small enough that every limit is reached."""
 
 LEASE, GRACE, KEEP = 15_000, 9100, 87_100
 STARVED_PRIORITIZED, STARVED = 15_100, 33_100
@@ -70,7 +71,7 @@ SEE = re.sub(
     r"toInteger(floor(toFloat(duration.inSeconds(\1, datetime()).seconds) / $tick)) * $tick",
     SEE,
 )
-"""Times as the whole ticks that have passed since them."""
+"""Times as whole ticks elapsed since them."""
 
 HOLD = """
 CALL () {
@@ -85,11 +86,11 @@ CALL () {
 WITH node, time WHERE node[time] IS NOT NULL
 SET node[time] = datetime.truncate('second', datetime()) - duration({
     seconds: toInteger(floor(toFloat(duration.inSeconds(node[time], datetime()).seconds) / $tick)) * $tick})"""
-"""Takes the time that the test itself has needed out again: every stored time is a whole second, and whole ticks away
-from now, so that what is worked out from two of them is exact."""
+"""Removes the time that the test itself took: every stored time becomes a whole second, and whole ticks away from now,
+so that differences between two of them are exact."""
 
 LET_GO = 0.2
-"""Seconds that may pass before that: whole seconds are what is decided by."""
+"""Seconds that may pass before that: decisions use whole seconds."""
 
 KINDS = {"DM_YES": "DM", "DM_NO": "NON_DM", "DM_UNKNOWN": "UNKNOWN"}
 
@@ -128,11 +129,11 @@ class Machine(RuleBasedStateMachine):
         self.held = time.monotonic()
 
     def teardown(self) -> None:
-        """The end of one example: the history of it, too, must agree with the graph."""
+        """The end of one example: its history must also agree with the graph."""
         try:
             operations = read(self.own)
             self.seen.count(operations)
-            if not self.forgot:  # what was forgotten cannot be held against the history
+            if not self.forgot:  # forgotten leases cannot be checked against the history
                 found = contradictions(operations, self.query)
                 assert not found, found
         finally:
@@ -151,11 +152,11 @@ class Machine(RuleBasedStateMachine):
             self.make(18_000)
             self.fetch(1, 1, LEASE)
 
-    # What matters less, or undoes what others build up, comes up less often: it shares a rule.
+    # Rules that matter less, or undo what others build up, come up less often: they share a rule.
 
     @rule(act=st.sampled_from(["resume", "stats", "schema", "guess"]), id=any_client, which=pick)
     def look(self, act: str, id: int, which: int) -> None:
-        """What changes little."""
+        """Operations that change little."""
         {
             "resume": lambda: self.resume(id),
             "stats": self.stats,
@@ -186,7 +187,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(which=pick, id=any_client, comes=st.booleans(), names=some_users)
     def wait_too_long(self, which: int, id: int, comes: bool, names: list[str]) -> None:
-        """What is overdue is raised; as often as not somebody gets it, and users are prioritized under that lease."""
+        """Overdue buckets are raised; half of the time a client then leases one, and users are prioritized under that
+        lease."""
         self.pass_time(which * STEP)
         self.raise_starved()
         if comes:
@@ -196,7 +198,7 @@ class Machine(RuleBasedStateMachine):
     @rule(next_client=any_client, dead=st.sampled_from([True, False, False]))
     def all_leases_end(self, next_client: int, dead: bool) -> None:
         """All buckets come back, because time passes until every lease is dead and released, or because the clients
-        give them back; somebody else comes first then."""
+        give them back; another client is next then."""
         if dead:
             for steps in (3, 2):
                 self.pass_time(steps * STEP)
@@ -227,7 +229,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(id=any_client, count=counts)
     def change_mind(self, id: int, count: int | None) -> None:
-        """A client gives back what it holds, and asks for something else."""
+        """A client gives back what it holds, and requests something else."""
         self.give_all_back(id)
         self.fetch(id, count, LEASE)
 
@@ -260,13 +262,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule(id=st.sampled_from([1, 2]))
     def fetch_one(self, id: int) -> None:
-        """The most usual one."""
+        """The most common fetch."""
         self.fetch(id, 1, LEASE)
 
     @precondition(lambda self: self.requests)
     @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]), count=counts)
     def fetch_again(self, which: int, id: int | None, count: int | None) -> None:
-        """The same request again; now and then another client's, which is a request of its own."""
+        """The same request again; now and then from another client, which makes it a separate request."""
         owner, request = choose(self.requests, which)
         self.fetch_as(id or owner, count, request, LEASE)
 
@@ -342,8 +344,8 @@ class Machine(RuleBasedStateMachine):
         strangers=st.sampled_from([[], [], [], ["nobody"], USERS[:2], USERS[3:5]]),
     )
     def submit(self, which: list[int], id: int | None, candm: list[str | None], strangers: list[str]) -> None:
-        """Whole, in part, empty, late, somebody else's, with strangers: whichever lease and answers come up."""
-        # The newest leases first: they are the ones that are held.
+        """Whole, in part, empty, late, another client's, with strangers: any lease and any answers."""
+        # The newest leases first: they are the held ones.
         chosen = [choose(list(reversed(self.model.every_lease.items())), one) for one in which]
         by_bucket = {bucket: (lease, owner, names) for lease, (owner, bucket, names) in chosen}
         answered = []
@@ -355,19 +357,19 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.model.every_lease)
     @rule(which=pick, candm=st.sampled_from(ANSWERS), only=st.sampled_from([0, 1, 2, SIZE, SIZE]))
     def answer(self, which: int, candm: str, only: int) -> None:
-        """The usual one: the owner answers none, the first, or all users of a lease, new or old."""
+        """The common case: the owner answers none, the first, or all users of a lease, new or old."""
         lease, (owner, bucket, names) = choose(list(reversed(self.model.every_lease.items())), which)
         self.submit_as(owner, [Answered(bucket, lease, dict.fromkeys(sorted(names)[:only], candm))])
 
     def submit_guess(self, id: int, made_up: bool, which: int) -> None:
-        """Under a lease that nobody was given, for a bucket that is there or not."""
+        """Under a lease that was never given, for a bucket that exists or not."""
         bucket = "0" * 32 if made_up or not self.model.buckets else choose(list(self.model.buckets), which)
         self.submit_as(id, [Answered(bucket, "guessed", {USERS[0]: "DM"})])
 
     @precondition(lambda self: self.submitted)
     @rule(which=pick, change=st.sampled_from([None, None, "alter", "cut"]))
     def submit_again(self, which: int, change: str | None) -> None:
-        """The same document again, or an altered one."""
+        """The same document again, or a changed one."""
         id, answered = choose(self.submitted[::-1], which)
         if change == "alter":
             answered = [replace(one, answers=dict.fromkeys(one.answers, "UNKNOWN")) for one in answered]
@@ -398,7 +400,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(names=some_users, priority=st.sampled_from([0, 10, 10, 200]), recheck=st.booleans(), makes=st.booleans())
     def prioritize(self, names: list[str], priority: int, recheck: bool, makes: bool) -> None:
-        """Followed by make_buckets as often as not: how many it may make depends on these."""
+        """Half of the time followed by make_buckets, as prioritized users limit how many it may make."""
 
         def prioritize() -> dict[str, Any]:
             found = self.actor.prioritize(names, priority, recheck)
@@ -445,7 +447,7 @@ class Machine(RuleBasedStateMachine):
         self.same(lambda: self.actor.schema()["applied"], list)
 
     def stats(self) -> None:
-        """What operators are shown."""
+        """What operators see."""
 
         def read() -> tuple[dict[int, dict[str, Any]], dict[str, int | None]]:
             clients, system = stats.stats(self.database)
@@ -469,7 +471,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([TICK, 2 * TICK, STEP, 2 * STEP, 3 * STEP, 6 * STEP]))
     def pass_time(self, seconds: int) -> None:
-        """Every stored time moves back; two ticks are the pause between fetches."""
+        """Every stored time moves back; the pause between fetches is two ticks."""
         pass_time(self.query, seconds)
         self.model.pass_time(seconds)
         self.compare()
@@ -477,7 +479,7 @@ class Machine(RuleBasedStateMachine):
     # Both
 
     def same(self, act: Callable[[], Any], expect: Callable[[], Any]) -> None:
-        """Both do it, with the same result or the same refusal, and are in the same state then."""
+        """Both do it, with the same result or the same refusal, and are then in the same state."""
         if time.monotonic() - self.held > LET_GO:
             self.hold()
         expected, got = _outcome(expect), _outcome(act)
@@ -485,12 +487,12 @@ class Machine(RuleBasedStateMachine):
         self.compare()
 
     def hold(self) -> None:
-        """Time that the test has needed is taken out again."""
+        """Remove the time that the test took."""
         self.query(HOLD, tick=TICK)
         self.held = time.monotonic()
 
     def compare(self) -> None:
-        """The whole graph is as the model has it, and breaks no invariant."""
+        """The whole graph matches the model, and breaks no invariant."""
         if self.query(ALL_AT_ONCE):
             raise AssertionError(broken(self.query))
         [row] = self.query(SEE, tick=TICK)
@@ -602,7 +604,7 @@ def _ticks(seconds: int | None) -> int | None:
 
 
 def choose(items: list[Any], which: int) -> Any:
-    """One of the items; the same number leads to the same one as long as the list is the same."""
+    """One of the items; the same number picks the same one as long as the list is the same."""
     return items[which % len(items)]
 
 

@@ -1,4 +1,4 @@
-"""The whole system as a few dictionaries: what must be in the graph after any sequence of commands."""
+"""The whole system as a few dictionaries: what the graph must contain after any sequence of commands."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from dmcheck_cli.domain.policy.allowance import EndedLease
 from dmcheck_cli.settings import Settings
 
 Answer = tuple[int, str]
-"""A client and what it said."""
+"""A client and its answer."""
 
 KINDS = {"dm": "DM", "non_dm": "NON_DM", "unknown": "UNKNOWN"}
 """The counts of a lease's record, and which answers they count."""
 
 
 class Refusal(Exception):
-    """The command must be refused with this code, and change nothing but what a refusal may."""
+    """The command must be refused with this code, and change only what a refusal may change."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -30,8 +30,8 @@ class Refusal(Exception):
 
 @dataclass
 class User:
-    """A user: the bucket it is in, the priority it was promised while under lease, its answer, when that was given (the
-    database says; None: not told yet), and its old answers, each with its time."""
+    """A user: its bucket, the priority promised while under lease, its answer and when that was given (according to the
+    database; None: not yet known), and its old answers, each with its time."""
 
     bucket: str | None = None
     promised: int | None = None
@@ -42,8 +42,8 @@ class User:
 
 @dataclass
 class Bucket:
-    """A bucket; `lease` is the newest that it was given under, ages are in seconds. `raised_from` is the priority that
-    it had before it was overdue."""
+    """A bucket; `lease` is its newest lease, ages are in seconds. `raised_from` is its priority before it was
+    overdue."""
 
     priority: int
     raised_from: int | None = None
@@ -56,14 +56,14 @@ class Bucket:
 
     @property
     def urgent(self) -> bool:
-        """Whether somebody prioritized its users."""
+        """Whether its users were prioritized."""
         return (self.priority if self.raised_from is None else self.raised_from) < DEFAULTS.default_priority
 
 
 @dataclass
 class Client:
-    """A client, its counters, and how it was judged; `capacity` is None where it stated nothing. `next_fetch`: seconds
-    until it may fetch again (0 or less: now), `seen`: seconds since its last command."""
+    """A client, its counters, and its verdict; `capacity` is None if it stated none. `next_fetch`: seconds until it may
+    fetch again (0 or less: now), `seen`: seconds since its last command."""
 
     active: bool
     capacity: int | None
@@ -81,9 +81,9 @@ class Client:
 
 @dataclass
 class Lease:
-    """A hand-out and its record; `processed` is what its client had answered before it. At its end: how it ended, for
-    how many seconds it has, how many users it had, how many answers of each kind. `answers` are those of the submit
-    that ended it, `refused` the places of strangers among them."""
+    """A hand-out and its record; `processed` is how many buckets its client had answered before it. At its end: how it
+    ended, for how many seconds it has, how many users it had, how many answers of each kind. `answers` are those of the
+    submit that ended it, `refused` the places of strangers among them."""
 
     client: int
     bucket: str
@@ -106,8 +106,8 @@ class Lease:
 
 @dataclass
 class Group:
-    """Users who are now in new buckets of these sizes, and have waited for `age` seconds; which bucket whom took, and
-    its id, the database chooses."""
+    """Users who are now in new buckets of these sizes, and have waited for `age` seconds; the database chooses who is
+    in which bucket, and its id."""
 
     priority: int
     candidates: set[str]
@@ -116,7 +116,7 @@ class Group:
 
 
 class Model:
-    """What must be. Each method does what the command of its name must do, or raises the Refusal that it must get."""
+    """The required state. Each method does what the command of its name must do, or raises the required Refusal."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.limits, self.size = settings, settings.limits, settings.bucket_size
@@ -127,14 +127,14 @@ class Model:
         self.every_lease: dict[str, tuple[int, str, frozenset[str]]] = {}
         self.groups: list[Group] = []
 
-    # What is asked of it
+    # Queries
 
     def members(self, bucket: str) -> list[str]:
-        """Who is in a bucket."""
+        """The users in a bucket."""
         return sorted(name for name, user in self.users.items() if user.bucket == bucket)
 
     def waiting(self) -> list[str]:
-        """The buckets that nobody holds."""
+        """The buckets without a holder."""
         return [uuid for uuid, bucket in self.buckets.items() if bucket.holder is None]
 
     def held(self, client: int) -> list[str]:
@@ -153,7 +153,7 @@ class Model:
         return found
 
     def own(self, client: int, uuid: str) -> bool:
-        """Whether the bucket was last this client's."""
+        """Whether the client was the bucket's last holder."""
         lease = self.buckets[uuid].lease
         return lease is not None and self.leases[lease].client == client
 
@@ -164,11 +164,11 @@ class Model:
         return self.limits.start_allowance if client.allowance is None else client.allowance
 
     def may_hold(self, client: Client) -> int:
-        """What it may hold: what it has earned, and not more than it stated."""
+        """What it may hold: what it has earned, but no more than it stated."""
         return min(self.earned(client), client.capacity or self.limits.start_allowance)
 
     def judge(self) -> dict[str, int]:
-        """The job: judges each client by the leases that have ended and the faults that have come; what it counts."""
+        """The job: judges each client by the leases that ended and the faults that occurred; returns its counts."""
         judged = raised = lowered = 0
         for id, client in self.clients.items():
             before = self.may_hold(client)
@@ -181,12 +181,12 @@ class Model:
         return {"judged": judged, "raised": raised, "lowered": lowered}
 
     def _unjudged(self, client: int) -> list[Lease]:
-        """Those that ended first come first."""
+        """In the order in which they ended."""
         found = [(x.ended_for, id) for id, x in self.leases.items() if x.client == client and x.unjudged and x.how]
         return [self.leases[id] for _, id in sorted(found, key=lambda one: (-(one[0] or 0), one[1]))]
 
     def _judge(self, client: Client, todo: list[Lease]) -> int:
-        """One batch; returns how many leases it was."""
+        """One batch; returns the number of leases."""
         most = 10 * self.limits.batch_leases
         batch, later = todo[:most], todo[most:]
         facts = allowance.Client(
@@ -243,8 +243,8 @@ class Model:
     # Leases
 
     def before_fetch(self, id: int, request: str, count: int | None) -> list[tuple[int, bool]]:
-        """The priorities that a fetch must give, and whether of buckets that were this client's last, when it takes
-        new ones; [] when it repeats."""
+        """The priorities that a fetch must return when it takes new buckets, and for each whether the bucket was last
+        this client's; [] when it repeats."""
         client = self.active(id)
         client.seen = 0
         if any((x.client, x.request) == (id, request) for x in self.leases.values()):
@@ -271,9 +271,9 @@ class Model:
         }
 
     def fetched(self, id: int, request: str, given: list[Given], lease_seconds: int) -> None:
-        """Take in what a fetch gave."""
+        """Record what a fetch returned."""
         client = self.clients[id]
-        if given:  # a pause for each fetch; it may run ahead of them by so many
+        if given:  # one pause per fetch; a client may run ahead by a few
             most = self.limits.pause_seconds * self.limits.tolerance
             since = -most if client.next_fetch is None else max(client.next_fetch, -most)
             client.next_fetch = since + self.limits.pause_seconds
@@ -288,7 +288,7 @@ class Model:
             client.assigned += 1
 
     def standing(self, id: int, uuid: str, lease: str) -> str:
-        """Where a lease stands: 'newest', 'answered', or the reason why it is refused."""
+        """The standing of a lease: 'newest', 'answered', or the reason why it is refused."""
         bucket, known = self.buckets.get(uuid), self.leases.get(lease)
         if known is not None and known.client != id:
             return "not_owner"
@@ -310,7 +310,7 @@ class Model:
         bucket.left, bucket.since, bucket.dead_for = lease_seconds, 0, None
 
     def release(self, id: int, uuid: str, lease: str) -> int:
-        """Returns how many users wait again; giving back again what was given back is a success."""
+        """Returns how many users wait again; a repeated release succeeds."""
         self.active(id).seen = 0
         standing, known = self.standing(id, uuid, lease), self.leases.get(lease)
         if known is not None and standing == "newest":
@@ -322,7 +322,7 @@ class Model:
         return known.users
 
     def submit(self, id: int, answered: list[tuple[str, str, dict[str, str]]]) -> list[dict[str, Any]]:
-        """Bucket, lease and answers of each; returns the reports."""
+        """Takes bucket, lease and answers for each; returns the reports."""
         client = self.active(id)
         client.seen = 0
         reports = []
@@ -376,8 +376,8 @@ class Model:
         }
 
     def give_back(self, uuid: str, how: str | None = None) -> None:
-        """A bucket waits again; who was promised another priority leaves it, and nobody waits in an empty one. `how`
-        its lease has ended, unless that is recorded elsewhere."""
+        """A bucket waits again; users promised another priority leave it, and an empty bucket disappears. `how` its
+        lease ended, unless that is recorded elsewhere."""
         bucket = self.buckets[uuid]
         bucket.holder = bucket.dead_for = None
         if how is not None and bucket.lease is not None:
@@ -396,7 +396,7 @@ class Model:
     # What operators see
 
     def stats(self) -> tuple[dict[int, dict[str, Any]], dict[str, int | None]]:
-        """Of each client what depends on other things than its own counters, and the oldest wait of each kind."""
+        """For each client, whatever depends on more than its own counters, and the oldest wait of each kind."""
         clients = {
             id: {
                 "allowance": self.may_hold(client),
@@ -421,12 +421,12 @@ class Model:
     # Users
 
     def leave(self, names: set[str]) -> None:
-        """Users are in no bucket any more."""
+        """Take users out of their buckets."""
         for name in names:
             self.users[name].bucket = self.users[name].promised = None
 
     def drop_hollow(self) -> None:
-        """Nobody waits in an empty bucket."""
+        """Empty waiting buckets disappear."""
         for uuid in self.waiting():
             if not self.members(uuid):
                 del self.buckets[uuid]
@@ -464,7 +464,7 @@ class Model:
                 stay += 1
             else:
                 moving.add(name)
-                if bucket is not None and bucket.urgent:  # who was prioritized before takes the wait along
+                if bucket is not None and bucket.urgent:  # users prioritized before keep the start of their wait
                     age = max(age, bucket.age)
         for name in moving:
             user = self.users[name]
@@ -488,7 +488,7 @@ class Model:
         """Returns buckets and users."""
         wanted = sum(client.active for client in self.clients.values()) * self.limits.buckets_per_client
         waiting = [self.buckets[uuid] for uuid in self.waiting()]
-        # Prioritized ones count for half of the line at most.
+        # Prioritized ones count for at most half of the line.
         room = max(wanted - len(waiting) + max(sum(bucket.urgent for bucket in waiting) - wanted // 2, 0), 0)
         free = self.free()
         sizes = _sizes(min(len(free), room * self.size, most), self.size)
@@ -520,7 +520,7 @@ class Model:
         return len(over), len(released)
 
     def raise_starved(self) -> int:
-        """Each further step of lateness is one further to the front."""
+        """Each further step of lateness moves a bucket one place forward."""
         raised = 0
         for bucket in map(self.buckets.get, self.waiting()):
             assert bucket is not None
@@ -564,7 +564,7 @@ class Model:
             mine = [u for u, names in new.items() if names <= group.candidates and priorities[u] == group.priority]
             sizes = sorted(len(new[uuid]) for uuid in mine)
             assert sizes == group.sizes, f"new buckets of the sizes {sizes} where {group} must be"
-            for uuid in sorted(mine, key=lambda uuid: sorted(new[uuid])):  # an order that the next run has, too
+            for uuid in sorted(mine, key=lambda uuid: sorted(new[uuid])):  # an order that the next run reproduces
                 self.buckets[uuid] = Bucket(group.priority, age=group.age)
                 for name in new.pop(uuid):
                     self.users[name].bucket = uuid
@@ -572,6 +572,6 @@ class Model:
 
 
 def _sizes(users: int, size: int) -> list[int]:
-    """Sizes as equal as they can be, of as few buckets as hold all users."""
+    """Sizes as equal as possible, for the fewest buckets that fit all users."""
     parts = ceil(users / size)
     return sorted((i + 1) * users // parts - i * users // parts for i in range(parts))

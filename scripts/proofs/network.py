@@ -1,4 +1,4 @@
-"""The network lies: statements are delayed, cut in pieces, lost before or after their commit, answered by silence."""
+"""Network faults: statements are delayed, split, lost before or after their commit, or never answered."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MANY = 1_000_000
 RESETS = (RESET_BEFORE, RESET_AT, RESET_AFTER)
 
 SLACK, TIMES = 1.5, 5
-"""What a command may take beyond DMCHECK_TIMEOUT_SECONDS, to begin and to end: these seconds, and so many times what it
-took with nothing in its way, which on a busy machine is more."""
+"""What a command may take beyond DMCHECK_TIMEOUT_SECONDS, to start and to exit: these seconds, and this multiple of its
+undisturbed time, which is longer on a busy machine."""
 
 
 def port_of(settings: Settings) -> int:
-    """Where the database of `settings` listens."""
+    """The port on which the database of `settings` listens."""
     port = urlsplit(settings.neo4j_uri or "").port
     assert port is not None, f"{settings.neo4j_uri} names no port"
     return port
@@ -45,7 +45,7 @@ def through_transactions(
     settings: Settings, folder: Path, retries: int, clients: Sequence[int] = (1, 2, 3), seed: int = 0
 ) -> Outcome:
     """Volunteers work through the proxy until `retries` connections were reset; the graph agrees with the history of
-    what they were told: each thing was done once or not at all, and counted once."""
+    the replies: each operation was done once or not at all, and counted once."""
     outcome = Outcome("conversations delayed, sliced, reset, silenced", "asyncio Bolt proxy, at random", COMMAND)
     recorder = Recorder(folder)
     with Database(settings, "tests") as database:
@@ -78,15 +78,15 @@ def through_commands(
     faults: Sequence[str] = FAULTS,
     seconds: int = 2,
 ) -> Outcome:
-    """Real commands through a proxy that always does the same: they end in their time, with 75 or well; what they
-    left is all or nothing; repeated over a sound network, they say and leave what they should."""
+    """Real commands through a proxy with one constant fault: they end in time, with 75 or success; what they left is
+    all or nothing; repeated over a sound network, they print and leave what they should."""
     outcome = Outcome("every command, each fault at every try", "asyncio Bolt proxy, always", COMMAND)
     with Database(settings, "tests") as database:
         for scenario in scenarios:
             direct = {**environment, **scenario.variables}
             expected = expect(database, scenario, Prepared(direct, scenario.program))
             for fault in faults:
-                for times in (1, MANY) if fault in RESETS else (MANY,):  # silence lasts until the time is over
+                for times in (1, MANY) if fault in RESETS else (MANY,):  # silence lasts until the timeout
                     _one(database, scenario, fault, times, direct, seconds, expected, outcome)
     return outcome
 
@@ -134,7 +134,7 @@ def _resets(proxy: Proxy) -> int:
 
 
 def _all_over(database: Database) -> None:
-    """Returns once nothing that the volunteers asked for still runs."""
+    """Returns once no request of the volunteers still runs."""
     wait_until(
         lambda: (
             not database.run_text(

@@ -1,4 +1,4 @@
-"""What a run of a proof has shown, and the table of such runs."""
+"""The result of a proof's run, and the table of such results."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tabulate import tabulate
 from proofs.history import Operation
 
 MAX_SHOWN = 20
-"""Violations that a failure names: one defect tends to break many things."""
+"""Violations shown in a failure: one defect tends to break many things."""
 
 
 @dataclass
 class Outcome:
-    """One run: the fault, how it was injected, the command that prints it, and what came of it.
+    """One run: the fault, how it was injected, the command that prints it, and the result.
 
-    `faults` counts those that really fired. A run in which none fired, or nothing was asked for, has shown nothing.
+    `faults` counts those that really fired. A run without a fault or without an operation has shown nothing.
     """
 
     fault: str
@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def operations(self) -> int:
-        """All that was asked for, whatever came of it."""
+        """All operations, whatever their outcome."""
         return self.ok + self.refused + self.unknown
 
     def count(self, operations: Iterable[Operation]) -> Outcome:
@@ -58,7 +58,7 @@ class Outcome:
 
 
 def table(outcomes: Sequence[Outcome], format: str = "github") -> str:
-    """The outcomes as a table in a format of tabulate's: one row a run."""
+    """The outcomes as a table in one of tabulate's formats: one row per run."""
     head = ["fault", "how it is injected", "ok", "refused", "unknown", "faults fired", "violations", "command"]
     rows = [
         [x.fault, x.injection, x.ok, x.refused, x.unknown, x.faults, len(x.violations), f"`{x.command}`"]

@@ -1,6 +1,6 @@
 """A proxy between the driver and Neo4j, on loopback, that does to a Bolt conversation what networks do.
 
-It knows of Bolt only where a statement begins and where its answer is complete, so that it can break the conversation
+It knows only where a Bolt statement begins and where its answer is complete, so that it can break the conversation
 exactly before a statement, while its outcome is open, or after its commit.
 """
 
@@ -30,20 +30,20 @@ AT_CONNECT = (HALF_OPEN,)
 FAULTS = (DELAY, SLICE, RESET_BEFORE, RESET_AT, RESET_AFTER, HALF_OPEN, BLACK_HOLE, BLACK_HOLE_AFTER)
 
 _RUN = b"\xb3\x10"
-"""How the message begins that carries a statement: a structure of three fields, signature RUN."""
+"""The start of the message that carries a statement: a structure of three fields, signature RUN."""
 _LONGEST_ANSWER = 5.0
-"""Seconds that a reset after the commit waits for an answer that does not come (say, of a blocked statement)."""
+"""Seconds that a reset after the commit waits for an answer that does not come (for example of a blocked statement)."""
 _RST = struct.pack("ii", 1, 0)
 
 Choice = Callable[[str], str]
-"""What to do: asked with "connect" for each connection and with "statement" for each statement."""
+"""What to do: called with "connect" for each connection and with "statement" for each statement."""
 
 
 class Proxy:
-    """Listens on a port of its own while it is used as a context manager, in a thread of its own.
+    """Listens on its own port, in its own thread, while it is used as a context manager.
 
-    `fired` counts the faults that really happened, `statements` the statements that passed or should have.
-    `noticed` is called with the number of each statement, before anything is done with it.
+    `fired` counts the faults that really happened, `statements` the statements that passed or should have. `noticed` is
+    called with the number of each statement, before anything is done with it.
     """
 
     def __init__(self, port: int, choice: Choice, noticed: Callable[[int], None] = lambda number: None) -> None:
@@ -58,7 +58,7 @@ class Proxy:
 
     @property
     def uri(self) -> str:
-        """Where it listens."""
+        """Its address."""
         return f"bolt://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Proxy:
@@ -80,8 +80,8 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
-        # Connections are closed by the loop a turn after they are told to: without that turn they would be complained
-        # of in some later test, whenever they are collected.
+        # The loop closes connections one iteration after the request: without that iteration, asyncio would warn about
+        # them in some later test, whenever they are collected.
         self._loop.run_until_complete(asyncio.sleep(0.05))
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
@@ -98,7 +98,7 @@ class Proxy:
             self._tasks.discard(task)
 
     def chosen(self, occasion: str) -> str:
-        """What to do now; a fault is counted by whoever lets it happen."""
+        """What to do now; the caller counts a fault when it fires."""
         return self._choice(occasion)
 
     def statement(self) -> None:
@@ -187,7 +187,7 @@ class _Conversation:
                 await asyncio.sleep(0)
 
     def reset(self) -> None:
-        """Break both sides at once, without a goodbye."""
+        """Break both sides at once, without closing the protocol."""
         for writer in (self.writer, self.to_server):
             connection = writer.get_extra_info("socket")
             with contextlib.suppress(OSError):
@@ -196,7 +196,7 @@ class _Conversation:
 
 
 def sometimes(seed: int, rare: float = 0.002) -> Choice:
-    """Faults at random: a third of the statements meet a reset; `rare` are the ones that cost a time-out each."""
+    """Faults at random: a third of the statements meet a reset; `rare` is for the faults that cost a time-out each."""
     chance = random.Random(seed)
     lock = threading.Lock()
     weights = {PASS: 0.6, DELAY: 0.03, SLICE: 0.03, RESET_BEFORE: 0.1, RESET_AT: 0.12, RESET_AFTER: 0.12}

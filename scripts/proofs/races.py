@@ -1,4 +1,4 @@
-"""Races: commands and jobs in processes of their own, released together, over small graphs that they fight for."""
+"""Races: commands and jobs in separate processes, released together, over small graphs that they compete for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JOBS = (Actor.make, Actor.reclaim, Actor.raise_starved, Actor.judge)
 
 @dataclass(frozen=True)
 class Race:
-    """A race: its scene puts the graph in place and returns what runs together; `extra` looks at what came of it."""
+    """A race: its scene prepares the graph and returns what runs together; `extra` checks the result."""
 
     name: str
     scene: Callable[[Actor], Sequence[Task]]
@@ -49,7 +49,7 @@ def _people(actor: Actor, clients: int, users: int) -> None:
 
 
 def _expire(actor: Actor, lease: Lease, milliseconds: int = -3_600_000) -> None:
-    """The lease ends so many milliseconds from now."""
+    """The lease expires this many milliseconds from now."""
     actor.database.run_text(
         "MATCH (b:DMCheckBucket {uuid: $uuid}) SET b.expires = datetime() + duration({milliseconds: $ms})",
         uuid=lease.bucket,
@@ -58,7 +58,7 @@ def _expire(actor: Actor, lease: Lease, milliseconds: int = -3_600_000) -> None:
 
 
 def _die(actor: Actor, lease: Lease, milliseconds: int = 3_600_000) -> None:
-    """The lease has been dead for the time of grace and so many milliseconds more."""
+    """The lease has been dead for the grace period plus this many milliseconds."""
     _expire(actor, lease)
     actor.mark_dead()
     actor.database.run_text(
@@ -227,9 +227,8 @@ NAMED = [
 
 @dataclass
 class _Scene:
-    """A graph in which every command has something to do: a lease that is over, one in its time, one that has been
-    dead for the time of grace, one that was given back and a refusal to judge, a starved bucket that waits, and users
-    in no bucket."""
+    """A graph in which every command has something to do: an expired lease, a live one, one that has been dead for the
+    grace period, one that was given back and a refusal to judge, a starved waiting bucket, and users in no bucket."""
 
     over: Lease
     fresh: Lease
@@ -253,7 +252,7 @@ def _busy(actor: Actor) -> _Scene:
 
 
 def _some(scene: _Scene) -> list[str]:
-    """Users of every state: under each lease, waiting in a bucket, in none, not there."""
+    """Users of every state: under each lease, waiting in a bucket, in no bucket, nonexistent."""
     leased = [lease.users[0].screen_name for lease in (scene.over, scene.fresh, scene.dead)]
     return [*leased, scene.waiting[0], "user12", "user20"]
 
@@ -304,12 +303,12 @@ def pair(one: str, other: str) -> Race:
 
 
 def run_race(race: Race, crew: Crew, database: Database, rounds: int) -> Outcome:
-    """So many rounds of one race."""
+    """This many rounds of one race."""
     return _rounds(Outcome(race.name, _released(rounds), _command(rounds)), [race], crew, database, rounds)
 
 
 def run_pairs(crew: Crew, database: Database, rounds: int) -> Outcome:
-    """So many rounds of each pair of commands."""
+    """This many rounds of each pair of commands."""
     outcome = Outcome(f"all {len(PAIRS)} pairs of write commands", _released(rounds), _command(rounds))
     return _rounds(outcome, [pair(*names) for names in PAIRS], crew, database, rounds)
 
@@ -382,7 +381,7 @@ def run_leases(crew: Crew, database: Database, leases: int) -> Outcome:
 
 
 def run(settings: Settings, *, rounds: int = 200, leases: int = 0) -> list[Outcome]:
-    """The long form: every race, or with `leases` the one that counts doubles."""
+    """The long form: every race, or with `leases` the one that counts duplicates."""
     with Database(settings, "races") as database, Crew(settings, LARGEST) as crew:
         if leases:
             return [run_leases(crew, database, leases)]

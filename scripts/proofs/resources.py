@@ -1,4 +1,4 @@
-"""What runs out: the disk under the database, whatever takes stdout, the memory for a long list."""
+"""Exhausted resources: the disk under the database, the reader of stdout, the memory for a long list."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ DMCHECK = [sys.executable, "-c", "from dmcheck_cli.cli import main; main()"]
 DISK = 160
 """MB of the small disk: an empty graph with its logs takes about 60."""
 IMPATIENCE, PATIENCE = 5, 60
-"""Seconds in which a command should succeed while the disk is full, which it cannot, and when there is room again."""
+"""Time limits in seconds: while the disk is full, when the command cannot succeed, and once there is room again."""
 FOR_A_START = SECONDS_WITH_LITTLE_ROOM + 25
-"""Seconds that a command may take beyond its time limit, as it may have to start the server: on a busy machine, too. A
-start that is not given up where there is no room goes on for minutes."""
+"""Seconds that a command may take beyond its time limit, as it may have to start the server, even on a busy machine.
+Without room, a start that is not given up takes minutes."""
 A_LITTLE = 65536
-"""Bytes that become free then: enough for a start to begin, too little for it to succeed."""
+"""Bytes freed then: enough for a start to begin, too little for it to succeed."""
 BATCH = 5000
 MAX_BATCHES = 80
 IN_TROUBLE = (0, 4, 75)
-"""How a command may end while there is trouble with the database (contract, section 6)."""
+"""How a command may exit while the database has trouble (contract, section 6)."""
 MORE_MEMORY = 48 * 1024
-"""KB that a long list may take more than a short one, at the client's peak: a batch of users and its rows."""
+"""KB of peak client memory that a long list may take beyond a short one: a batch of users and its rows."""
 
 
 def without_mount(folder: Path) -> str | None:
-    """Why no small disk can be mounted here; None if it can."""
+    """Why no small disk can be mounted here; None if one can."""
     if sys.platform != "linux" or os.geteuid() != 0:
         return "mounting a small disk takes Linux and root"
     try:
@@ -60,7 +60,7 @@ def without_mount(folder: Path) -> str | None:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
-    """A disk of its own, of that size, while the block runs."""
+    """A separate disk of that size, while the block runs."""
     disk = folder / "disk"
     disk.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=700", "tmpfs", str(disk)]
@@ -72,9 +72,9 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
 
 
 def full_disk(folder: Path) -> Outcome:
-    """The disk under the embedded database fills up while commands write to it, and is given room again.
+    """The disk under the embedded database fills up while commands write to it, and then gets room again.
 
-    Commands end with 75 or 4 and no traceback; nothing acknowledged is lost; once there is room, the same commands
+    Commands exit with 75 or 4 and no traceback; nothing acknowledged is lost; once there is room, the same commands
     succeed.
     """
     outcome = Outcome("disk full under the database", "small tmpfs, filled", COMMAND)
@@ -102,7 +102,7 @@ def full_disk(folder: Path) -> Outcome:
                 if _command(environment, recorder, outcome, kind, [f"more{i}" for i in range(BATCH)]) != 0:
                     outcome.faults += 1
             ballast.unlink()
-            environment["DMCHECK_TIMEOUT_SECONDS"] = str(PATIENCE)  # the first fetch of a new server has to be planned
+            environment["DMCHECK_TIMEOUT_SECONDS"] = str(PATIENCE)  # a new server must plan its first fetch
             for kind, names in (("users add", refused or []), ("fetch", [])):
                 if _command(environment, recorder, outcome, kind, names) != 0:
                     outcome.violations.append(f"{kind} does not succeed although there is room again")
@@ -122,7 +122,7 @@ def full_disk(folder: Path) -> Outcome:
 
 
 def _closed_in_vain(log: Path) -> list[str]:
-    """A server that refused everything must not have closed its files: it would write what was cut once more."""
+    """A server that refused everything must not have closed its files: it would write the cut part once more."""
     refused = False
     for line in log.read_text("utf-8").splitlines():
         if "shutdown initiated" in line and refused:
@@ -141,7 +141,7 @@ def _fill(path: Path) -> None:
 
 
 def _command(environment: dict[str, str], recorder: Recorder, outcome: Outcome, kind: str, names: Sequence[str]) -> int:
-    """Run one command as a process, write it down, and judge how it ended."""
+    """Run one command as a process, record it, and judge its exit."""
     if kind == "fetch":
         request = f"r{time.monotonic_ns()}"
         arguments = ["fetch", "--client", "1", "--count", "1", "--request-id", request, "--json"]
@@ -163,15 +163,15 @@ def _command(environment: dict[str, str], recorder: Recorder, outcome: Outcome, 
         outcome.violations.append(f"{kind} ended with {done.returncode}: {done.stderr[-500:]}")
     if (took := time.monotonic() - began) > int(environment["DMCHECK_TIMEOUT_SECONDS"]) + FOR_A_START:
         outcome.violations.append(f"{kind} took {took:.0f} seconds")
-    # With 4 the database did not answer at all, which says nothing of an earlier try.
+    # With 4 the database did not answer at all, which says nothing about an earlier attempt.
     told = ("unknown", None) if done.returncode == 4 else of_command(done.returncode, done.stdout, done.stderr)
     recorder.end(number, *told)
     return done.returncode
 
 
 def lost_output(database: Database, environment: dict[str, str], scenarios: Sequence[Scenario]) -> Outcome:
-    """stdout on a full disk, and a pipe that nobody reads: the command has taken effect, ends with 75 and says so
-    without a traceback; repeated, it says and leaves what it should."""
+    """stdout on a full disk, or a pipe without a reader: the command has taken effect, exits with 75 and says so
+    without a traceback; repeated, it prints and leaves what it should."""
     outcome = Outcome("stdout on a full disk; a closed pipe", "/dev/full; closed read end", COMMAND)
     for scenario in scenarios:
         direct = {**environment, **scenario.variables}
@@ -205,7 +205,7 @@ def lost_output(database: Database, environment: dict[str, str], scenarios: Sequ
 
 @contextmanager
 def _nowhere(way: str) -> Iterator[int]:
-    """A file descriptor to which nothing can be written."""
+    """A file descriptor that cannot be written to."""
     if way == "full disk":
         end = os.open("/dev/full", os.O_WRONLY)
     else:
@@ -218,8 +218,8 @@ def _nowhere(way: str) -> Iterator[int]:
 
 
 def long_list(database: Database, environment: dict[str, str], folder: Path, count: int) -> Outcome:
-    """A list of `count` names, killed in the middle and repeated: what is missing is added, a third run adds nothing,
-    and the client's memory stays what it is for a short list, but for a bound."""
+    """A list of `count` names, killed in the middle and repeated: missing names are added, a third run adds nothing,
+    and the client's memory exceeds that of a short list only by a fixed amount."""
     outcome = Outcome(f"a list of {count:,} names, killed in the middle", "kill -9 of users add", COMMAND)
     empty(database)
     _, short = _add(environment, _list(folder, "short", BATCH))
@@ -261,7 +261,7 @@ def _list(folder: Path, name: str, count: int) -> Path:
 
 
 def _add(environment: dict[str, str], names: Path) -> tuple[dict[str, int], int]:
-    """Add a list; what the command says, and its peak of resident memory in KB."""
+    """Add a list; returns the command's result, and its peak resident memory in KB."""
     with tempfile.TemporaryFile() as out:
         process = subprocess.Popen([*DMCHECK, "users", "add", str(names), "--json"], env=environment, stdout=out)
         _, status, usage = os.wait4(process.pid, 0)

@@ -1,9 +1,9 @@
-"""Which of equally urgent buckets a client gets can neither be predicted nor steered: statistics on the real code.
+"""Which of equally urgent buckets a client gets can be neither predicted nor steered: statistics on the real code.
 
-Two questions are asked. Is each of the buckets that wait drawn as often as any other (chi-square)? And does anybody
-who wants one certain bucket come by it sooner than by drawing as many buckets blindly (random programs of all that a
-client can do, a martingale's tail)? Both are judged at a fixed rate of false alarms, FALSE_ALARMS a run: the draws
-are the database's own, so that no seed repeats them.
+There are two questions. Is each waiting bucket drawn as often as any other (chi-square)? And can a client that wants
+one particular bucket get it sooner than by drawing as many buckets blindly (random programs of everything a client can
+do, a martingale's tail)? Both are judged at a fixed false alarm rate, FALSE_ALARMS per run: the draws are the
+database's own, so no seed reproduces them.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from proofs.outcome import Outcome
 COMMAND = "python scripts/prove.py steering"
 
 FALSE_ALARMS = 1e-6
-"""How often a fair system is accused, for each outcome."""
+"""How often a fair system is accused, per outcome."""
 
 DRAWERS = range(1, 31)
-"""Clients that draw in turn, once each before all is forgotten: a bucket that a client had last comes after its
-equals, and that is not to be measured here."""
+"""Clients that draw in turn, once each before everything is forgotten: a client's last bucket ranks after its equals,
+which is not measured here."""
 
 ATTACKERS = (101, 102, 103, 104)
 """The ids of one attacker."""
 
 OTHER = 105
-"""Somebody who draws and gives back meanwhile."""
+"""A client that draws and gives back meanwhile."""
 
 EQUALS = 80
-"""Buckets among which an attacker wants one: more than a fetch looks at."""
+"""Buckets of which an attacker wants one: more than a fetch considers."""
 
 FORGET = """
     CALL () { MATCH (l:DMCheckLease) DELETE l }
@@ -53,7 +53,7 @@ FORGET = """
     CALL () {
         MATCH (s:DMCheckClientStats) SET s.buckets_dead = 0 REMOVE s.allowance, s.next_fetch, s.last_access_time
     }"""
-"""As if nobody had ever had a bucket. The line stays as it is."""
+"""As if no bucket had ever been leased. The line stays as it is."""
 
 TARGETS = {
     "made first": "ORDER BY size(elementId(b)), elementId(b)",
@@ -63,7 +63,7 @@ TARGETS = {
     "at the end of the line": "ORDER BY b.place DESC",
     "with the first name": "ORDER BY [(b)<-[:INDMCHECKBUCKET]-(u) | u.screen_name][0]",
 }
-"""Which bucket an attacker may want, and how it is found. Besides: one that it, or somebody else, has just had."""
+"""Which bucket an attacker may want, and how it is found. In addition: one that it, or another client, has just had."""
 
 HAD = ("given back by the attacker", "let die by the attacker", "given back by somebody else")
 
@@ -71,7 +71,7 @@ ACTIONS = (
     "fetch 1", "fetch some", "fetch 10", "release", "submit nothing", "let die", "register anew", "renew", "repeat",
     "wait", "others draw",
 )  # fmt: skip
-"""What an attacker can do. "repeat" sends an earlier request once more, by whichever of its ids."""
+"""What an attacker can do. "repeat" sends an earlier request once more, as any of its clients."""
 
 WEIGHTS = (1, 3, 3, *[1] * (len(ACTIONS) - 3))
 """How often each is done: an attacker that seldom fetches cannot win."""
@@ -84,10 +84,10 @@ REQUESTS: dict[str, Callable[[random.Random, int], str]] = {
 
 
 def chi_square(counts: Sequence[int], at_once: int = 1, gaps: float = 1.0) -> tuple[float, float]:
-    """How uneven counts are, and the chance of more than that if all were equally likely.
+    """How uneven counts are, and the chance of a higher value if all were equally likely.
 
-    Of `at_once` in one draw none is twice, which makes counts evener by (n - at_once) / (n - 1); that is undone, and
-    so is a known factor by which they are more uneven (`of_gaps`).
+    The `at_once` buckets of one draw are distinct, which evens out the counts by (n - at_once) / (n - 1); this is
+    corrected, as is a known factor by which they are more uneven (`of_gaps`).
     """
     cells, expected = len(counts), sum(counts) / len(counts)
     statistic = sum((count - expected) ** 2 for count in counts) / expected * (cells - 1) / (cells - at_once) / gaps
@@ -108,19 +108,19 @@ def _lower_gamma(a: float, x: float) -> float:
 
 
 def of_gaps(equals: int) -> float:
-    """How much more uneven counts are where more buckets wait than a fetch looks at.
+    """How much more uneven counts are if more buckets wait than a fetch considers.
 
-    At any moment the chance of a bucket is the sum of the gaps before it, as many as the window is wide, which differs
-    by 1 / sqrt(window). Nobody sees the gaps, and giving back draws the bucket's place anew, so in the long run all are
-    equal; but the times between two draws of a bucket vary more, by this factor.
+    At any moment a bucket's chance is the sum of the gaps before it, as many as the window is wide, which varies by 1 /
+    sqrt(window). Clients cannot see the gaps, and giving back draws a new place for the bucket, so in the long run all
+    are equal; but the times between two draws of a bucket vary more, by this factor.
     """
     return 1 + 2 / DEFAULTS.window * (1 - DEFAULTS.window / equals) if equals > DEFAULTS.window else 1.0
 
 
 @dataclass
 class Gain:
-    """Wins against their chances, each as it stood when a bucket was drawn: the sum of the differences is a
-    martingale, whatever the attacker does and whenever it stops."""
+    """Wins against their chances, each taken when a bucket was drawn: the sum of the differences is a martingale,
+    whatever the attacker does and whenever it stops."""
 
     wins: int = 0
     expected: float = 0.0
@@ -133,7 +133,7 @@ class Gain:
         self.variance += chance * (1 - chance)
 
     def merge(self, other: Gain) -> None:
-        """Draws of another."""
+        """Add another's draws."""
         self.wins += other.wins
         self.expected += other.expected
         self.variance += other.variance
@@ -145,8 +145,8 @@ class Gain:
 
     @property
     def tail(self) -> float:
-        """A bound on the chance of such a gain where there is none (Freedman 1975, Theorem 1.6). Unlike the normal
-        distribution's tail it also holds where few wins are to be expected."""
+        """A bound on the chance of such a gain if there is none (Freedman 1975, Theorem 1.6). Unlike the normal
+        distribution's tail it also holds if few wins are expected."""
         gain, v = self.wins - self.expected, self.variance
         return math.exp(gain - (gain + v) * math.log1p(gain / v)) if gain > 0 and v > 0 else 1.0
 
@@ -155,7 +155,7 @@ class Gain:
 
 
 def fresh(database: Database, ids: Sequence[int], equals: int) -> list[str]:
-    """An empty graph, clients, and `equals` buckets of one user each; returns the buckets in the order of making."""
+    """An empty graph, clients, and `equals` buckets of one user each; returns the buckets in the order of creation."""
     empty(database)
     schema.apply(database)
     assert equals <= len(ids) * DEFAULTS.buckets_per_client, "make_buckets would not make so many for so few clients"
@@ -191,16 +191,16 @@ WAYS: dict[str, Callable[[Database, int, Sequence[Lease]], None]] = {
     "register anew": _register_anew,
     "let die": _let_die,
 }
-"""How a client can be rid of what it holds and has not answered. The last two end all that it holds."""
+"""How a client can get rid of unanswered leases. The last two end all that it holds."""
 
 
 def give_back(database: Database, client: int, held: Sequence[Lease], way: str) -> None:
-    """Be rid of leases by one of WAYS."""
+    """Get rid of leases by one of WAYS."""
     WAYS[way](database, client, held)
 
 
 def drawn(database: Database, fetches: int, count: int, request: Callable[[int], str]) -> Iterator[list[str]]:
-    """Fetches of `count` by DRAWERS in turn, each given back before the next; yields what each got."""
+    """Fetches of `count` by DRAWERS in turn, each given back before the next; yields the buckets of each."""
     for number in range(fetches):
         turn = number % len(DRAWERS)
         if turn == 0:
@@ -213,8 +213,8 @@ def drawn(database: Database, fetches: int, count: int, request: Callable[[int],
 def uniform(database: Database, equals: int, count: int, draws: int) -> Outcome:
     """`draws` buckets, `count` at a time, from `equals`: each is drawn as often as any other.
 
-    Where more wait than a fetch looks at, those of one fetch stood near each other in the line, and a count of all
-    would be uneven by that alone: then one of each fetch is counted.
+    If more wait than a fetch considers, the buckets of one fetch are near each other in the line, which alone would
+    make a count of all uneven: then only one per fetch is counted.
     """
     outcome = Outcome(f"{equals} equals, {count} at a time", "drawn by clients in turn, given back", COMMAND)
     counted = count if equals <= DEFAULTS.window else 1
@@ -230,8 +230,8 @@ def uniform(database: Database, equals: int, count: int, draws: int) -> Outcome:
 
 
 def abandoned(database: Database, rounds: int, equals: int = 40) -> Outcome:
-    """What one client let die, released, submitted without answers, or left by unregistering, is drawn by the others
-    as often as what it never had."""
+    """Buckets that one client let die, released, submitted without answers, or left by unregistering are drawn by the
+    others as often as those it never had."""
     outcome = Outcome("buckets that somebody gave up", f"10 of {equals}, by each of the ways", COMMAND)
     fresh(database, [*DRAWERS, OTHER], equals)
     hits = draws = 0
@@ -250,9 +250,9 @@ def abandoned(database: Database, rounds: int, equals: int = 40) -> Outcome:
 
 
 def requests(database: Database, rounds: int, equals: int = 20) -> Iterator[Outcome]:
-    """The bucket that comes first does not depend on the request's id, nor on what came before.
+    """The bucket that comes first depends neither on the request's id nor on earlier events.
 
-    Each round begins as if nothing had been before; then 30 clients ask once each, by the same id or by 1, 2, 3...
+    Each round starts from a clean state; then 30 clients ask once each, with the same id or with 1, 2, 3...
     """
     for name, request in {
         "one request id for all": lambda number: "1",
@@ -301,7 +301,7 @@ class Strategy:
 
     @property
     def families(self) -> set[str]:
-        """What it has in common with others."""
+        """The kinds of action that it shares with other strategies."""
         several = {"several ids"} if len({who for _, who, _ in self.steps}) > 1 else set()
         return {action for action, _, _ in self.steps} | {self.requests, f"wants the bucket {self.target}"} | several
 
@@ -316,7 +316,7 @@ def strategy(rng: random.Random) -> Strategy:
 
 @dataclass
 class Attack:
-    """A strategy being carried out until it has won or is through."""
+    """Runs a strategy until it has won or is finished."""
 
     database: Database
     plan: Strategy
@@ -329,7 +329,7 @@ class Attack:
     sent: list[tuple[int, str]] = field(default_factory=list)
 
     def run(self) -> Gain:
-        """Returns what came of it. In the end everything waits again."""
+        """Returns the gain. In the end everything waits again."""
         self.database.run_text(FORGET)
         self.target = self._choose()
         for action, who, number in self.plan.steps:
@@ -393,14 +393,14 @@ class Attack:
         self.held[who] += [lease for lease in got if lease.lease not in mine]
         new = {lease.bucket for lease in got} - self.seen
         if new:
-            # Of those that it has not seen yet, each is as likely to be the one it wants as any other.
+            # Among those it has not seen yet, each is equally likely to be the target.
             self.gain.add(len(new) / (EQUALS - len(self.seen)), self.target in new)
             self.seen |= new
 
 
 def attacks(database: Database, strategies: int, seed: int) -> Outcome:
-    """No strategy, and no kind of action, brings an attacker the bucket that it wants sooner than as many buckets
-    drawn blindly. Seeing more buckets by paying for them is no gain."""
+    """No strategy, and no kind of action, gets an attacker its target bucket sooner than as many buckets drawn blindly.
+    Seeing more buckets by paying for them is no gain."""
     outcome = Outcome("attackers want one of 80 equals", f"{strategies} random programs (seed {seed})", COMMAND)
     rng = random.Random(seed)
     fresh(database, [*ATTACKERS, OTHER], EQUALS)
@@ -420,7 +420,7 @@ def attacks(database: Database, strategies: int, seed: int) -> Outcome:
 
 
 def spread(ranks: Sequence[int]) -> float:
-    """The mean distance of two of them."""
+    """The mean distance between two of them."""
     ranks, n = sorted(ranks), len(ranks)
     return 2 * sum((2 * i - n + 1) * rank for i, rank in enumerate(ranks)) / (n * (n - 1))
 

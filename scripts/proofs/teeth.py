@@ -1,7 +1,7 @@
-"""Planted bugs: each is put into a copy of the project, and the suite must go red there.
+"""Planted bugs: each is put into a copy of the project, and the suite must fail there.
 
-A bug is an entry of `tests/teeth.toml`, named after what it breaks: what is wrong then, the tests to run first, and
-what replaces which text of a file. The rest of the suite runs only if those tests stay green.
+A bug is an entry of `tests/teeth.toml`, named after what it breaks: what is wrong, the tests to run first, and which
+text of a file is replaced by what. The rest of the suite runs only if those tests pass.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TABLE = ROOT / "tests" / "teeth.toml"
 PACKAGES = ("dmcheck_cli", "jobs")
 
 NEVER = "tests/proofs/test_teeth_short.py"
-"""The one test file that is left out: in a copy with a bug no bug has to fit."""
+"""The one test file that is left out: it checks that every bug fits, which fails in a copy with a bug."""
 
 MAX_RUN_SECONDS = 600.0
 """The whole suite takes less; a suite that hangs does not pass."""
@@ -34,17 +34,17 @@ MAX_RUN_SECONDS = 600.0
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (tests/.+?)(?: - .*)?$", re.MULTILINE)
 _REASON = re.compile(r"^E   +(.+)$", re.MULTILINE)
 _NO_PROOF = ("Neo.ClientError.Statement.SyntaxError", "so nothing was shown")
-"""What a test says that failed for another reason than the bug: a statement that is no Cypher, a run of a proof in
-which nothing met."""
+"""The messages of a test that failed for a reason other than the bug: a statement that is not valid Cypher, a proof run
+in which nothing met."""
 
 
 class Trouble(Exception):
-    """A bug that cannot be judged: the text that it replaces is not there once, or what it makes is no program."""
+    """A bug that cannot be judged: the text it replaces does not occur exactly once, or the result is not a program."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """In `file` (relative to the project), `new` takes the place of `old`, which occurs there once."""
+    """In `file` (relative to the project), `new` replaces `old`, which occurs there once."""
 
     file: str
     old: str
@@ -53,7 +53,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Bug:
-    """A planted bug: its name, what is wrong with it, the tests that are expected to notice, its changes."""
+    """A planted bug: its name, what is wrong with it, the tests expected to notice it, its changes."""
 
     name: str
     about: str
@@ -63,8 +63,8 @@ class Bug:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How the suite took a bug: the first test that failed (None: all stayed green), after how many seconds, and the
-    first line of what it said."""
+    """The suite's result for a bug: the first test that failed (None: all passed), after how many seconds, and the
+    first line of its message."""
 
     red: str | None
     seconds: float
@@ -72,7 +72,7 @@ class Verdict:
 
 
 def bugs(names: Iterable[str] = ()) -> list[Bug]:
-    """The planted bugs of those names, or all of them, by name. Raises Trouble for a name that there is not."""
+    """The planted bugs of those names, or all of them, by name. Raises Trouble for an unknown name."""
     found = tomllib.loads(TABLE.read_text("utf-8"))
     strange = set(names) - set(found)
     if strange:
@@ -86,12 +86,12 @@ def _bug(name: str, entry: dict[str, Any]) -> Bug:
 
 
 class Copy:
-    """A copy of the project in `folder`, with a Python of its own that finds the copy and never the original."""
+    """A copy of the project in `folder`, with its own Python that finds the copy and never the original."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "project"
         self._venv = folder / "venv"
-        # A path, not PYTHONPATH: some tests give their processes another environment.
+        # A .pth file, not PYTHONPATH: some tests give their processes another environment.
         self._python = self._venv / "bin" / "python"
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, check=True
@@ -107,8 +107,8 @@ class Copy:
     def _make_python(self) -> None:
         venv.create(self._venv, symlinks=True)
         packages = Path(sysconfig.get_path("purelib", vars={"base": str(self._venv)}))
-        # The tests' packages are found by their folder alone: its own .pth files, which lead to the original if that
-        # is installed in place, are not read.
+        # The tests' packages are found by their folder alone: its .pth files are not read, as they lead to the original
+        # if that is installed in place.
         (packages / "teeth.pth").write_text(f"{self.root}\n{sysconfig.get_path('purelib')}\n")
         programs = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
         for name, entry in programs.items():
@@ -118,7 +118,7 @@ class Copy:
             script.chmod(0o700)
 
     def check(self, bug: Bug) -> None:
-        """See that the bug fits the project as it is. Raises Trouble."""
+        """Check that the bug fits the project as it is. Raises Trouble."""
         for change in bug.changes:
             times = (self.root / change.file).read_text("utf-8").count(change.old)
             if times != 1:
@@ -141,7 +141,7 @@ class Copy:
     def imported(self, environment: Mapping[str, str]) -> list[Path]:
         """Where a process of the copy finds the project's packages."""
         code = f"import {', '.join(PACKAGES)}\nfor one in ({', '.join(PACKAGES)}): print(one.__file__)"
-        # From a folder that has neither: the tests start processes in folders of their own, too.
+        # From a folder without them: the tests also start processes in their own folders.
         done = subprocess.run(
             [self._python, "-c", code],
             cwd=self._venv,
@@ -153,9 +153,9 @@ class Copy:
         return [Path(line) for line in done.stdout.splitlines()]
 
     def run(self, tests: Sequence[str], database: Mapping[str, str], seed: int = 0) -> Verdict:
-        """Run tests of the copy until one fails, on the database that the variables NEO4J_TEST_... name.
+        """Run tests of the copy until one fails, on the database named by the variables NEO4J_TEST_....
 
-        Raises Trouble when the tests cannot be run at all, or fail for another reason than a bug.
+        Raises Trouble when the tests cannot run at all, or fail for a reason other than a bug.
         """
         command = [self._python, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=short"]
         environment = {**_inherited(database), "PYTHONHASHSEED": str(seed)}
@@ -188,7 +188,7 @@ class Copy:
 def judge(copy: Copy, bug: Bug, database: Mapping[str, str], seed: int = 0, named_only: bool = False) -> Verdict:
     """Plant the bug and run the tests that it names, then, if none failed, all others, unless `named_only`.
 
-    The copy is without the bug again afterwards. Raises Trouble.
+    Afterwards the copy is free of the bug again. Raises Trouble.
     """
     with copy.planted(bug):
         verdict = copy.run(bug.tests, database, seed)
@@ -199,7 +199,7 @@ def judge(copy: Copy, bug: Bug, database: Mapping[str, str], seed: int = 0, name
 
 
 def _inherited(added: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without what would lead a Python or our programs elsewhere."""
+    """This process's environment without what would redirect Python or our programs."""
     astray = ("PYTHON", "NEO4J_", "DMCHECK_", "PYTEST_", "VIRTUAL_ENV")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(astray)}
     return {**kept, **added, "PYTHONDONTWRITEBYTECODE": "1"}

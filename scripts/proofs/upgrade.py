@@ -1,4 +1,4 @@
-"""The upgrade of a graph that 0.1.0 made, while clients and jobs of 0.1.0 and ours run side by side."""
+"""The upgrade of a graph made by 0.1.0, while clients and jobs of 0.1.0 and of this release run side by side."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from proofs.outcome import Outcome
 from proofs.workload import crowd, volunteers
 
 BATCH = 5_000
-"""Users that one transaction adds."""
+"""Users added per transaction."""
 
 SIZE = 180
 PER_CLIENT = 20
-"""Buckets that 0.1.0 makes for each active client."""
+"""Buckets that 0.1.0 makes per active client."""
 
 AT_ONCE = 4
 """Buckets that each client of 0.1.0 holds when the others begin."""
@@ -45,7 +45,7 @@ NEVER_EXPECTED = ("database_refused", "error", "not_configured")
 
 
 class OldActor(Actor):
-    """Somebody who has 0.1.0."""
+    """An actor with release 0.1.0."""
 
     def register(self, id: int, capacity: int | None = None, screen_name: str | None = None) -> dict[str, Any]:
         name = screen_name or f"client{id}"
@@ -77,7 +77,7 @@ class OldActor(Actor):
         found: list[v0_1_0.Lease] = []
 
         def work() -> dict[str, Any]:
-            # Of a lease in the graph of today it reads the bucket, but no id: with that it can do nothing.
+            # For a lease in today's graph it reads the bucket but no id: without an id it can do nothing.
             found.extend(lease for lease in v0_1_0.resume(self.database, id) if lease.lease is not None)
             return {"client": id, "buckets": [asdict(lease) for lease in found]}
 
@@ -100,7 +100,7 @@ class OldActor(Actor):
         def work() -> dict[str, Any]:
             reports = [asdict(report) for report in v0_1_0.submit(self.database, id, given)]
             for report in reports:
-                if report["returned"] is None:  # of a lease that ended before the upgrade; nothing changes
+                if report["returned"] is None:  # a lease that ended before the upgrade; nothing changes
                     raise v0_1_0.Refused("report_lost")
                 report["refused"] = [{"screen_name": name, "reason": "not_in_bucket"} for name in report["refused"]]
             return {"client": id, "buckets": reports}
@@ -152,9 +152,9 @@ def side_by_side(
     size: int = SIZE,
     seed: int = 0,
 ) -> Outcome:
-    """Let clients of both releases work before the upgrade and after it, and judge what came of it.
+    """Let clients of both releases work before and after the upgrade, and judge the result.
 
-    Before it each client of 0.1.0, and after it each of ours, answers `buckets` at least, and goes on for `seconds`.
+    Before it each client of 0.1.0, and after it each of ours, answers at least `buckets`, and continues for `seconds`.
     The graph is emptied. ok, refused and unknown count the operations of both.
     """
     outcome = Outcome(
@@ -162,7 +162,7 @@ def side_by_side(
         "`schema apply` while they work",
         "python scripts/prove.py upgrade",
     )
-    # Leases run out and come back all the time.
+    # Leases expire and come back all the time.
     settings = replace(settings, lease_seconds=LEASE_SECONDS, grace_seconds=1, bucket_size=size)
     theirs, ours = range(1, old + 1), range(old + 1, old + new + 1)
     with tempfile.TemporaryDirectory() as name, Database(settings, "upgrade") as database:
@@ -191,12 +191,12 @@ _LEAST = "MATCH (c:DMCheckClient)-[:STATS]->(s) WHERE c.id IN $ids RETURN min(s[
 
 
 def _least(database: Database, ids: range, counter: str) -> int:
-    """The least of a counter of these clients."""
+    """The minimum of a counter over these clients."""
     return int(database.run_text(_LEAST, ids=[*ids], counter=counter)[0]["least"])
 
 
 def _make(database: Database, folder: Path, users: int, theirs: range, ours: range) -> None:
-    """The graph as 0.1.0 makes it, with all users in buckets and some in the hands of its clients."""
+    """The graph as 0.1.0 makes it, with all users in buckets and some held by its clients."""
     database.run_text("MATCH (n) CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 2000 ROWS", patience=MAX_WAIT_SECONDS)
     without_version(database)
     settings = database.settings
@@ -235,13 +235,13 @@ def _judge(database: Database, operations: list[Operation], theirs: range, outco
         before, after = ([x for x in operations if x.ok and upgrade.before(x) is late] for late in (False, True))
         old = [x for x in after if x.client in theirs]
         found += [f"{x.kind} of 0.1.0 took effect after the upgrade: {x}" for x in old if x.kind in EFFECTS]
-        taken = _taken(old) - _taken(before)  # a submit that is repeated gets its report again
+        taken = _taken(old) - _taken(before)  # a repeated submit gets its report again
         found += [f"0.1.0 answered lease {lease} after the upgrade" for lease in taken]
         outcome.faults += sum(x.began < upgrade.ended and upgrade.began < x.ended for x in operations) - 1
 
 
 def _taken(operations: list[Operation]) -> set[str]:
-    """The leases whose answers were taken."""
+    """The leases whose answers were accepted."""
     submits = [x for x in operations if x.kind == "submit"]
     pairs = [pair for x in submits for pair in zip(x.arguments["buckets"], x.result["buckets"], strict=True)]
     return {given["lease"] for given, report in pairs if report["status"] != "refused"}

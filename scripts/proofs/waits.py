@@ -1,14 +1,14 @@
 """The longest wait: the real code in virtual time, against the bound that its settings give.
 
 A bucket is overdue after DMCHECK_STARVED_SECONDS, a prioritized one after DMCHECK_STARVED_PRIORITIZED_SECONDS. The next
-run of raise_starved puts it before all that are not overdue and all that are overdue more than a step (`step_seconds`)
-later; so it is leased once the others have been. Its wait is at most
+run of raise_starved puts it before all buckets that are not overdue and all that became overdue more than a step
+(`step_seconds`) later, so it is leased after the remaining ones. Its wait is at most
 
       the time after which it is overdue
     + the longest time from a run of raise_starved until clients have fetched after the next one
-    + buckets that are overdue before it, or at most a step after it, / buckets that clients take in a second
+    + buckets that are overdue before it, or at most a step after it, / buckets that clients take per second
 
-All of these numbers are taken from the settings and the run: no bound is set by hand.
+All of these numbers come from the settings and the run: no bound is set by hand.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from proofs.outcome import Outcome
 COMMAND = "python scripts/prove.py waits"
 PRIORITIZED_KIND, ORDINARY, MARKED, BARE = "prioritized", "ordinary", "prioritized under lease", "in no bucket yet"
 TICK = 900
-"""Seconds between two runs of the jobs, and between two fetches of a client: as cron does it."""
+"""Seconds between two runs of the jobs, and between two fetches of a client, as in cron."""
 KEEP = 2 * 3600
-"""Seconds for which ended leases are kept here; then reclaim_leases forgets them. Time has to be moved for each."""
+"""Seconds for which ended leases are kept here before reclaim_leases forgets them: time must be shifted for each."""
 BATCH = 2500
 """Users that are added or prioritized at once."""
 
@@ -51,7 +51,7 @@ BATCH = 2500
 class Stay:
     """The wait of a user, or of the bucket that holds it alone.
 
-    It began at `since` and ended at `until` (None: it still waits); from `in_line` on it was in a bucket in line, and
+    It began at `since` and ended at `until` (None: it still waits). At `in_line` its bucket joined the line, and
     `before` is the longest that may pass until then.
     """
 
@@ -65,8 +65,8 @@ class Stay:
 
 @dataclass(frozen=True)
 class Row:
-    """What is printed of one kind in one scenario, in seconds. `bound` is that of the longest wait; `left` is the least
-    by which any wait stayed under its own bound."""
+    """One printed row per kind and scenario, in seconds. `bound` belongs to the longest wait; `left` is the smallest
+    margin of any wait to its own bound."""
 
     scenario: str
     kind: str
@@ -78,13 +78,13 @@ class Row:
 
 
 class World:
-    """A database with clients, in which time passes tick by tick, and those who wait in it.
+    """A database with clients, in which time passes tick by tick, and what waits in it.
 
-    The time is that of the database: what was passed by moving stored times back, and what really went by.
+    The time is the database's: what was passed by moving stored times back, plus real elapsed time.
     """
 
     def __init__(self, database: Database, active: int, rate: int, tick: int = TICK, raises: bool = True) -> None:
-        """`rate` is how many buckets those clients that answer take in a tick, all together."""
+        """`rate` is how many buckets all answering clients together take per tick."""
         self.database = database
         self.ids = range(1, active + 1)
         self.rate = rate
@@ -107,7 +107,7 @@ class World:
         return self._passed + time.monotonic() - self._began
 
     def next_tick(self) -> None:
-        """Let a tick pass, then run the jobs that give dead leases back, judge, and raise what is overdue."""
+        """Let a tick pass, then run the jobs that give dead leases back, judge, and raise overdue buckets."""
         self._passed += self._tick
         pass_time(self.database.run_text, self._tick)
         reclaim_leases.run(self.database)
@@ -140,7 +140,7 @@ class World:
         self.ok += len(names)
 
     def fetch(self, id: int, count: int, honest: bool = True) -> list[Lease]:
-        """A client fetches, and those whom it gets wait no longer. Returns nothing when there is nothing for it."""
+        """A client fetches, and the users it gets stop waiting. Returns nothing when there is nothing for it."""
         try:
             found = leases.fetch(self.database, id, count, uuid.uuid4().hex)
         except (NothingToFetch, OverQuota) as none:
@@ -163,7 +163,7 @@ class World:
                 self.violations.append(f"client {id}: an answer in time is refused: {report}")
 
     def work(self) -> None:
-        """Each client fetches its share of `rate` and answers it at once, as long as there is something."""
+        """Each client fetches its share of `rate` and answers it at once, as long as anything waits."""
         taken, most = 0, self.rate // len(self.ids)
         for id in self.ids:
             held = self.fetch(id, most)
@@ -174,7 +174,7 @@ class World:
         self.end_round(taken)
 
     def bound(self, kind: str, since: float) -> float:
-        """The longest that a bucket may wait that waits since then, in seconds (see the module)."""
+        """The longest that a bucket waiting since then may wait, in seconds (see the module)."""
         prioritized, ordinary = longest_waits(self.database.settings)
         overdue = prioritized if kind in (PRIORITIZED_KIND, MARKED) else ordinary
         run = bisect_left(self._rounds, since + overdue, lo=1) - 1
@@ -182,7 +182,7 @@ class World:
         return overdue + self.longest_round + in_front * self._longest_tick / self.rate
 
     def judge(self, scenario: str, kinds: Sequence[str]) -> list[Row]:
-        """Hold every wait against its bound; who was not served waits until now."""
+        """Check every wait against its bound; an unserved wait lasts until now."""
         now = self.now()
         rows = []
         for kind in kinds:
@@ -207,12 +207,12 @@ class World:
         return rows
 
     def outcome(self, fault: str, injection: str, faults: int) -> Outcome:
-        """What the run has shown, with the graph's invariants."""
+        """The result of the run, with the graph's invariants."""
         self.violations += broken(self.database.run_text)
         return Outcome(fault, injection, COMMAND, self.ok, self.refused, 0, faults, self.violations)
 
     def _overdue_soon(self) -> int:
-        """Buckets that are overdue, or will be within a step: no others can be before one that is raised by now."""
+        """Buckets that are overdue, or will be within a step: no others can precede one that is raised now."""
         prioritized, ordinary = longest_waits(self.database.settings)
         [row] = self.database.run_text(
             """MATCH (b:DMCheckBucket)
@@ -244,8 +244,8 @@ def flood(
 ) -> tuple[Outcome, list[Row]]:
     """`buckets` ordinary buckets wait while prioritized ones come at `percent` of what the clients can take.
 
-    `ticks` long, or without `whole` until none of the ordinary ones waits. Without `raises` nothing is raised: they
-    wait for ever, which shows that the flood is one.
+    It runs for `ticks`, or without `whole` until none of the ordinary ones waits. Without `raises` nothing is raised:
+    they wait forever, which shows that the flood is one.
     """
     scenario = f"flood of {percent} %" if raises else f"flood of {percent} %, nothing raised"
     with _fresh(settings, 1) as database:
@@ -269,9 +269,9 @@ def flood(
 def bare_users(
     settings: Settings, percent: int, *, ticks: int, active: int, size: int = 5, tick: int = TICK
 ) -> tuple[Outcome, list[Row]]:
-    """Users who are in no bucket while prioritized ones fill the line: make_buckets gives ordinary ones half of it.
+    """Users are in no bucket while prioritized ones fill the line: make_buckets gives ordinary ones half of it.
 
-    Twice as many wait as find a place: the others get theirs as soon as the first have been leased.
+    Twice as many wait as there are places: the others get theirs as soon as the first have been leased.
     """
     with (
         _fresh(settings, 1) as database,
@@ -295,7 +295,7 @@ def bare_users(
                 world.waiting[name].in_line = world.now()
             world.work()
             left &= world.waiting.keys()
-        # Each place in line is given anew at the latest when its bucket's bound and a run of make_buckets are over.
+        # A place in line is free again at the latest after its bucket's bound and a run of make_buckets.
         stays = [stay for stay in (*world.over, *world.waiting.values()) if stay.kind == BARE]
         bounds = (world.bound(ORDINARY, stay.in_line) for stay in stays if stay.name in placed)
         turn = max(bounds, default=0.0) + world.longest_round
@@ -308,11 +308,11 @@ def bare_users(
 def from_prioritize_to_lease(
     settings: Settings, *, ticks: int, active: int, size: int = 4, tick: int = TICK, seed: int = 1
 ) -> tuple[Outcome, list[Row]]:
-    """Users are prioritized who wait in ordinary buckets, and users under lease.
+    """Prioritizes users who wait in ordinary buckets, and users under lease.
 
-    Most clients answer, a quarter of the leases only in part; a seventh of the clients never do. Mostly half of what
-    clients can take is prioritized, every 24th tick three times as much as they can. Whom a dead lease holds waits
-    again after the lease, the time of grace, and two runs of reclaim_leases: one marks it dead, one gives it back.
+    Most clients answer, a quarter of the leases only in part; a seventh of the clients never do. Usually half of what
+    clients can take is prioritized, every 24th tick three times as much as they can take. A user under a dead lease
+    waits again after the lease, the grace period, and two runs of reclaim_leases: one marks it dead, one gives it back.
     """
     dice = random.Random(seed)
     with _fresh(settings, size) as database:
@@ -395,7 +395,7 @@ def _fresh(settings: Settings, size: int) -> Iterator[Database]:
 
 
 def _in_buckets(database: Database, names: Iterable[str], ready: bool = False) -> set[str]:
-    """Those of the users who are in a bucket; with `ready`, in one that waits."""
+    """Those of the users who are in a bucket; with `ready`, in a waiting one."""
     rows = database.run_text(
         """UNWIND $names AS name
         MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(b) WHERE NOT $ready OR b.place IS NOT NULL

@@ -1,4 +1,4 @@
-"""Volunteers, good and bad, each a process of its own that acts at random and writes down what it was told."""
+"""Volunteers, good and bad, each a separate process that acts at random and records its results."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CONTEXT = multiprocessing.get_context("spawn")
 
 @dataclass(frozen=True)
 class Volunteer:
-    """How one volunteer acts: until `seconds` have passed, `operations` were done, or `folder` has a file `stop`. Jobs
-    run beside with `jobs`. `actor` is the release of dmcheck that it has."""
+    """How one volunteer acts: until `seconds` have passed, `operations` were done, or `folder` has a file `stop`. With
+    `jobs`, it also runs the jobs. `actor` is its release of dmcheck."""
 
     settings: Settings
     folder: Path
@@ -39,7 +39,7 @@ class Volunteer:
 
 
 def act(volunteer: Volunteer) -> None:
-    """One volunteer's life: fetch, answer all or part, submit, repeat, renew, be late, try what is not its own."""
+    """One volunteer's life: fetch, answer all or part, submit, repeat, renew, be late, try other clients' leases."""
     chance = random.Random(volunteer.seed)
     with Database(volunteer.settings, f"volunteer {volunteer.client}") as database:
         life = _Life(volunteer.actor(database, Recorder(volunteer.folder)), volunteer.client, chance, volunteer.jobs)
@@ -47,13 +47,13 @@ def act(volunteer: Volunteer) -> None:
         for _ in range(volunteer.operations):
             if time.monotonic() >= deadline or (volunteer.folder / "stop").exists():
                 return
-            with suppress(DmcheckError):  # it is in the history
+            with suppress(DmcheckError):  # recorded in the history
                 life.step()
 
 
 @contextmanager
 def crowd(volunteers: Sequence[Volunteer]) -> Iterator[list[BaseProcess]]:
-    """Volunteers as running processes, to be disturbed meanwhile; leaving waits for their ends.
+    """Volunteers as running processes, to be disturbed meanwhile; leaving waits for them to end.
 
     Raises AssertionError when one crashed or hangs; one that was killed on purpose is no crash.
     """
@@ -78,7 +78,7 @@ def crowd(volunteers: Sequence[Volunteer]) -> Iterator[list[BaseProcess]]:
 def volunteers(
     settings: Settings, folder: Path, clients: Sequence[int], *, seed: int = 0, seconds: float = 5.0, jobs: bool = True
 ) -> list[Volunteer]:
-    """One volunteer for each client, each with chances of its own."""
+    """One volunteer per client, each with its own probabilities."""
     return [Volunteer(settings, folder, id, seed * 1000 + id, seconds, jobs=jobs) for id in clients]
 
 
@@ -141,14 +141,14 @@ class _Life:
         self.keep(self.actor.resume(self.client))
 
     def strange(self) -> None:
-        """Answers that differ from those that ended the lease, or name somebody outside the bucket."""
+        """Answers that differ from those that ended the lease, or name a user outside the bucket."""
         if not self.ended:
             return
         old = self.chance.choice(self.ended)
         self.actor.submit(self.client, [replace(old, answers={**old.answers, f"stranger{self.client}": "DM"})])
 
     def foreign(self) -> None:
-        """An answer under a lease that nobody ever gave."""
+        """An answer under a lease that was never given."""
         if self.held:
             lease = self.chance.choice(self.held)
             self.actor.submit(self.client, [Answered(lease.bucket, f"guessed{self.chance.random()}", {})])

@@ -1,5 +1,5 @@
-// How many buckets may still be made: `room`. Prioritized ones fill half of the line at most, so that a flood of them
-// never keeps ordinary users from getting a place.
+// How many more buckets may be made: `room`. Prioritized buckets count for at most half of the line, so a flood of them
+// cannot keep ordinary users out.
 CALL () { MATCH (b:DMCheckBucket) RETURN count(b) AS buckets }
 CALL () { MATCH ()-[held:DMCHECKCLIENT]->() RETURN count(held) AS held }
 CALL () { MATCH (c:DMCheckClient) WHERE c.state = 'ACTIVE' RETURN count(c) AS active }

@@ -1,5 +1,5 @@
-    // Waiting buckets that are overdue, and that are not as far in front as they should be: each step of lateness
-    // brings a bucket one further to the front, so none that is overdue later overtakes it.
+    // Overdue waiting buckets that are not yet as far forward as they should be. Each step of lateness moves a bucket
+    // one place forward, so no bucket that becomes overdue later overtakes it.
     MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL AND b.edit_datetime <= datetime()
     WITH b, duration.inSeconds(b.edit_datetime, datetime()).seconds
         - CASE WHEN coalesce(b.raised_from, b.priority) < $limits.default_priority

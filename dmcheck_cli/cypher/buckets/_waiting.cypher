@@ -1,3 +1,3 @@
-    // Whether the user `u` waits in no bucket, without an answer.
+    // Whether the user `u` is unanswered and in no bucket.
     NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() } AND NOT
     // include: _checked

@@ -1,7 +1,7 @@
-// Puts waiting users into new buckets: as many buckets as still have room, of sizes as equal as they can be.
-// Parameters: names, size (the most users in a bucket), limits, schema.
-// Columns: buckets, users (made and placed). No row: the graph is of another version.
-// Repeating: under the placing lock, a user who is in a bucket or answered by now is left out.
+// Puts waiting users into new buckets of nearly equal size, as many as there is room for.
+// Parameters: names, size (maximum users per bucket), limits, schema.
+// Columns: buckets, users (made and placed). No row: the graph has another version.
+// Repeating: under the placing lock, a user who is now in a bucket or answered is skipped.
 // include: _graph
 MERGE (lock:DMCheckJob {name: 'make_buckets'})
 SET lock.name = lock.name

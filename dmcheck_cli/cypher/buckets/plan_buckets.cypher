@@ -1,6 +1,6 @@
 // What make_buckets needs to know before it starts.
 // Parameters: limits.
-// Columns: room (buckets that may still be made), cursor (the name up to which the last runs have looked).
+// Columns: room (buckets that may still be made), cursor (the last name that earlier runs scanned).
 // Repeating: reads only.
 // include: _room
 OPTIONAL MATCH (job:DMCheckJob {name: 'make_buckets'})

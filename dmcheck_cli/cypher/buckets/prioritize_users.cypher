@@ -1,9 +1,9 @@
-// Moves waiting users into new buckets of a priority; users under lease are marked to go there if they come back.
-// Parameters: names (each once), priority, size (the most users in a bucket),
+// Moves waiting users into new buckets of a priority; marks users under lease to follow if they come back.
+// Parameters: names (each once), priority, size (maximum users per bucket),
 //   recheck (true: checked users wait again, and their answers become history), limits, schema.
 // Columns: prioritized, under_lease (users), already_checked, unknown (names), missed (users whose bucket changed
-//   before it was locked; run again). No row: the graph is of another version.
-// Repeating: who is in a bucket of that priority, or in a raised one, stays there and is counted again.
+//   before it was locked; run again). No row: the graph has another version.
+// Repeating: users in a bucket of that priority, or in a raised one, stay there and are counted again.
 // include: _graph
 CALL () {
     UNWIND $names AS name
@@ -43,7 +43,7 @@ CALL (locked) {
 }
 FOREACH (user IN [x IN users WHERE x.where = 'leased' AND NOT x.raised] |
     FOREACH (m IN [user.m] | SET m.priority = $priority))
-// Who was prioritized before goes on waiting since then: whoever prioritizes again and again must not put the end off.
+// Users keep the start of an earlier prioritized wait, so prioritizing repeatedly cannot postpone their turn.
 WITH locked, users, [x IN users WHERE x.where = 'move'] AS leaving
 WITH locked, users, [x IN leaving | x.u] AS moving, [x IN leaving | x.m] AS old,
      reduce(first = datetime(), x IN leaving | CASE WHEN x.since < first THEN x.since ELSE first END) AS since

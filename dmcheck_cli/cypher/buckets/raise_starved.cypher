@@ -1,8 +1,8 @@
-// Moves buckets that have waited too long to the front of the line, the longest overdue first.
-// Parameters: starved_seconds (how long an ordinary bucket may wait), prioritized_seconds (how long a prioritized one),
-//   limits, schema.
-// Columns: raised. No row: the graph is of another version.
-// Repeating: a bucket that is where its lateness puts it is not raised again.
+// Moves buckets that have waited too long to the front of the line, the most overdue first.
+// Parameters: starved_seconds (maximum wait of an ordinary bucket), prioritized_seconds (maximum wait of a prioritized
+//   one), limits, schema.
+// Columns: raised. No row: the graph has another version.
+// Repeating: a bucket already at the place its lateness calls for is not raised again.
 // include: _graph
 CALL () {
     // include: _starved_buckets

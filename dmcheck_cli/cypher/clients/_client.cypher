@@ -1,4 +1,4 @@
-       // A client as it is reported.
+       // A client as reported.
        c {
            .id, screen_name: toStringOrNull(c.screen_name), state: toStringOrNull(c.state),
            capacity: coalesce(toIntegerOrNull(c.capacity), $limits.start_allowance),

@@ -1,12 +1,12 @@
-// Adds a client, or makes a known one active again.
-// Parameters: id, screen_name, capacity, dm_from_id, dm_from_screen_name (each of the last three may be null: keep
-//   what is there), limits, schema.
+// Adds a client, or reactivates a known one.
+// Parameters: id, screen_name, capacity, dm_from_id, dm_from_screen_name (each of the last three may be null: keep the
+//   stored value), limits, schema.
 // Columns: outcome ('registered', 'wrong_details', 'too_many'), client (a map). No row:
-//   the graph is of another version.
+//   the graph has another version.
 // Repeating: MERGE on the unique id finds the node of the first run; with the same details nothing changes.
 // include: _graph
 CALL () {
-    // A date of registration that lies in the future was written by a wrong clock.
+    // A registration time in the future was written by a wrong clock.
     MATCH (recent:DMCheckClient) WHERE recent.create_datetime > datetime() - duration('PT1H')
         AND recent.create_datetime <= datetime() + duration({seconds: $limits.max_skew_seconds})
     RETURN count(recent) AS recent

@@ -1,9 +1,9 @@
-// Writes what clients have earned, and takes the leases by which that was judged off the list.
-// Parameters: verdicts (of each client: client, before, faults_judged: as they were read; leases: the ids of those that
-//   were judged; faults: how many were; allowance, reason, turnaround), schema.
-// Columns: judged (the ids of the clients whose verdict was written: nobody else judged them meanwhile). No row: the
-//   graph is of another version.
-// Repeating: what was judged is not judged again, since the leases and the faults are off the list.
+// Stores what clients have earned, and marks the leases behind each verdict as judged.
+// Parameters: verdicts (per client: client, before, faults_judged: as read; leases: the ids of the judged leases;
+//   faults: the faults judged; allowance, reason, turnaround), schema.
+// Columns: judged (the ids of the clients whose verdict was stored: no other run judged them meanwhile). No row: the
+//   graph has another version.
+// Repeating: judged leases and faults are marked as such, so they are not judged again.
 // include: _graph
 CALL () {
     UNWIND $verdicts AS verdict

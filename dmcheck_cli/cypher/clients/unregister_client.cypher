@@ -1,7 +1,7 @@
-// Deactivates a client and puts the buckets that it holds back in line.
+// Deactivates a client and puts the buckets it holds back in line.
 // Parameters: id, screen_name, limits, schema.
 // Columns: outcome ('unregistered', 'wrong_details'), client (a map), returned (buckets). No row: no such client,
-//   or the graph is of another version.
+//   or the graph has another version.
 // Repeating: the second run finds the client inactive and nothing held; returned is 0.
 // include: _graph
 MATCH (c:DMCheckClient {id: $id})

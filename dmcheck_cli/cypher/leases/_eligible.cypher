@@ -1,2 +1,2 @@
-            // Not what this client had last: that comes after its equals.
+            // Not this client's last bucket: that ranks after its equals.
             AND coalesce(b.last_client <> $client, true)

@@ -1,4 +1,4 @@
-    // Leases past their time: past what was promised, and never later than this job's own setting allows.
+    // Leases past their promised end, or held longer than this job's own setting allows.
     MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c:DMCheckClient)
     WHERE b.dead_datetime IS NULL AND (
         coalesce(b.expires <= datetime(), false) OR coalesce(

@@ -1,5 +1,5 @@
-    // Puts the locked bucket `b` back in line. Users that were prioritized meanwhile go to a new bucket of that
-    // priority; a bucket in which nobody can be asked for is left goes.
+    // Puts the locked bucket `b` back in line. Users prioritized meanwhile move to a new bucket of that priority; a
+    // bucket without a user who can be looked up is deleted.
     SET b += {place: rand(), assigned_datetime: null, renewed_datetime: null, dead_datetime: null,
         expires: null}
     WITH *

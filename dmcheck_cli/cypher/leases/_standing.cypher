@@ -1,6 +1,6 @@
-// The client `c` with its counters `s`, and where the lease of each of `$buckets` stands: `items`, a list of maps: given
-// (the bucket and the lease, as they were named), b (the bucket, locked; null when it is gone), l (the lease's record, if
-// it is this client's) and standing: 'newest' (it may be answered), 'answered' (it was), or the reason of a refusal.
+// The client `c` with its counters `s`, and the standing of each lease in `$buckets`: `items`, a list of maps: given
+// (the bucket and the lease, as named), b (the bucket, locked; null if deleted), l (the lease's record, if it is this
+// client's) and standing: 'newest' (it may be answered), 'answered', or the reason for a refusal.
 // include: _active_client
 CALL () {
     UNWIND $buckets AS given

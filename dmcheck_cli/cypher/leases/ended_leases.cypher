@@ -1,10 +1,11 @@
-// Reads what there is to judge: the next clients of which leases have ended, or faults have come, since the last time.
-// Parameters: after (the id after which to look, 0 at first), limits.
-// Columns: one row a client, by id: client, capacity, allowance (null: as stated; never judged), assigned, processed,
-//   faults, faults_judged, leases (those that ended first, in that order: maps of id, how, began and ended in
+// Reads what is left to judge: the next clients with leases that ended, or faults that occurred, since their last
+// judging.
+// Parameters: after (the client id to continue after; 0 at first), limits.
+// Columns: one row per client, by id: client, capacity, allowance (null: as stated; never judged), assigned, processed,
+//   faults, faults_judged, leases (the earliest to end, in that order: maps of id, how, began and ended in
 //   milliseconds, users, dm, non_dm, unknown, died, processed_before), left (how many more ended), answered_later (how
-//   many of those were answered, and not in the same submit as the last that is listed).
-// Repeating: reads only. To read on, a client's list is gone through anew: so one batch takes many of one client.
+//   many of those were answered, excluding the submit of the last one listed).
+// Repeating: reads only. Each further batch sorts the client's whole list again, so one batch takes many of its leases.
 MATCH (c:DMCheckClient) WHERE c.id > $after
 WITH c ORDER BY c.id
 CALL (c) {
@@ -12,7 +13,7 @@ CALL (c) {
     RETURN s LIMIT 1
 }
 CALL (c) {
-    // Left to itself, the planner may go through all leases that ever ended, for each client.
+    // Without the hint, the planner may scan every lease that ever ended, for each client.
     MATCH (l:DMCheckLease) USING INDEX SEEK l:DMCheckLease(unjudged, client) WHERE l.unjudged = true AND l.client = c.id
         AND l.ended IS :: ZONED DATETIME NOT NULL AND l.assigned_datetime IS :: ZONED DATETIME NOT NULL
     WITH l ORDER BY l.ended, l.id

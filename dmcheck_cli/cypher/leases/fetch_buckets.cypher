@@ -1,19 +1,19 @@
 // Leases up to `count` of the most urgent waiting buckets to a client, at random among equals.
-// Parameters: client, request (names this fetch), count (0: what the client stated), lease_seconds, limits, schema.
-// Columns: refusal (null: none; 'repeated': this request has leases, of which nothing new is taken; 'over_quota';
-//   'too_fast'), seen (waiting buckets that it tried for), held (leases before), wait (seconds, when 'too_fast'), clients
-//   (how many there are), and of each bucket: bucket, lease, priority, expires, users (a list of [name, id]). Where
-//   there is none, a row without. No row: the client is not active, or the graph is of another version.
-// Repeating: leases of the same request are found by (client, request), and nothing new is taken.
+// Parameters: client, request (identifies this fetch), count (0: the stated capacity), lease_seconds, limits, schema.
+// Columns: refusal (null: none; 'repeated': this request already has leases, so no new ones are taken; 'over_quota';
+//   'too_fast'), seen (waiting buckets it considered), held (leases before), wait (seconds, when 'too_fast'), clients
+//   (how many there are), and per bucket: bucket, lease, priority, expires, users (a list of [name, id]). Without a
+//   bucket, one row with these null. No row: the client is not active, or the graph has another version.
+// Repeating: finds the leases of the same request by (client, request), and takes no new ones.
 // include: _graph
-// 1. The client, and what it may take: the numbers of those leases after the ones held that it has earned and stated.
+// 1. The client, and what it may take: lease numbers after those held, within what it has earned and stated.
 // include: _active_client
 WITH *, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, toIntegerOrNull(c.capacity) AS stated
 WITH *, [n IN range(held + 1, held + $limits.max_fetch)
     WHERE n <= coalesce(toIntegerOrNull(s.allowance), $limits.start_allowance)
         AND n <= coalesce(stated, $limits.start_allowance)
 ][..CASE $count WHEN 0 THEN coalesce(stated, $limits.default_fetch) ELSE $count END] AS free
-// 2. Whether this request has leases already, or must wait; and the most urgent priority.
+// 2. Whether this request already has leases or must wait; and the most urgent priority.
 WITH *, CASE WHEN EXISTS { (:DMCheckLease {client: $client, request: $request}) } THEN 'repeated'
     WHEN free = [] THEN 'over_quota' WHEN datetime() < s.next_fetch
         <= datetime() + duration({seconds: $limits.pause_seconds}) THEN 'too_fast' END AS refusal
@@ -21,8 +21,8 @@ WITH *, rand() AS start, CASE WHEN refusal IS NULL THEN COLLECT {
     MATCH (b:DMCheckBucket) WHERE b.priority IS NOT NULL AND b.place IS NOT NULL
     RETURN b.priority ORDER BY b.priority LIMIT 1
 }[0] END AS top
-// 3. The pick: the next buckets of that priority from a random point on, around the end, in random order. The place of
-//    each in the line is random, so clients seldom meet.
+// 3. The pick: the next buckets of that priority from a random start, wrapping around, in random order. Places in the
+//    line are random, so clients seldom collide.
 CALL (top, start) {
     UNWIND [[start, 1.0], [0.0, start]] AS arc
     CALL (top, arc) {
@@ -34,7 +34,7 @@ CALL (top, start) {
     WITH b ORDER BY rand()
     RETURN collect(b) AS near
 }
-// 4. Where it falls short: the rest, of less urgent priorities too.
+// 4. If that is too few: the rest, including less urgent priorities.
 CALL (top, near, free) {
     MATCH (b:DMCheckBucket) WHERE b.priority >= CASE WHEN size(near) < size(free) THEN top END
         AND b.place IS NOT NULL AND NOT b IN near
@@ -42,7 +42,7 @@ CALL (top, near, free) {
     WITH b ORDER BY b.priority, coalesce(b.last_client = $client, false), rand()
     RETURN collect(b) AS rest
 }
-// 5. The claim: whoever waited for a lock looks again whether the bucket is still in line. Then the record.
+// 5. The claim: behind the lock, check again that the bucket is still in line. Then the record.
 CALL (near, rest, free) {
     UNWIND (near + rest)[..size(free)] AS pick
     WITH pick ORDER BY pick.uuid REMOVE pick.lock
@@ -54,7 +54,7 @@ FOREACH (b IN taken |
     CREATE (b)-[:DMCHECKCLIENT]->(c), (:DMCheckLease {id: b.newest, client: $client, unjudged: true,
         request: $request, bucket: b.uuid, processed: s.buckets_processed, assigned_datetime: datetime()})
 )
-// 6. Each fetch that takes something moves the moment of the next on by a pause. It may lag behind the clock by so many.
+// 6. Each fetch that takes a bucket moves the next allowed fetch on by one pause, from at most `tolerance` pauses ago.
 WITH *, datetime() - duration({seconds: $limits.pause_seconds * $limits.tolerance}) AS lag
 FOREACH (b IN taken[..1] | SET s.next_fetch = duration({seconds: $limits.pause_seconds}) +
     CASE WHEN s.next_fetch > lag THEN s.next_fetch ELSE lag END)

@@ -1,7 +1,7 @@
-// Forgets leases that ended long ago; the newest lease of a bucket that is still there is kept.
+// Deletes leases that ended long ago; keeps the newest lease of a bucket that still exists.
 // Parameters: keep_seconds, limits, schema.
-// Columns: forgotten. No row: the graph is of another version.
-// Repeating: what is gone is not found again.
+// Columns: forgotten. No row: the graph has another version.
+// Repeating: a deleted lease is not found again.
 // include: _graph
 CALL () {
     MATCH (l:DMCheckLease) WHERE l.ended < datetime() - duration({seconds: $keep_seconds})

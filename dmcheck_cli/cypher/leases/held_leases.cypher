@@ -1,7 +1,7 @@
-// The leases that a client holds, as they were given.
+// The leases that a client holds, as handed out.
 // Parameters: client, schema.
-// Columns: one row a bucket: bucket, lease, priority, expires, users (a list of [name, id]); one row with bucket null when it holds
-//   none. No row: the client is not active, or the graph is of another version.
+// Columns: one row per bucket: bucket, lease, priority, expires, users (a list of [name, id]); one row with bucket null
+//   when it holds none. No row: the client is not active, or the graph has another version.
 // Repeating: reads only.
 // include: _graph
 MATCH (c:DMCheckClient {id: $client}) WHERE c.state = 'ACTIVE'

@@ -1,8 +1,8 @@
-// Marks leases dead whose time is over.
-// Parameters: lease_seconds (the longest that the job allows), limits, schema.
-// Columns: marked. No row: the graph is of another version.
-// Repeating: a lease that is dead already is passed over; one that lives again after a renewal and dies once more
-//   is marked, but counted in buckets_dead only the first time.
+// Marks expired leases dead.
+// Parameters: lease_seconds (the maximum that the job allows), limits, schema.
+// Columns: marked. No row: the graph has another version.
+// Repeating: skips leases already dead. A lease that was revived by a renewal and dies again is marked again, but
+//   counts in buckets_dead only once.
 // include: _graph
 CALL () {
     // include: _expired_leases

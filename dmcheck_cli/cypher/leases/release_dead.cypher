@@ -1,7 +1,7 @@
-// Releases leases that have been dead for the time of grace: their buckets wait again.
+// Releases leases that have been dead for the grace period: their buckets wait again.
 // Parameters: grace_seconds, limits, schema.
-// Columns: released. No row: the graph is of another version.
-// Repeating: a released bucket is held by nobody, so it is not found again.
+// Columns: released. No row: the graph has another version.
+// Repeating: a released bucket has no holder, so it is not found again.
 // include: _graph
 CALL () {
     // include: _dead_leases

@@ -1,8 +1,8 @@
-// Gives held buckets back, unanswered: they wait again, and nothing is counted.
+// Gives held buckets back unanswered: they wait again, and nothing is counted.
 // Parameters: client, buckets (a list of {bucket, lease}), schema.
-// Columns: one row a bucket: outcome ('released', also when it was before, 'unknown_bucket', 'not_owner',
-//   'lease_lost'), returned (users). No row: the client is not active, or the graph is of another version.
-// Repeating: the lease's record says how it ended and how many users waited again, whoever has the bucket by now.
+// Columns: one row per bucket: outcome ('released', also if released before, 'unknown_bucket', 'not_owner',
+//   'lease_lost'), returned (users). No row: the client is not active, or the graph has another version.
+// Repeating: the lease's record keeps how it ended and how many users it returned, whoever holds the bucket now.
 // include: _graph
 // include: _standing
 SET s.last_access_time = datetime()

@@ -1,8 +1,8 @@
-// Gives held leases their full time again, from now; a dead one that is not released yet lives again.
+// Restarts the full time of held leases from now; revives a dead one that is not released yet.
 // Parameters: client, buckets (a list of {bucket, lease}), lease_seconds, schema.
-// Columns: one row a bucket: outcome ('renewed', 'unknown_bucket', 'not_owner', 'lease_lost'), expires. No row: the
-//   client is not active, or the graph is of another version.
-// Repeating: counts the full time from the last run.
+// Columns: one row per bucket: outcome ('renewed', 'unknown_bucket', 'not_owner', 'lease_lost'), expires. No row: the
+//   client is not active, or the graph has another version.
+// Repeating: the full time counts from the last run.
 // include: _graph
 // include: _standing
 SET s.last_access_time = datetime()

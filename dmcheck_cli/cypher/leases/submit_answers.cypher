@@ -1,21 +1,21 @@
 // Takes a client's answers for buckets that it leased, and ends those leases.
 // Parameters: client, buckets (a list of {bucket, lease, digest, answers (how many), names (three texts: the names
-//   answered with DM, with NON_DM and with UNKNOWN, a space between them)}),
-//   repeated (true: an earlier try may have been committed, so refusals are not counted again), schema.
-// Columns: one row a bucket: bucket, outcome ('accepted', or the reason of a refusal: 'unknown_bucket', 'not_owner',
-//   'lease_lost', 'payload_changed'), users (how many the bucket had), accepted (answers), refused (which of the names,
+//   answered DM, NON_DM and UNKNOWN, separated by spaces)}), repeated (true: an earlier attempt may have been
+//   committed, so refusals are not counted again), schema.
+// Columns: one row per bucket: bucket, outcome ('accepted', or the reason for a refusal: 'unknown_bucket', 'not_owner',
+//   'lease_lost', 'payload_changed'), users (how many the bucket had), accepted (answers), refused (the refused names,
 //   as their places in alphabetical order). The last row has no bucket. No row: the client is not active, or the graph
-//   is of another version.
-// Repeating: the lease keeps the digest of the answers that ended it and what was reported; the same answers get
-//   that report again and change nothing.
+//   has another version.
+// Repeating: the lease keeps the digest of the answers that ended it and the report; the same answers get the same
+//   report and change nothing.
 // include: _graph
-// 1. The client, and 2. its buckets, locked in order, each with where its lease stands.
+// 1. The client, and 2. its buckets, locked in order, each with the standing of its lease.
 // include: _standing
 CALL (c, items) {
     UNWIND [x IN items WHERE x.standing = 'newest'] AS item
     WITH c, item.given AS given, item.b AS b, item.l AS l,
         [text IN item.given.names | split(text, ' ')] AS named
-    // 3. The users of the bucket by their answers, and strangers: users who are not in it.
+    // 3. The users of the bucket by answer, and strangers: users who are not in it.
     CALL (b, named) {
         MATCH (u)-[:INDMCHECKBUCKET]->(b)
     // include: _checkable
@@ -39,7 +39,7 @@ CALL (c, items) {
     SET l += {how: CASE WHEN given.answers > size(refused) THEN 'answered' ELSE 'released' END,
         ended: datetime(), users: members, dm: size(yes), non_dm: size(no), unknown: size(gone),
         refused: refused, digest: given.digest}
-    // 5. The bucket goes, or what is left of it waits again.
+    // 5. Deletes the finished bucket; otherwise the rest of it waits again.
     FOREACH (x IN CASE WHEN size(answered) = members THEN [b] ELSE [] END | DETACH DELETE x)
     WITH *
     CALL (b, answered, members) {
@@ -51,7 +51,7 @@ CALL (c, items) {
            count(CASE WHEN refused <> [] THEN 1 END) AS strange,
            count(CASE WHEN 0 < members <= size(answered) * 2 THEN 1 END) AS finished
 }
-// 6. The count: each thing once.
+// 6. Counts each event once.
 WITH *, size([x IN items WHERE NOT coalesce(x.l.digest = x.given.digest, false)]) AS denied
 SET s.last_access_time = datetime(), s.next_fetch = CASE finished WHEN 0 THEN s.next_fetch END,
     s.buckets_processed = coalesce(toIntegerOrNull(s.buckets_processed), 0) + processed,

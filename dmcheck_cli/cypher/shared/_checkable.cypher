@@ -1,2 +1,2 @@
-    // A name that can be asked for, and that `submit` takes. What is no text does not match either.
+    // A name that can be looked up and that `submit` accepts. A value that is not text does not match.
     WHERE u.screen_name =~ '\\w{1,20}'

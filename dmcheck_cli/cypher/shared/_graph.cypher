@@ -1,2 +1,2 @@
-// Nothing happens on a graph of another version.
+// Does nothing if the graph has another version.
 MATCH (:DMCheckSchema {name: 'graph', version: $schema})

@@ -1,4 +1,4 @@
-        // What lies in the future counts as now; a local time or a date is taken for UTC; the rest is no time.
+        // A future time counts as now, a local time or a date as UTC; anything else is not a time.
         CASE
             WHEN n[key] IS :: ZONED DATETIME THEN datetime()
             WHEN n[key] IS :: LOCAL DATETIME THEN datetime({datetime: n[key], timezone: 'Z'})

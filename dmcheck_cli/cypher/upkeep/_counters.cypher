@@ -1,5 +1,5 @@
-// What another program stored in the counters `s` as no number, or as one that cannot be counted on, counts as 0, and a
-// time that lies in the future as now.
+// In the counters `s`, a value from another program that is no number, or too large to count with, counts as 0, and a
+// future time as now.
 FOREACH (x IN CASE
     WHEN all(n IN [s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, coalesce(s.allowance, 0),
             coalesce(s.faults_judged, 0)] WHERE n IS :: INTEGER NOT NULL AND -1e15 < n < 1e15)

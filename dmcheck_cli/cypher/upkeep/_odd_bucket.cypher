@@ -1,4 +1,4 @@
-    // What schema apply puts right about a bucket `b`: `problem`.
+    // What schema apply repairs in a bucket `b`: `problem`.
     WITH b, COLLECT { MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c } AS holders
     WITH b, size(holders) AS holders, holders[0] AS c
     WITH b, CASE

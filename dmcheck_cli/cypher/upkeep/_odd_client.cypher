@@ -1,5 +1,5 @@
-    // What schema apply puts right about a client `c`: `problem`. `held` is a column of its own, since a count that is
-    // compared where it stands is compared in 32 bits, and a larger counter is an error.
+    // What schema apply repairs in a client `c`: `problem`. `held` is a separate column because an inline COUNT is
+    // compared in 32 bits, where a larger counter is an error.
     WITH c, COLLECT { MATCH (c)-[:STATS]->(s:DMCheckClientStats) RETURN s } AS nodes
     WITH c, size(nodes) AS nodes, nodes[0] AS s, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held
     WITH c, CASE

@@ -1,4 +1,4 @@
-// For an operator to run: the users stay, with all that is theirs, under another label.
+// For an operator to run: keeps the users, with all that belongs to them, under another label.
 MATCH (u:User)
         // include: _uncheckable
 CALL (u) { REMOVE u:User SET u:UncheckableUser } IN TRANSACTIONS OF 10000 ROWS

@@ -1,4 +1,4 @@
-    // Of a bucket `b`: a time that lies in the future, since a clock was ahead, or that is missing or no time at all.
+    // A time of the bucket `b` that is in the future (a fast clock wrote it), missing, or not a time.
     WITH b, datetime() + duration({seconds: $limits.max_skew_seconds}) AS latest,
          EXISTS { (b)-[:DMCHECKCLIENT]->() } AS held
     WHERE NOT coalesce(b.edit_datetime <= latest, false) OR held AND NOT coalesce(

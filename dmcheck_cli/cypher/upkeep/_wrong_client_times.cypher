@@ -1,4 +1,4 @@
-    // Of a client `c` and its counters: times that lie in the future, or that are no times.
+    // Times of a client `c` and its counters that are in the future, or not times.
     WITH c, [c] + COLLECT { MATCH (c)-[:STATS]->(s) RETURN s } AS nodes
     UNWIND nodes AS n
     UNWIND ['create_datetime', 'edit_datetime', 'last_access_time', 'judged_datetime', 'next_fetch'] AS key

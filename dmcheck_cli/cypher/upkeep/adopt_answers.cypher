@@ -1,9 +1,8 @@
-// Leaves one answer in force for each of the next users, in the order of names, where another system let several clients
-// answer. The others become history, as after a recheck.
-// Parameters: after (a name; '' starts from the first), slice (how many users to look at), schema.
-// Columns: seen (users looked at), last (the name of the last one; null when none). No
-//   row: the graph is of another version.
-// Repeating: a user with one answer is left alone.
+// Keeps one answer in force for each of the next users, in name order, where another system let several clients answer.
+// The others become history, as after a recheck.
+// Parameters: after (a name; '' for the first), slice (how many users to read), schema.
+// Columns: seen (users read), last (the name of the last one; null when none). No row: the graph has another version.
+// Repeating: a user with one answer is left unchanged.
 // include: _graph
 CALL () {
     MATCH (u:User) WHERE u.screen_name > $after
@@ -17,7 +16,7 @@ CALL (several) {
     WITH collect(found) AS locked
     UNWIND locked AS u
     MATCH (c)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
-    // Nothing says who is right. UNKNOWN stays only where nobody has seen the account.
+    // No data says which client is right. UNKNOWN stays only if no client has seen the account.
     WITH u, c, answer ORDER BY CASE type(answer) WHEN 'DM_YES' THEN 0 WHEN 'DM_NO' THEN 1 ELSE 2 END, c.id
     WITH u, collect({by: c, answer: answer})[1..] AS others
     UNWIND others AS other

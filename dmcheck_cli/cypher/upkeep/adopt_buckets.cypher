@@ -1,8 +1,8 @@
-// Takes over buckets as another system left them. One that an active client holds gets a lease on record; any other
-// waits in line, or goes when nobody is in it.
+// Takes over buckets as another system left them. A bucket held by an active client gets a lease record; any other
+// waits in line, or is deleted if it has no users.
 // Parameters: limits, schema.
-// Columns: adopted (buckets). No row: the graph is of another version.
-// Repeating: what was taken over is not found again.
+// Columns: adopted (buckets). No row: the graph has another version.
+// Repeating: an adopted bucket is not found again.
 // include: _graph
 CALL () {
     MATCH (b:DMCheckBucket)

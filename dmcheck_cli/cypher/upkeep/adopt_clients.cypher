@@ -1,8 +1,8 @@
-// Takes over clients as another system left them: counters that are missing, no numbers, contradictory, or there several
-// times; ids stored as texts.
+// Takes over clients as another system left them: counters that are missing, not numbers, contradictory or duplicated;
+// ids stored as text.
 // Parameters: limits, schema.
-// Columns: adopted (clients). No row: the graph is of another version.
-// Repeating: what was taken over is not found again.
+// Columns: adopted (clients). No row: the graph has another version.
+// Repeating: an adopted client is not found again.
 // include: _graph
 CALL () {
     MATCH (c:DMCheckClient)

@@ -1,8 +1,8 @@
-// Takes users out of the next buckets, in the order of their uuids, who should not be in them: who is checked, whose
-// name nobody can ask for, and who is in several; of these, a lease counts first and then the more urgent bucket.
-// Parameters: after (a uuid; '' starts from the first), slice (how many buckets to look at), schema.
-// Columns: last (the uuid of the last one; null when none). No row: the graph is of another version.
-// Repeating: who was taken out is not found again.
+// Removes users who should not be there from the next buckets, by uuid: checked users, users whose name cannot be
+// looked up, and users in several buckets; of those buckets, a leased one is kept first, then the more urgent one.
+// Parameters: after (a uuid; '' for the first), slice (how many buckets to read), schema.
+// Columns: last (the uuid of the last one; null when none). No row: the graph has another version.
+// Repeating: a removed user is not found again.
 // include: _graph
 CALL () {
     MATCH (b:DMCheckBucket) WHERE b.uuid > $after

@@ -1,9 +1,9 @@
-// Begins or goes on with one step of an upgrade: until it has finished, the graph is of no version, and no statement
-// that checks the version does anything.
-// `lock` is there so that the database knows the name, without which REMOVE would not lock.
+// Begins or resumes one step of an upgrade: until it finishes, the graph has no version, and statements that check the
+// version do nothing.
+// Sets `lock` so that the database knows the property name; without it, REMOVE would not lock.
 // Parameters: step (the version that it leads to).
 // Columns: begun. No row: the graph is not one version behind.
-// Repeating: what has begun goes on.
+// Repeating: a step in progress is resumed.
 MERGE (graph:DMCheckSchema {name: 'graph'})
 SET graph.name = graph.name
 WITH collect(graph) AS locked

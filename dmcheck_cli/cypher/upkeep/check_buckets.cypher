@@ -1,6 +1,6 @@
-// Looks at all buckets for what must never be, and what schema apply puts right.
+// Checks all buckets for broken invariants that schema apply repairs.
 // Parameters: none.
-// Columns: one row a kind: problem (its name), found (how many), example.
+// Columns: one row per kind: problem (its name), found (how many), example.
 // Repeating: reads only.
 MATCH (b:DMCheckBucket)
     // include: _odd_bucket

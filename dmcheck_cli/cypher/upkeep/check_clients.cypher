@@ -1,6 +1,6 @@
-// Looks at all clients for what must never be.
+// Checks all clients for broken invariants.
 // Parameters: none.
-// Columns: one row a kind: problem (its name), found (how many), example.
+// Columns: one row per kind: problem (its name), found (how many), example.
 // Repeating: reads only.
 CALL () {
     MATCH (c:DMCheckClient)

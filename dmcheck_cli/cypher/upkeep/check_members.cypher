@@ -1,5 +1,5 @@
-// Looks at the users in the next buckets, in the order of their uuids, for those whose name nobody can ask for.
-// Parameters: after (a uuid; '' starts from the first), slice (how many buckets to look at).
+// Checks the users in the next buckets, by uuid, for names that cannot be looked up.
+// Parameters: after (a uuid; '' for the first), slice (how many buckets to read).
 // Columns: last (the uuid of the last one; null when none), found (how many users), example (the uuid of their bucket).
 // Repeating: reads only.
 MATCH (b:DMCheckBucket) WHERE b.uuid > $after

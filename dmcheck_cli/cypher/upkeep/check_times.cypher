@@ -1,6 +1,6 @@
-// Looks for times that lie in the future, and for what is stored as a time and is none.
+// Finds times in the future, and values stored as times that are not times.
 // Parameters: limits.
-// Columns: one row a kind: problem (its name), found (how many), example.
+// Columns: one row per kind: problem (its name), found (how many), example.
 // Repeating: reads only.
 CALL () {
     MATCH (b:DMCheckBucket)

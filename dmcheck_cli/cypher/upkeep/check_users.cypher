@@ -1,8 +1,8 @@
-// Looks at the next users in the order of their names for what must never be, or can never be checked.
-// Parameters: after (a name; '' starts from the first), slice (how many users to look at).
-// Columns: seen (users looked at), last (the name of the last one; null when none), and of each kind a list of how many
-//   there are and the first characters of an example's name: several_buckets, several_answers, checked_and_waiting,
-//   names (that nobody can ask for), ids (that are no ids).
+// Checks the next users, in name order, for broken invariants and for users who can never be checked.
+// Parameters: after (a name; '' for the first), slice (how many users to read).
+// Columns: seen (users read), last (the name of the last one; null when none), and per kind a list of the count and the
+//   first characters of an example's name: several_buckets, several_answers, checked_and_waiting, names (that cannot be
+//   looked up), ids (that are invalid).
 // Repeating: reads only.
 MATCH (u:User) WHERE u.screen_name > $after
 WITH u ORDER BY u.screen_name LIMIT $slice

@@ -1,7 +1,7 @@
-// Puts right the times of jobs, clients and their counters, and those of leases that are no times: see correct_times.
+// Repairs the times of jobs, clients and their counters, and lease times that are not times: see correct_times.
 // Parameters: limits, schema.
-// Columns: corrected (times). No row: the graph is of another version.
-// Repeating: what was put right is not found again.
+// Columns: corrected (times). No row: the graph has another version.
+// Repeating: a repaired time is not found again.
 // include: _graph
 CALL () {
     MATCH (n:DMCheckJob)

@@ -1,8 +1,8 @@
-// Puts right the times of buckets and leases that a clock which was ahead, or another program, has stored: what lies in
-// the future, is no time, or is missing counts as now. A lease then lasts its own length from now.
-// Parameters: lease_seconds (for a lease whose length is not known), limits, schema.
-// Columns: corrected (buckets and leases). No row: the graph is of another version.
-// Repeating: what was put right is not found again.
+// Repairs times of buckets and leases that a fast clock or another program stored: a time that is in the future,
+// invalid or missing counts as now. A lease then keeps its length, counted from now.
+// Parameters: lease_seconds (for a lease of unknown length), limits, schema.
+// Columns: corrected (buckets and leases). No row: the graph has another version.
+// Repeating: a repaired time is not found again.
 // include: _graph
 CALL () {
     MATCH (b:DMCheckBucket)

@@ -1,5 +1,5 @@
-// Drops an index that is in the way of ours.
+// Drops an index that conflicts with ours.
 // Parameters: name.
 // Columns: none.
-// Repeating: drops nothing; what belongs to a constraint is never dropped.
+// Repeating: does nothing; an index that belongs to a constraint is never dropped.
 DROP INDEX $name IF EXISTS

@@ -1,7 +1,7 @@
-// Ends the transactions of ours that carry a token.
+// Ends our transactions that carry a token.
 // Parameters: token.
 // Columns: message.
-// Repeating: finds none any more.
+// Repeating: finds no such transaction.
 SHOW TRANSACTIONS YIELD transactionId, metaData
 WHERE metaData.token = $token
 TERMINATE TRANSACTIONS transactionId YIELD message

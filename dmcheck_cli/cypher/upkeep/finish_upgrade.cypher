@@ -1,7 +1,7 @@
-// Finishes one step of an upgrade: the graph is of its version.
+// Finishes one step of an upgrade: sets the graph's version.
 // Parameters: step (the version).
-// Columns: finished. No row: somebody else has finished it.
-// Repeating: the second run finds nothing that is being upgraded.
+// Columns: finished. No row: another process has finished it.
+// Repeating: the second run finds no upgrade in progress.
 MATCH (graph:DMCheckSchema {name: 'graph'})
 SET graph.name = graph.name
 WITH collect(graph) AS locked

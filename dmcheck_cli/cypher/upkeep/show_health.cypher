@@ -1,4 +1,4 @@
-// Which Neo4j this is, and when each job last ran to its end.
+// The Neo4j version, and when each job last ran to completion.
 // Parameters: none.
 // Columns: version, now, jobs (a list of maps: name, last_success_time).
 // Repeating: reads only.

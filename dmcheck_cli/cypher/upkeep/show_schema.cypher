@@ -1,4 +1,4 @@
-// The indexes of the database, those behind constraints among them; without the two that look labels and types up.
+// The indexes of the database, including those behind constraints but not the two token lookup indexes.
 // Parameters: none.
 // Columns: name, type, entity, labels, properties, owner (the constraint), state, percent, failure.
 // Repeating: reads only.

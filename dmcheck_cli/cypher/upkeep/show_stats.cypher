@@ -1,9 +1,9 @@
-// The clients with their counters, and the state of the whole.
+// The clients with their counters, and totals for the graph.
 // Parameters: client (an id, or null for all), limits.
-// Columns: now, clients (a list of maps), users, answers (relationships), buckets, held, dead (leases),
-//   leased_users, and since when the oldest waiting bucket of each kind waits (null when none does):
-//   oldest_prioritized, oldest_ordinary.
-// Repeating: reads only. Counts of users and answers come from the count store; only buckets and clients are read.
+// Columns: now, clients (a list of maps), users, answers (relationships), buckets, held, dead (leases), leased_users,
+//   and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
+//   oldest_ordinary.
+// Repeating: reads only. User and answer counts come from the count store; only buckets and clients are scanned.
 CALL () { MATCH (u:User) RETURN count(u) AS users }
 CALL () { MATCH ()-[r:DM_YES]->() RETURN count(r) AS yes }
 CALL () { MATCH ()-[r:DM_NO]->() RETURN count(r) AS no }

@@ -1,7 +1,7 @@
-// Which version the graph is of.
+// The version of the graph.
 // Parameters: none.
-// Columns: version (null: none yet, or it is being upgraded), upgrading (to which version; null: it is not), fresh
-//   (whether it holds nothing but users).
+// Columns: version (null: none yet, or an upgrade is in progress), upgrading (to which version; null: no upgrade),
+//   fresh (whether it holds nothing but users).
 // Repeating: reads only.
 OPTIONAL MATCH (graph:DMCheckSchema {name: 'graph'})
 RETURN graph.version AS version, graph.upgrading AS upgrading,

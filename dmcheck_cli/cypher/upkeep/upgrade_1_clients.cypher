@@ -1,8 +1,8 @@
-// A client of release 0.1.0 with its default capacity of 10 counts as one that stated nothing. What that release stored as
-// 0 leases, it took for one.
+// A client of release 0.1.0 with its default capacity of 10 counts as one without a stated capacity. That release
+// treated a stored allowance of 0 as 1.
 // Parameters: step (1), limits.
-// Columns: upgraded (clients). No row: the graph is of another version.
-// Repeating: what was changed is not found again.
+// Columns: upgraded (clients). No row: the graph has another version.
+// Repeating: a changed client is not found again.
 MATCH (:DMCheckSchema {name: 'graph', upgrading: $step})
 CALL () {
     MATCH (old:DMCheckClient) WHERE old.capacity = 10 OR EXISTS {
@@ -14,7 +14,7 @@ CALL () {
     RETURN collect(old) AS locked
 }
 CALL (locked) {
-    // Others may have changed them, and finished; a client of the next release that states 10 does state it.
+    // Other processes may have changed them and finished; a client of the next release that states 10 means it.
     UNWIND locked AS c
     MATCH (:DMCheckSchema {name: 'graph', upgrading: $step})
     OPTIONAL MATCH (c)-[:STATS]->(s:DMCheckClientStats)

@@ -1,8 +1,8 @@
-// Makes the leases of release 0.1.0 records of what happened. When they ended, and the answers of each kind, it did not
-// record; that they began counts as their end.
+// Turns the leases of release 0.1.0 into records of what happened. That release stored neither their end nor the
+// answers of each kind; their start counts as their end.
 // Parameters: step (1), limits.
-// Columns: upgraded (leases). No row: the graph is of another version.
-// Repeating: a lease that has ended, or is held, is left alone.
+// Columns: upgraded (leases). No row: the graph has another version.
+// Repeating: skips leases that have ended or are held.
 // include: _upgrading
 CALL () {
     MATCH (old:DMCheckLease) WHERE old.ended IS NULL AND old.unjudged IS NULL

@@ -1,6 +1,6 @@
-// Adds users, and fills in the ids of known users who lack one, or whose stored one cannot be an id.
-// Parameters: users (a list of {screen_name, id (may be null)}, each name once, in the order of names), schema.
-// Columns: added, existing. No row: the graph is of another version.
+// Adds users, and fills in the id of known users whose id is missing or invalid.
+// Parameters: users (a list of {screen_name, id (may be null)}, each name once, sorted by name), schema.
+// Columns: added, existing. No row: the graph has another version.
 // Repeating: MERGE on the unique name finds the node of the first run.
 // include: _graph
 CALL () {

@@ -1,7 +1,7 @@
-// Deletes users with all that names them, and waiting buckets that are empty then.
+// Deletes users and every mention of them, and then any waiting bucket left empty.
 // Parameters: names, schema.
-// Columns: deleted (users), unknown (names). No row: the graph is of another version.
-// Repeating: who is gone is reported as unknown.
+// Columns: deleted (users), unknown (names). No row: the graph has another version.
+// Repeating: a user already deleted is reported as unknown.
 // include: _graph
 CALL () {
     UNWIND $names AS name
@@ -12,7 +12,7 @@ CALL (there) {
     WITH there WHERE there > 0
     MERGE (lock:DMCheckJob {name: 'make_buckets'})
     SET lock.name = lock.name
-    // Where make_buckets goes on is a name, too.
+    // make_buckets stores a user's name as its cursor, too.
     WITH lock WHERE lock.cursor IN $names
     SET lock.cursor = left(lock.cursor, size(lock.cursor) - 1)
 }
@@ -34,7 +34,7 @@ CALL () {
            collect(DISTINCT CASE WHEN NOT known THEN name END) AS unknown, collect(DISTINCT b) AS buckets
 }
 CALL (buckets) {
-    // The buckets that they were in at the end: one that was being given back may have sent them on to a new one.
+    // Read again behind the locks: a bucket being given back may have moved its users to a new one.
     UNWIND buckets AS b
     REMOVE b.lock
     WITH collect(b) AS locked
@@ -43,7 +43,7 @@ CALL (buckets) {
     DETACH DELETE b
 }
 CALL () {
-    // Receipts of release 0.1.0 name the users that it refused.
+    // Release 0.1.0 stored the names of refused users in its receipts.
     MATCH (l:DMCheckLease) WHERE any(name IN l.refused WHERE name IN $names)
     SET l.refused = [name IN l.refused WHERE NOT name IN $names]
 }

@@ -1,7 +1,7 @@
-// Looks at the next users in the order of their names, and tells which of them wait in no bucket.
-// Parameters: after (a name; '' starts from the first), slice (how many users to look at).
-// Columns: seen (users looked at), last (the name of the last one; null when none), users (those that
-//   wait: a list of [name, id]). Names that are no Twitter names are passed over: nobody could answer for them.
+// Reads the next users in name order and returns those that are unanswered and in no bucket.
+// Parameters: after (a name; '' for the first), slice (how many users to look at).
+// Columns: seen (users read), last (the name of the last one; null when none), users (the unanswered ones in no bucket:
+//   a list of [name, id]). Skips names that are not Twitter names: they cannot be looked up.
 // Repeating: reads only.
 MATCH (u:User) WHERE u.screen_name > $after
 WITH u ORDER BY u.screen_name LIMIT $slice

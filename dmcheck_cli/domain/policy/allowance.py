@@ -10,14 +10,14 @@ from itertools import repeat
 from dmcheck_cli.domain.limits import Limits
 
 MAX_FAULTS = 64
-"""Of which more would make no difference: halved so often, every number is 1."""
+"""More would make no difference: halved this often, every number is 1."""
 
 
 @dataclass(frozen=True)
 class Client:
-    """What is known of a client: how many leases it stated that it can hold, and how many it has earned (None: it
+    """What is known about a client: how many leases it stated that it can hold, and how many it has earned (None: it
     stated nothing, was never judged); its totals of leases taken and answered; how many of its submits were refused
-    since it was last judged; how many of the answered leases ended after those that are to be judged."""
+    since it was last judged; how many of the answered leases ended after those to be judged."""
 
     capacity: int | None
     allowance: int | None
@@ -50,7 +50,7 @@ class EndedLease:
 
     @property
     def took(self) -> float:
-        """Seconds from hand-out to end; 0 where the clock was set back in between."""
+        """Seconds from hand-out to end; 0 if the clock was set back in between."""
         return max(self.ended - self.began, 0.0)
 
     def is_blind(self, limits: Limits) -> bool:
@@ -58,14 +58,14 @@ class EndedLease:
         return self.unknown >= limits.flood and self.unknown * 2 > self.answers
 
     def tells_speed(self) -> bool:
-        """Answered in time, for at least half of its users."""
+        """Whether it was answered in time, for at least half of its users."""
         return self.how == "answered" and not self.died and 0 < self.answers >= self.users / 2
 
 
 @dataclass(frozen=True)
 class Verdict:
     """How many leases the client has earned; why ('answered', 'slow', 'unknown', 'died', 'refused'; None: nothing was
-    learned, and the number is as before); the longest time that one of the buckets took (seconds; None: none told)."""
+    learned, and the number is as before); the longest time that one of the buckets took (seconds; None: unknown)."""
 
     allowance: int
     reason: str | None
@@ -73,12 +73,12 @@ class Verdict:
 
 
 def may_hold(capacity: int | None, allowance: int | None, limits: Limits) -> int:
-    """How many leases a client may hold: what it has earned, but not more than it stated."""
+    """How many leases a client may hold: what it has earned, but no more than it stated."""
     return min(_earned(allowance, limits), _stated(capacity, limits))
 
 
 def judge(client: Client, leases: Sequence[EndedLease], lease_seconds: int, limits: Limits) -> Verdict:
-    """What the client has earned after its new faults and after `leases`, which are in the order of their ends.
+    """What the client has earned after its new faults and after `leases`, which are in order of their ends.
 
     `lease_seconds` is how long a lease lasts.
     """
@@ -102,8 +102,8 @@ def judge(client: Client, leases: Sequence[EndedLease], lease_seconds: int, limi
 
 
 def _facts(client: Client, leases: Sequence[EndedLease], lease_seconds: int, limits: Limits) -> Iterator[str | float]:
-    """What tells of the client: the name of each failure; of each bucket that it answered in time, how many it finishes
-    in the time of one lease. Faults come first: nobody knows when they happened."""
+    """The facts about the client: the name of each failure; for each bucket that it answered in time, how many it
+    finishes in the time of one lease. Faults come first: their times are unknown."""
     yield from repeat("refused", min(max(client.new_faults, 0), MAX_FAULTS))
     ends = [lease.ended for lease in leases if lease.how == "answered"]
     total = client.processed - client.answered_later
@@ -115,7 +115,7 @@ def _facts(client: Client, leases: Sequence[EndedLease], lease_seconds: int, lim
         elif lease.tells_speed():
             answered = total - (len(ends) - bisect_right(ends, lease.ended))
             meanwhile = 1 if lease.processed_before is None else max(answered - lease.processed_before, 1)
-            # Little's law: what it answered while it had this bucket, times how often that time goes into a lease.
+            # Little's law: what it answered while it had this bucket, times how often that time fits into a lease.
             yield meanwhile * (lease_seconds / lease.took if lease_seconds and lease.took else limits.max_capacity)
 
 

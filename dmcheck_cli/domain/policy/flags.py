@@ -7,18 +7,19 @@ from typing import Any
 from dmcheck_cli.domain.limits import DEFAULTS
 
 FEW = 3
-"""Below this many dead leases or faults a client is given the benefit of the doubt: a laptop was closed once."""
+"""Fewer dead leases or faults than this are forgiven: a laptop may have been closed once."""
 
 HOARD_SECONDS = 86_400
-"""A bucket of 180 takes a checker minutes to a few hours; who renews its lease for a day does not work on it."""
+"""A bucket of 180 takes a checker minutes to a few hours; a client that renews its lease for a day is not working on
+it."""
 
 
 def flags(counters: dict[str, Any]) -> list[str]:
     """What an operator should look at (design, 10.1), given a client's counters.
 
-    `unresponsive`: holds a dead lease. `dying`: at least FEW leases, and more than a quarter of all, died.
-    `faulty`: at least FEW faults, and more than one for ten processed buckets. `blind`: more than half of its answers
-    are UNKNOWN, and so many are that it is no chance. `hoarding`: has kept a lease alive for HOARD_SECONDS.
+    `unresponsive`: holds a dead lease. `dying`: at least FEW leases, and more than a quarter of all, died. `faulty`: at
+    least FEW faults, and more than one per ten processed buckets. `blind`: more than half of its answers are UNKNOWN,
+    and too many to be chance. `hoarding`: has kept a lease alive for HOARD_SECONDS.
     """
     dead, fault = counters["buckets_dead"], counters["buckets_fault"]
     signs = {
