@@ -25,8 +25,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from support.graphs import MAX_WAIT_SECONDS, MODULES, answered, wait_until, wait_until_gone
+from support.graphs import MAX_WAIT_SECONDS, answered, wait_until, wait_until_gone
 from support.invariants import broken
+from support.programs import MODULES
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, Lease, User

@@ -14,8 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.graphs import MAX_WAIT_SECONDS, MODULES, wait_until
+from support.graphs import MAX_WAIT_SECONDS, wait_until
 from support.invariants import broken
+from support.programs import MODULES
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server

@@ -12,16 +12,11 @@ from typing import Any
 
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
-from support.programs import MODULES
+from support.programs import PROGRAMS
 
 from dmcheck_cli.database.connection import Database
 
 CRONTAB = Path(__file__).parents[2] / "crontab.example"
-PROGRAMS = {
-    name if name == "dmcheck" else f"dmcheck-{name.replace('_', '-')}": module for name, module in MODULES.items()
-}
-"""What is installed, and where its `main` is."""
-
 JOBS = ("dmcheck-reclaim-leases", "dmcheck-make-buckets", "dmcheck-raise-starved", "dmcheck-judge-clients")
 
 

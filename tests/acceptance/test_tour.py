@@ -13,14 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
+from support.programs import PROGRAMS
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-PROGRAMS = {
-    "dmcheck": "dmcheck_cli.cli",
-    "dmcheck-make-buckets": "jobs.make_buckets",
-    "dmcheck-reclaim-leases": "jobs.reclaim_leases",
-    "dmcheck-judge-clients": "jobs.judge_clients",
-}
 WALK = """
 import signal, sys
 from pathlib import Path

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.graphs import answered, picture, prepare
 from support.invariants import Query, broken
-from support.programs import Result
+from support.programs import JOBS, Result
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
@@ -48,7 +48,6 @@ COMMANDS = [
     "users add",
     "users delete user00000",
 ]
-JOBS = ["make_buckets", "reclaim_leases", "raise_starved", "judge_clients"]
 
 
 @pytest.fixture

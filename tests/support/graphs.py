@@ -22,6 +22,7 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, users
 from jobs import make_buckets
 from support.invariants import Query
+from support.programs import MODULES
 
 MAX_WAIT_SECONDS = 300.0
 """Seconds after which a test gives up waiting for another process. Only a failing test should get near it, on a machine
@@ -30,9 +31,6 @@ that has eight times as much to do as it can, too."""
 MUCH_LONGER = 20.0
 """Seconds that a command with a time limit of one or two may take on such a machine, its beginning and end included.
 What it must not do is go by other limits: the driver's own are 30 seconds and more, and some waits have none."""
-
-JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
-MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 
 Work = Callable[[Database, int], Any]
 

@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 OURS = ("NEO4J_", "DMCHECK_")
-MODULES = {
-    "dmcheck": "dmcheck_cli.cli",
-    "make_buckets": "jobs.make_buckets",
-    "reclaim_leases": "jobs.reclaim_leases",
-    "raise_starved": "jobs.raise_starved",
-    "judge_clients": "jobs.judge_clients",
-}
+JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
+MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
+PROGRAMS = {"dmcheck": MODULES["dmcheck"], **{f"dmcheck-{job.replace('_', '-')}": MODULES[job] for job in JOBS}}
+"""What is installed, and the module with its `main`."""
 
 
 @dataclass(frozen=True)
