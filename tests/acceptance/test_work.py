@@ -27,6 +27,7 @@ from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
 from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.errors import TooFast
+from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema
 from dmcheck_cli.worker.command import Command, Ending
@@ -590,52 +591,59 @@ def test_answers_may_come_in_any_pieces() -> None:
     assert (said.answers, said.undecided, said.noise) == ({"someone": "DM"}, set(), 0)
 
 
-def test_who_was_too_fast_waits_as_told_and_goes_on(database: Database, query: Query) -> None:
+@pytest.fixture
+def service(database: Database) -> Iterator[Direct]:
+    """The client's verbs."""
+    with Direct(database.settings, CLIENT, "tests") as one:
+        yield one
+
+
+def test_who_was_too_fast_waits_as_told_and_goes_on(service: Direct, database: Database, query: Query) -> None:
     """Also with --once: a pause is not the end of the buckets. It is told once, and ends with the time it named."""
     prepare(database, [CLIENT], 8, size=4)
     told: list[str] = []
-    asking = Fetcher(CLIENT, True, told.append)
+    fetcher = Fetcher(service, True, told.append)
     query("MATCH (s:DMCheckClientStats) SET s.next_fetch = datetime() + duration('PT1M')")
     began = time.monotonic()
     for _ in range(2):
-        assert asking.fetch(database, 2) == []
-        assert isinstance(asking.refusal, TooFast)
-        assert asking.refusal.retry_after is not None
-        assert not asking.exhausted
-        assert asking.at >= began + asking.refusal.retry_after
+        assert fetcher.fetch(2) == []
+        assert isinstance(fetcher.refusal, TooFast)
+        assert fetcher.refusal.retry_after is not None
+        assert not fetcher.exhausted
+        assert fetcher.at >= began + fetcher.refusal.retry_after
     assert ["keeps fetching without submitting" in line for line in told] == [True]
     pass_time(query, 60)
-    assert len(asking.fetch(database, 2)) == 2
+    assert len(fetcher.fetch(2)) == 2
 
 
-def test_a_small_allowance_is_told_once(database: Database, query: Query) -> None:
+def test_a_small_allowance_is_told_once(service: Direct, database: Database, query: Query) -> None:
     """Who wants two buckets and may hold one is refused after each bucket, and hears of it when that begins; once one
     ends, it may ask at once."""
     prepare(database, [CLIENT], 12, size=4)
     may_hold(query, CLIENT, 1)
     told: list[str] = []
-    asking = Fetcher(CLIENT, False, told.append)
+    fetcher = Fetcher(service, False, told.append)
     for _ in range(3):
-        [lease] = asking.fetch(database, 2)
-        assert asking.fetch(database, 1) == []
-        assert asking.at > time.monotonic() + 30
+        [lease] = fetcher.fetch(2)
+        assert fetcher.fetch(1) == []
+        assert fetcher.at > time.monotonic() + 30
         leases.release(database, CLIENT, lease.bucket, lease.lease)
-        asking.freed(0)
-        assert asking.at <= time.monotonic()
+        fetcher.freed(0)
+        assert fetcher.at <= time.monotonic()
     assert ["may hold no more leases than it does (1)" in line for line in told] == [True]
 
 
-def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(database: Database) -> None:
+def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(service: Direct, database: Database) -> None:
     """The outcome of a fetch was unknown for so long that what it leased was released: other buckets still wait."""
     prepare(database, [CLIENT], 8, size=4)
     [lease] = leases.fetch(database, CLIENT, 1, "unknown outcome")
     leases.release(database, CLIENT, lease.bucket, lease.lease)
-    asking = Fetcher(CLIENT, True, print)
-    asking._request = "unknown outcome"
-    assert asking.fetch(database, 2) == []
-    assert not asking.exhausted
-    assert asking.at <= time.monotonic()
-    assert len(asking.fetch(database, 2)) == 2
+    fetcher = Fetcher(service, True, print)
+    fetcher._request = "unknown outcome"
+    assert fetcher.fetch(2) == []
+    assert not fetcher.exhausted
+    assert fetcher.at <= time.monotonic()
+    assert len(fetcher.fetch(2)) == 2
 
 
 def drive(command: list[str], users: list[User], timeout: float = 60) -> tuple[Ending, Conversation]:
