@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -131,6 +132,13 @@ def document(leases: list[Lease]) -> str:
     return json.dumps({"buckets": buckets})
 
 
+@contextmanager
+def locked_out(rival: Any) -> Iterator[None]:
+    """The transaction `rival` holds the lock of client 1 before the block begins."""
+    rival.run("MATCH (c:DMCheckClient {id: 1}) SET c.id = c.id").consume()
+    yield
+
+
 def test_who_began_before_an_upgrade_is_waited_for(
     environment: dict[str, str], database: Database, query: Query
 ) -> None:
@@ -142,9 +150,9 @@ def test_who_began_before_an_upgrade_is_waited_for(
         transactions(environment) as [rival],
         Noting(database.settings, "upgrade") as upgrading,
         ThreadPoolExecutor(1) as pool,
+        locked_out(rival),
         start(environment, "submit", "--client", 1, stdin=document(held)) as client,
     ):
-        rival.run("MATCH (c:DMCheckClient {id: 1}) SET c.id = c.id").consume()
         wait_until_blocked(query, "submit")
         query(OTHER_VERSIONS["older"])
         upgrade = pool.submit(schema.apply, upgrading)
@@ -168,9 +176,9 @@ def test_who_began_before_a_newer_version_ends_as_it_would_have(
     one, other = fetch(database, 1, 2, "k")
     with (
         transactions(environment) as [rival],
+        locked_out(rival),
         start(environment, "submit", "--client", 1, stdin=document([one])) as client,
     ):
-        rival.run("MATCH (c:DMCheckClient {id: 1}) SET c.id = c.id").consume()
         wait_until_blocked(query, "submit")
         assert database.run("begin_upgrade", step=2)
         rival.commit()

@@ -213,7 +213,7 @@ def test_what_a_killed_making_left_behind_goes_with_the_next_start(
     made: tuple[Settings, Path], settings: Settings, cached: Path
 ) -> None:
     """Also where an archive is there; what is being made just then stays."""
-    part = cached.parent / "classes.jsa.part"
+    part = cached.parent / "classes.txt.part"  # is there for as long as the making takes
     killed = maker(made, cached.parent)
     wait_until(part.exists)
     os.killpg(killed.pid, signal.SIGKILL)
