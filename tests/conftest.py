@@ -28,10 +28,36 @@ from dmcheck_cli.transactions import schema
 QUICK_TO_WARM_UP = "-XX:TieredStopAtLevel=1"
 """Java's quick compiler alone: few statements run often enough here for the other to pay."""
 
+FAST = (
+    "unit",
+    "integration/test_repeating.py",
+    "integration/test_jobs.py",
+    "integration/test_allowance.py",
+    "integration/test_teeth_found.py",
+    "integration/test_deleting.py",
+    "acceptance/test_fetch.py",
+    "acceptance/test_fetch_count.py",
+    "acceptance/test_fetch_pace.py",
+    "acceptance/test_submit.py",
+    "acceptance/test_stats.py",
+    "acceptance/test_register.py",
+    "acceptance/test_use_cases.py",
+)
+"""The part that is marked `fast`: every verb, job and statement, once and again, on one server per process."""
+
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # as in the background of a shell: the tests' processes inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast part."""
+    here = Path(__file__).parent
+    chosen = tuple(here / one for one in FAST)
+    for item in items:
+        if any(item.path.is_relative_to(one) for one in chosen):
+            item.add_marker("fast")
 
 
 @pytest.fixture(scope="session")
