@@ -34,7 +34,8 @@ def doctor(
         if deep:
             with _progress(count_users(database)) as looked_at:
                 problems = problems + health.broken(database, looked_at)
-    rows = [(job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs]
+    # Made only where a table is printed: `moment` and `duration` load dateutil, which takes longer than the rest.
+    rows = ((job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs)
     show.results(
         as_json,
         format,

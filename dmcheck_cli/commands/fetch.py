@@ -14,9 +14,8 @@ from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import NothingToFetch, Usage
 from dmcheck_cli.reporting import show
-from dmcheck_cli.reporting.forms import moment
 from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import LEASES, Table
+from dmcheck_cli.reporting.views import LEASES, RENEWED, Table
 from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import Settings
 
@@ -73,8 +72,8 @@ def renew(
     settings = Settings.load()
     with Direct(settings, client_of(client, settings), "renew") as service:
         expires = service.renew(bucket, lease)
-    renewed = Table("Lease", ("bucket", "lease", "expires (UTC)"), [(bucket, lease, moment(expires))])
-    show.results(as_json, format, lambda: {"bucket": bucket, "lease": lease, "expires": expires}, renewed)
+    renewed = {"bucket": bucket, "lease": lease, "expires": expires}
+    show.results(as_json, format, lambda: renewed, RENEWED.of([renewed]))
 
 
 def release(

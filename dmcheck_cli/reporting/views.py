@@ -112,6 +112,15 @@ LEASES: View[Lease] = View(
     ),
 )
 
+RENEWED: View[dict[str, str]] = View(
+    "Lease",
+    (
+        ("bucket", lambda x: x["bucket"]),
+        ("lease", lambda x: x["lease"]),
+        ("expires (UTC)", lambda x: moment(x["expires"])),
+    ),
+)
+
 REPORTS: View[Report] = View(
     "Submitted",
     (
