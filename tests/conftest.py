@@ -120,14 +120,24 @@ def environment(neo4j_environment: dict[str, str], tmp_path: Path) -> dict[str, 
 
 
 @pytest.fixture
-def run(
-    request: pytest.FixtureRequest, database: Database, environment: dict[str, str], tmp_path: Path
-) -> Callable[..., Result]:
-    """Runs `dmcheck` (or a job, by `program`), with arguments, stdin and further variables: within this process, or as
-    a real one where the test is marked `process`."""
+def direct(database: Database, environment: dict[str, str], tmp_path: Path) -> Callable[..., Result]:
+    """Calls `dmcheck` (or a job, by `program`) within this process; variables that are None are taken away."""
 
-    def within(*arguments: object, program: str = "dmcheck", stdin: str | bytes = b"", **variables: str) -> Result:
-        return call(arguments, {**environment, **variables}, tmp_path, program, stdin)
+    def command(
+        *arguments: object, program: str = "dmcheck", stdin: str | bytes = b"", **variables: str | None
+    ) -> Result:
+        merged = {**environment, **variables}
+        kept = {name: value for name, value in merged.items() if value is not None}
+        return call(arguments, kept, tmp_path, program, stdin)
+
+    return command
+
+
+@pytest.fixture
+def run(
+    request: pytest.FixtureRequest, direct: Callable[..., Result], environment: dict[str, str], tmp_path: Path
+) -> Callable[..., Result]:
+    """As `direct`; in a test that is marked `process` a real process, with arguments, stdin and further variables."""
 
     def command(*arguments: object, program: str = "dmcheck", stdin: str | bytes = b"", **variables: str) -> Result:
         done = subprocess.run(
@@ -141,7 +151,7 @@ def run(
         )
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    return command if request.node.get_closest_marker("process") else within
+    return command if request.node.get_closest_marker("process") else direct
 
 
 def empty(database: Database) -> None:

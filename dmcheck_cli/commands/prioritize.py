@@ -44,9 +44,6 @@ def prioritize(
         done = users.prioritize(database, wanted, priority, recheck)
     columns = ("prioritized", "under lease", "already checked", "unknown")
     counts = (done.prioritized, done.under_lease, len(done.already_checked), len(done.unknown))
-    show.results(as_json, format, lambda: asdict(done), Table("Prioritized", columns, [counts]))
-    if as_json or format is Format.json:
-        return
-    for what, found in (("already checked", done.already_checked), ("unknown", done.unknown)):
-        if found:
-            show.message(f"{what}: {', '.join(found)}")
+    left = (("already checked", done.already_checked), ("unknown", done.unknown))
+    notes = [f"{what}: {', '.join(found)}" for what, found in left if found]
+    show.results(as_json, format, lambda: asdict(done), Table("Prioritized", columns, [counts]), notes=notes)

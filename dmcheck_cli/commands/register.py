@@ -53,6 +53,10 @@ def unregister(id: Id, screen_name: ScreenName, as_json: Json = False, format: S
     """Deactivate a client and put the buckets that it holds back."""
     with Database(Settings.load(), "unregister") as database:
         client, returned = clients.unregister(database, id, screen_name)
-    show.results(as_json, format, lambda: {"client": asdict(client), "returned": returned}, CLIENT.of([client]))
-    if not (as_json or format is Format.json):
-        show.message(f"{returned} bucket(s) put back")
+    show.results(
+        as_json,
+        format,
+        lambda: {"client": asdict(client), "returned": returned},
+        CLIENT.of([client]),
+        notes=[f"{returned} bucket(s) put back"],
+    )

@@ -31,9 +31,8 @@ def apply(
     format: Shape = Format.auto,
 ) -> None:
     """Create missing constraints and indexes, and upgrade an older graph to what this release needs."""
-    machine = as_json or format is Format.json
     if print_only:
-        if machine:
+        if show.wants_json(as_json, format):
             show.document({"statements": schema.statements()})
         else:
             show.line("\n".join(f"{statement};" for statement in schema.statements()))
@@ -41,6 +40,4 @@ def apply(
     with Database(Settings.load(), "schema apply") as database:
         applied = schema.apply(database, show.message)
     table = Table("Applied", ("constraint, index or version",), [(name,) for name in applied])
-    show.results(as_json, format, lambda: {"applied": applied}, table)
-    if not machine:
-        show.message(f"{len(applied)} applied")
+    show.results(as_json, format, lambda: {"applied": applied}, table, notes=[f"{len(applied)} applied"])

@@ -61,9 +61,8 @@ def delete(
             gone, missing = users.delete(database, wanted[start : start + BATCH])
             deleted, unknown = deleted + gone, unknown + missing
     counts = Table("Users", ("deleted", "unknown"), [(deleted, len(unknown))])
-    show.results(as_json, format, lambda: {"deleted": deleted, "unknown": unknown}, counts)
-    if unknown and not (as_json or format is Format.json):
-        show.message(f"unknown: {', '.join(unknown)}")
+    notes = [f"unknown: {', '.join(unknown)}"] if unknown else []
+    show.results(as_json, format, lambda: {"deleted": deleted, "unknown": unknown}, counts, notes=notes)
 
 
 @app.command(epilog="Example: dmcheck users pending --limit 20")
@@ -82,7 +81,7 @@ def pending(
     """List the users that are in no bucket yet and not checked."""
     with Database(Settings.load(), "users pending") as database:
         found = itertools.islice(users.pending(database), limit)
-        if as_json or format is Format.json:
+        if show.wants_json(as_json, format):
             show.streamed_document("users", (asdict(user) for user in found))
         else:
             show.table(PENDING.of(found), format)

@@ -55,15 +55,25 @@ def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
     line("]}")
 
 
-def results(as_json: bool, format: Format, content: Callable[[], dict[str, Any]], *tables: Table) -> None:
-    """Print a result in the requested format: one JSON document of `content`, or tables with a blank line between."""
-    if as_json or format is Format.json:
+def wants_json(as_json: bool, format: Format) -> bool:
+    """Whether `--json` or `--format json` was given."""
+    return as_json or format is Format.json
+
+
+def results(
+    as_json: bool, format: Format, content: Callable[[], dict[str, Any]], *tables: Table, notes: Iterable[str] = ()
+) -> None:
+    """Print a result in the requested format: one JSON document of `content`, or tables with a blank line between, and
+    `notes` on stderr."""
+    if wants_json(as_json, format):
         document(content())
         return
     for number, one in enumerate(tables):
         if number:
             line("")
         table(one, format)
+    for note in notes:
+        message(note)
 
 
 def table(shown: Table, format: Format) -> None:

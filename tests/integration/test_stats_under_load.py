@@ -11,9 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-import neo4j
-import pytest
-from support.graphs import answers, prepare
+from support.graphs import answers, prepare, transactions
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -61,22 +59,12 @@ RETURN total, checked, leased, waiting, ready, taken, answers, leases
 """Every user, bucket and lease, one by one: nothing from a count store, nothing from a counter."""
 
 
-@pytest.fixture
-def frozen(database: Database) -> Iterator[Callable[[], Any]]:
+@contextmanager
+def frozen(environment: dict[str, str]) -> Iterator[dict[str, Any]]:
     """While the block runs no client and no job can change anything; gives a count of the whole graph."""
-    settings = database.settings
-    assert settings.neo4j_uri is not None
-    auth = (settings.neo4j_username, settings.password() or "")
-    with neo4j.GraphDatabase.driver(settings.neo4j_uri, auth=auth) as driver:
-
-        @contextmanager
-        def frozen() -> Iterator[dict[str, Any]]:
-            with driver.session(database=settings.neo4j_database) as session, session.begin_transaction() as held:
-                held.run(FREEZE).consume()
-                counted = held.run(COUNT).single(strict=True)
-                yield dict(counted)
-
-        yield frozen
+    with transactions(environment) as [held]:
+        held.run(FREEZE).consume()
+        yield dict(held.run(COUNT).single(strict=True))
 
 
 def work(database: Database, client: int, done: threading.Event, log: list[str]) -> None:
@@ -96,7 +84,7 @@ def work(database: Database, client: int, done: threading.Event, log: list[str])
 
 
 def test_every_figure_is_that_of_the_whole_graph(
-    database: Database, query: Query, frozen: Callable[[], Any], sized: Callable[..., Database]
+    environment: dict[str, str], database: Database, query: Query, sized: Callable[..., Database]
 ) -> None:
     """While four clients work, users are added and put into buckets, every count of `stats` is the exact one."""
     prepare(database, CLIENTS, 3000, size=SIZE)
@@ -117,7 +105,7 @@ def test_every_figure_is_that_of_the_whole_graph(
             while len(log) < before + 20:
                 assert all(one.is_alive() for one in crew)
                 time.sleep(0.01)
-            with frozen() as counted:
+            with frozen(environment) as counted:
                 clients, system = stats(database)
             seen.append(counted["checked"])
             assert system.users_total == counted["total"]
