@@ -46,13 +46,14 @@ def apply(database: Database, tell: Tell = lambda text: None) -> list[str]:
     at once, while clients and jobs run, and again after a crash. `tell` is called with what it is waiting for. Raises
     UpgradeNeeded on a graph of a newer version, and what `building.build` raises.
     """
-    version, upgrading, _ = _look(database)
+    version, upgrading, fresh = _look(database)
     _refuse_newer(version, upgrading)
     lacking = [one.name for one in building.lacking(database)]
     if lacking:
         building.build(database, tell)
     done = [f"version {step}" for step in range(1, cypher.SCHEMA + 1) if _upgrade(database, step)]
-    adoption.adopt(database)
+    if not fresh:
+        adoption.adopt(database)
     return lacking + done
 
 
@@ -136,5 +137,7 @@ def _upgrade(database: Database, step: int) -> bool:
         if time.monotonic() > deadline:
             raise Temporary(what="Commands that began before the upgrade do not end: repeat the same command")
         time.sleep(POLL_SECONDS)
-    STEPS[step](database)
+    _, _, fresh = _look(database)
+    if not fresh:  # planning what finds nothing takes a new server seconds
+        STEPS[step](database)
     return bool(database.run("finish_upgrade", step=step))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ pytestmark = pytest.mark.process
 NEWEST = "2026.08.1"
 INDEX = "SHOW INDEXES YIELD name, type, state, owningConstraint AS owner WHERE name = $name RETURN type, state, owner"
 
+OURS_BY_NAME = frozenset(statement.split()[2] for statement in schema.statements())
+
 
 @pytest.fixture
 def bare(query: Query, database: Database) -> Iterator[Query]:
@@ -34,15 +36,19 @@ def bare(query: Query, database: Database) -> Iterator[Query]:
     _strip(query)
     yield query
     query("MATCH (n) DETACH DELETE n")
-    _strip(query)
+    _strip(query, but=() if schema.obstacles(database) else OURS_BY_NAME)
     schema.apply(database)
 
 
-def _strip(query: Query) -> None:
-    for row in query("SHOW CONSTRAINTS YIELD name"):
-        query(f"DROP CONSTRAINT `{row['name']}` IF EXISTS")
-    for row in query("SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'"):
-        query(f"DROP INDEX `{row['name']}` IF EXISTS")
+def _strip(query: Query, but: Collection[str] = ()) -> None:
+    for kind, listing in (
+        ("CONSTRAINT", "SHOW CONSTRAINTS YIELD name"),
+        ("INDEX", "SHOW INDEXES YIELD name, type WHERE type <> 'LOOKUP'"),
+    ):
+        for row in query(listing):
+            if row["name"] not in but:
+                name = row["name"].replace("`", "``")
+                query(f"DROP {kind} `{name}` IF EXISTS")
 
 
 WRONG_BUT_OURS = {

@@ -11,7 +11,7 @@ import pytest
 from releases import v0_1_0
 from releases.v0_1_0 import graph as old
 from releases.v0_1_0.graph import ANSWERING, DYING, EARNED, EARNING, FETCHING, GONE, PRIORITY, Graph
-from support.graphs import answers, counters, picture, together
+from support.graphs import Copied, answers, copied, counters, paste, picture, together
 from support.invariants import broken
 
 from dmcheck_cli.database.connection import Database
@@ -37,11 +37,21 @@ def before(database: Database) -> Iterator[Graph]:
         schema.apply(database)
 
 
+@pytest.fixture(scope="module")
+def upgraded(connection: Database) -> tuple[Graph, Copied]:
+    """One of 0.1.0, upgraded; every change of the schema has the server plan all statements anew."""
+    connection.run_text("MATCH (n) DETACH DELETE n")
+    made = old.make(connection)
+    schema.apply(connection)
+    return made, copied(connection.run_text)
+
+
 @pytest.fixture
-def graph(before: Graph, database: Database) -> Graph:
-    """That graph, upgraded."""
-    schema.apply(database)
-    return before
+def graph(upgraded: tuple[Graph, Copied], database: Database) -> Graph:
+    """A graph of 0.1.0, upgraded."""
+    made, nodes_and_links = upgraded
+    paste(database.run_text, nodes_and_links)
+    return made
 
 
 def is_sound(database: Database) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import Barrier
 from typing import Any
 
@@ -33,6 +33,14 @@ MUCH_LONGER = 20.0
 What it must not do is go by other limits: the driver's own are 30 seconds and more, and some waits have none."""
 
 Work = Callable[[Database, int], Any]
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a graph holds."""
+
+    nodes: list[dict[str, Any]]
+    links: list[dict[str, Any]]
 
 
 def prepare(database: Database, active: Sequence[int], users_to_check: int = 0, size: int = 180) -> list[str]:
@@ -108,6 +116,35 @@ def picture(query: Query, *but: str) -> list[str]:
         {key: str(value) for key, value in sorted(x["properties"].items()) if key not in but} for x in nodes + links
     ]
     return sorted(f"{x['id']} {x.get('labels')} {shown}" for x, shown in zip(nodes + links, kept, strict=True))
+
+
+def copied(query: Query) -> Copied:
+    """All nodes and relationships but the version's node."""
+    nodes = query(
+        """MATCH (n) WHERE NOT n:DMCheckSchema
+        RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties"""
+    )
+    links = query(
+        """MATCH (a)-[r]->(b)
+        RETURN elementId(a) AS begins, elementId(b) AS ends, type(r) AS type, properties(r) AS properties"""
+    )
+    return Copied(nodes, links)
+
+
+def paste(query: Query, graph: Copied) -> None:
+    """Put them into an empty graph."""
+    made = query(
+        """UNWIND $nodes AS node CREATE (n:$(node.labels)) SET n = node.properties
+        RETURN node.id AS was, elementId(n) AS id""",
+        nodes=graph.nodes,
+    )
+    ids = {row["was"]: row["id"] for row in made}
+    links = [{**link, "begins": ids[link["begins"]], "ends": ids[link["ends"]]} for link in graph.links]
+    query(
+        """UNWIND $links AS link MATCH (a) WHERE elementId(a) = link.begins MATCH (b) WHERE elementId(b) = link.ends
+        CREATE (a)-[r:$(link.type)]->(b) SET r = link.properties""",
+        links=links,
+    )
 
 
 def refusal(query: Query) -> list[str]:

@@ -5,4 +5,5 @@
 // Repeating: reads only.
 OPTIONAL MATCH (graph:DMCheckSchema {name: 'graph'})
 RETURN graph.version AS version, graph.upgrading AS upgrading,
-       NOT EXISTS { (:DMCheckClient) } AND NOT EXISTS { (:DMCheckBucket) } AND NOT EXISTS { (:DMCheckLease) } AS fresh
+       NOT EXISTS { (:DMCheckClient|DMCheckBucket|DMCheckLease|DMCheckJob) }
+       AND NOT EXISTS { ()-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS fresh
