@@ -40,7 +40,7 @@ def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, typed. The metadata of a field holds its variable's name and meaning (README lists them).
+    """All settings, typed. The metadata of a field holds its variable's name and meaning (commands/README.md has them).
 
     `limits` has no variable: tests and simulations pass their own.
     """
