@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Temporary, Usage
+from dmcheck_cli.errors import PASSING, Bug, DmcheckError, OutputLost, SystemRefused, Temporary, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
@@ -24,9 +24,6 @@ Shape = Annotated[
     Format,
     typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(Format)}.", case_sensitive=False),
 ]
-
-PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
-"""Resources that the machine lacks now and may have later."""
 
 # Typer 0.26 and later bundle their own click; this is the class of whichever click Typer uses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]

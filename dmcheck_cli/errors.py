@@ -7,7 +7,11 @@ the contract fixes both.
 
 from __future__ import annotations
 
+import errno
 import random
+
+PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
+"""Resources that the machine lacks now and may have later."""
 
 REFUSED = 1
 MALFORMED = 2
@@ -94,6 +98,14 @@ class Malformed(DmcheckError):
 class Usage(DmcheckError):
     code = "usage"
     exit_status = MALFORMED
+
+
+class AlreadyRunning(DmcheckError):
+    template = (
+        "A `work` of client {client} runs on this machine already (process {holder}): give that one --jobs N for more "
+        "at once, or end it first."
+    )
+    code = "already_running"
 
 
 class CommandFailed(DmcheckError):

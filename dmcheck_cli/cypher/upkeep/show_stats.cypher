@@ -37,6 +37,7 @@ CALL () {
         buckets_processed: coalesce(toIntegerOrNull(s.buckets_processed), 0),
         buckets_fault: coalesce(toIntegerOrNull(s.buckets_fault), 0),
         buckets_dead: coalesce(toIntegerOrNull(s.buckets_dead), 0),
+        buckets_failed: coalesce(toIntegerOrNull(s.buckets_failed), 0),
         judged_for: toStringOrNull(s.judged_for), judged_datetime: toStringOrNull(s.judged_datetime),
         turnaround_seconds: toIntegerOrNull(s.turnaround_seconds),
         users_unknown: COUNT { (c)-[:DM_UNKNOWN]->() },
