@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dmcheck_cli.errors import PASSING, Bug, DmcheckError, OutputLost, SystemRefused, Temporary, Usage
+from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Usage, machine_lacks
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
@@ -90,16 +90,12 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
 
 def _explained(error: Exception) -> DmcheckError:
     """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
-    if isinstance(error, MemoryError):
-        return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
-    if isinstance(error, OSError) and error.errno in PASSING:
-        return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
+    if (lacking := machine_lacks(error)) is not None:
+        return lacking
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
         return OutputLost(what=error.strerror)  # from a help text, which Typer prints
     if isinstance(error, OSError):
         return SystemRefused(what=error)
-    if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return Temporary(what="The operating system starts no further thread; repeat the same command")
     from importlib.metadata import version
 
     frames = traceback.extract_tb(error.__traceback__)

@@ -164,3 +164,14 @@ class Bug(DmcheckError):
     )
     code = "bug"
     exit_status = BUG
+
+
+def machine_lacks(error: Exception) -> Temporary | None:
+    """The outcome of an error that says what the machine lacks now and may have later; None for any other."""
+    if isinstance(error, MemoryError):
+        return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return Temporary(what="The operating system starts no further thread; repeat the same command")
+    return None

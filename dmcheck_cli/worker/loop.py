@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
-from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary
+from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, machine_lacks
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
@@ -179,6 +179,12 @@ class Loop:
             self._reach_at = time.monotonic() + MIN_SHUT_OUT_DELAY + self._outage.delay()
             self._service.close()  # the next try reads the password again
             self._cannot_reach(problem)
+        except Exception as error:
+            lacking = machine_lacks(error)
+            if lacking is None:
+                raise
+            self._reach_at = time.monotonic() + self._outage.delay()
+            self._cannot_reach(lacking)
         else:
             self._outage.reset()
             self._shut_out_since = math.inf

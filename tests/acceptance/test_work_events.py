@@ -297,7 +297,7 @@ def test_a_terminal_that_is_gone_is_no_loss(
     else:
         (tmp_path / "go").touch()
     assert process.wait(MAX_WAIT_SECONDS) == 0
-    assert (answered_users(query), held(query)) == (3 if hangs_up else 6, 0)
+    assert (answered_users(query), held(query)) == (3, 0)
 
 
 def test_nothing_outlives_a_killed_loop(
@@ -336,7 +336,7 @@ def test_as_process_1_it_collects_what_commands_leave(
                 if "No bucket is waiting" in line:
                     break
             [loop] = psutil.Process(process.pid).children()
-            wait_until(lambda: not loop.children())
+            wait_until(lambda: all(one.status() != psutil.STATUS_ZOMBIE for one in loop.children()))
         finally:
             process.kill()
 
@@ -352,7 +352,7 @@ def test_without_descriptors_it_waits_and_goes_on(
         wait_until(lambda: bool(noted(tmp_path, "up")))
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (6, 1024))
         assert process.stderr is not None
-        while "later" not in (line := process.stderr.readline()) and "reach" not in line:
+        while "Too many open files" not in (line := process.stderr.readline()):
             assert line, "it says what it lacks"
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (1024, 1024))
         status, summary, err = ended(process)
