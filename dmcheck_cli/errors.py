@@ -86,6 +86,14 @@ class UnknownUser(DmcheckError):
     code = "unknown_user"
 
 
+class AmbiguousName(DmcheckError):
+    template = (
+        "Several users are stored whose names differ in case only: {names}; nothing was changed. Write the one that "
+        "is meant exactly so."
+    )
+    code = "ambiguous_name"
+
+
 class Malformed(DmcheckError):
     code = "malformed"
     exit_status = MALFORMED

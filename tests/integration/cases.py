@@ -89,7 +89,16 @@ STARVED = {"starved_seconds": 86_400, "prioritized_seconds": 3600}
 
 CASES: dict[str, Case] = {
     "add_users": Case(
-        lambda w: {"users": [{"screen_name": "bare1", "id": 5}, {"screen_name": "new", "id": None}]}, same_answer=False
+        lambda w: {
+            "users": [
+                {"screen_name": "BARE2", "key": "bare2", "id": 6},
+                {"screen_name": "bare1", "key": "bare1", "id": 5},
+                {"screen_name": "new", "key": "new", "id": None},
+            ],
+            "replace": False,
+            "twice": [],
+        },
+        same_answer=False,
     ),
     "adopt_answers": Case(
         lambda w: {"after": "", "slice": 1000},
@@ -137,6 +146,8 @@ CASES: dict[str, Case] = {
         same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
     ),
     "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
+    "find_users": Case(lambda w: {"names": [["Bare1", "bare1"], ["bare2", "bare2"], ["no", "no"]]}, writes=False),
+    "finish_naming": Case(before="CREATE (:User {id: 3})"),
     "finish_upgrade": Case(
         lambda w: {"step": 1},
         before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 1 REMOVE graph.version",
@@ -145,6 +156,9 @@ CASES: dict[str, Case] = {
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
     "mark_dead": Case(lambda w: {"lease_seconds": 7200}, same_answer=False),
+    "name_users": Case(
+        lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
+    ),
     "place_users": Case(lambda w: {"names": ["bare1", "bare2", w.checked, w.waiting], "size": 5}, same_answer=False),
     "plan_buckets": Case(writes=False),
     "prioritize_users": Case(

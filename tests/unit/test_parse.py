@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dmcheck_cli.domain import documents
-from dmcheck_cli.domain.model import Answered, User
+from dmcheck_cli.domain.model import Answered
 from dmcheck_cli.errors import DmcheckError, Malformed, Usage
 
 MAX_ID = 2**63 - 1
@@ -264,48 +264,6 @@ def test_tokens_are_printable_and_up_to_200_characters(reader: Any) -> None:
     for bad in ("", "x" * 201, "a\n", "\t", "\x00", "\u200b", LONE_SURROGATE):
         with pytest.raises(Malformed):
             reader(bad)
-
-
-@pytest.mark.parametrize("id", [None, 1, MAX_ID])
-def test_user_lines_are_names_or_objects(id: int | None) -> None:
-    """Both forms may be mixed; blank lines, Windows line ends and a byte order mark are no matter."""
-    lines = [
-        b"\xef\xbb\xbfalpha\r\n",
-        b"\n",
-        b"  @beta \n",
-        json.dumps({"screen_name": "c", "id": id, "x": 1}).encode(),
-    ]
-    assert list(documents.user_lines(lines)) == [User("alpha", None), User("beta", None), User("c", id)]
-
-
-BAD_LINES = [
-    b"a b",
-    b"a,b",
-    b"a\x00",
-    b"\xff\xfe",
-    b'"alpha"',
-    b"[]",
-    b"{",
-    b"{}",
-    b'{"screen_name": null}',
-    b'{"screen_name": "a"} {"screen_name": "b"}',
-    b'{"screen_name": "a\\u0000"}',
-    b'{"screen_name": "a\\ud800"}',
-    b'{"screen_name": "' + b"a" * 21 + b'"}',
-    b'{"id": 1}',
-    b"x" * 5000,
-    *(
-        f'{{"screen_name": "a", "id": {id}}}'.encode()
-        for id in ("0", "-1", "true", "1.0", '"1"', "[]", "{}", "9223372036854775808", "1e3", "9" * 4000)
-    ),
-]
-
-
-@pytest.mark.parametrize("bad", BAD_LINES, ids=lambda bad: ascii(bad)[:40])
-def test_a_bad_line_is_named(bad: bytes) -> None:
-    """The message says which line is wrong, counted from 1."""
-    with pytest.raises(Malformed, match=r"Line 3\b"):
-        list(documents.user_lines([b"fine\n", b"\n", bad + b"\n"]))
 
 
 def test_a_file_that_cannot_be_opened_is_a_usage_error(tmp_path: Path) -> None:
