@@ -71,6 +71,11 @@ class LeaseLost(DmcheckError):
     code = "lease_lost"
 
 
+class NotInBucket(DmcheckError):
+    template = "None of the answers for bucket {bucket} is for a user of it; its lease is still held."
+    code = "not_in_bucket"
+
+
 class PayloadChanged(DmcheckError):
     template = "The lease of bucket {bucket} was already answered, with other answers."
     code = "payload_changed"

@@ -1,11 +1,10 @@
-"""`dmcheck users add`, `users delete` and `users pending`."""
+"""`dmcheck users add`, `users delete`, `users pending` and `users show`."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -15,11 +14,12 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import UnknownUser
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import PENDING, Table
+from dmcheck_cli.reporting.views import KNOWN, PENDING, Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import schema, users
+from dmcheck_cli.transactions import results, schema, users
 
 BATCH = 5_000
 """Users that one transaction adds or deletes: about 0.2 s each, and little memory on either side."""
@@ -98,9 +98,29 @@ def pending(
     with Database(Settings.load(), "users pending") as database:
         found = itertools.islice(users.pending(database), limit)
         if show.wants_json(as_json, format):
-            show.streamed_document("users", (asdict(user) for user in found))
+            show.streamed_document("users", (user.document() for user in found))
         else:
             show.table(PENDING.of(found), format)
+
+
+@app.command(name="show", epilog="Example: dmcheck users show @someone @another")
+def show_(
+    names: Annotated[list[str], typer.Argument(metavar="SCREEN_NAME...", help="The users.")],
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Show all that is known about users: state, answer, who gave it and when, the bucket, earlier answers."""
+    wanted = list(dict.fromkeys(documents.screen_name(name) for name in names))
+    with Database(Settings.load(), "users show") as database:
+        schema.ensure(database)
+        stored = users.spelled(database, wanted)
+        found = results.known(database, dict.fromkeys(stored.values()))
+    unknown = [name for name in wanted if name not in stored]
+    if not found:
+        raise UnknownUser(names=documents.some(wanted))
+    notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
+    content = {"users": [user.document() for user in found], "unknown": unknown}
+    show.results(as_json, format, lambda: content, KNOWN.of(found), notes=notes)
 
 
 def _with_progress(batches: Iterator[Batch], total: int) -> Iterator[Batch]:

@@ -114,6 +114,8 @@ def _answered(bucket: Any, where: str) -> Answered:
     uuid = _token(_member(bucket, "bucket", str, where), f"{where}.bucket")
     lease = _token(_member(bucket, "lease", str, where), f"{where}.lease")
     answers: dict[str, str | None] = {}
+    told: dict[str, str] = {}
+    rounded = 0
     for i, user in enumerate(_member(bucket, "users", list, where)):
         name = screen_name(_member(user, "screen_name", str, f"{where}.users[{i}]"))
         answer = user.get("candm")
@@ -123,8 +125,17 @@ def _answered(bucket: Any, where: str) -> Answered:
             )
         if name in answers:
             raise Malformed(what=f"User {name} is in bucket {uuid} twice")
+        # An importer may have stored one account in two cases, and both come in one bucket.
+        if answer is not None and told.setdefault(name.lower(), answer) != answer:
+            raise Malformed(what=f"User {name} is in bucket {uuid} twice, in other case and with another answer")
         answers[name] = answer
-    return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None})
+        rounded += _was_rounded(user.get("id"), user.get("id_str"))
+    return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None}, rounded)
+
+
+def _was_rounded(id: Any, text: Any) -> bool:
+    """Whether a program made another number of an id that stands beside it as a text."""
+    return isinstance(id, int | float) and isinstance(text, str) and str(id) != text
 
 
 def _member(holder: Any, name: str, kind: type, where: str) -> Any:

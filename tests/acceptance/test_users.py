@@ -6,16 +6,20 @@ import json
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.graphs import answers, counters, prepare
 from support.invariants import Query
 from support.programs import Result, launcher
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.domain.model import User
-from dmcheck_cli.transactions import users
+from dmcheck_cli.domain.model import Answered, User
+from dmcheck_cli.transactions import results, users
+from dmcheck_cli.transactions.answers import submit
+from dmcheck_cli.transactions.leases import fetch
 
 Call = Callable[..., Result]
 
@@ -105,7 +109,11 @@ class TestAdd:
         with listed.open("rb", buffering=0) as file:
             file.seek(len("Twitter handle\n"))
             done = subprocess.run(
-                [*launcher("dmcheck"), "users", "add", "--json"], stdin=file, env=environment, capture_output=True, check=True
+                [*launcher("dmcheck"), "users", "add", "--json"],
+                stdin=file,
+                env=environment,
+                capture_output=True,
+                check=True,
             )
         assert json.loads(done.stdout)["added"] == 2
         assert stored(query).keys() == {"alice", "bob"}
@@ -138,3 +146,199 @@ class TestCase:
         listed = tmp_path / "list.csv"
         listed.write_bytes("id,username\n1,A1\n2,@b2\n".encode("utf-16"))
         assert direct("prioritize", "--file", listed, "--json").document["prioritized"] == 2
+
+
+class TestSubmit:
+    """Answers reach the users of a bucket whatever the case in which the checker writes their names."""
+
+    @staticmethod
+    def given(direct: Call, change: Callable[[str], str]) -> dict[str, Any]:
+        """A bucket's document with DM on each user, their names changed."""
+        document: dict[str, Any] = direct("fetch", "--client", 42, "--count", 1, "--json").document
+        for user in document["buckets"][0]["users"]:
+            assert user["id_str"] == (None if user["id"] is None else str(user["id"]))
+            user |= {"screen_name": change(user["screen_name"]), "candm": "DM"}
+        return document
+
+    @pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase])
+    def test_either_case(self, direct: Call, database: Database, query: Query, change: Callable[[str], str]) -> None:
+        """Each answer is stored once; the same answers in any case are the same document."""
+        prepare(database, [42], 5, size=5)
+        query("MATCH (u:User) SET u.screen_name = 'Us' + substring(u.screen_name, 2)")
+        document = self.given(direct, change)
+        first = direct("submit", "--client", 42, "--json", stdin=json.dumps(document))
+        assert (first.status, first.document["buckets"][0]["accepted"]) == (0, 5)
+        for user in document["buckets"][0]["users"]:
+            user["screen_name"] = user["screen_name"].swapcase()
+        assert direct("submit", "--client", 42, "--json", stdin=json.dumps(document)).out == first.out
+        assert len(query("MATCH (:DMCheckClient {id: 42})-[r]->(:User) RETURN r")) == 5
+
+    def test_a_stranger_is_named_as_it_was_spelled(self, direct: Call, database: Database, query: Query) -> None:
+        """A user of another bucket is refused, in any case; the rest is taken. What exists nowhere is dropped."""
+        prepare(database, [42], 10, size=5)
+        document = self.given(direct, str.upper)
+        [other] = query("MATCH (u)-[:INDMCHECKBUCKET]->(b) WHERE b.place IS NOT NULL RETURN u.screen_name AS n LIMIT 1")
+        query("CREATE (:User {screen_name: 'Bare'})")
+        for name in (other["n"].upper(), "Bare", "nobody"):
+            document["buckets"][0]["users"].append({"screen_name": name, "candm": "DM"})
+        done = direct("submit", "--client", 42, "--json", stdin=json.dumps(document))
+        [report] = done.document["buckets"]
+        assert (done.status, report["status"], report["accepted"]) == (0, "done", 5)
+        assert [one["screen_name"] for one in report["refused"]] == ["Bare", other["n"].upper()]
+
+    def test_answers_for_others_alone_are_refused_whole(self, direct: Call, database: Database, query: Query) -> None:
+        """The lease is kept, and the right answers are taken under it."""
+        prepare(database, [42], 10, size=5)
+        document = self.given(direct, str)
+        wrong = json.loads(json.dumps(document))
+        for user in wrong["buckets"][0]["users"]:
+            user["screen_name"] += "x"
+        for faults in (1, 2):
+            refused = direct("submit", "--client", 42, "--json", stdin=json.dumps(wrong))
+            assert (refused.status, refused.error["code"]) == (1, "not_in_bucket")
+            [report] = refused.document["buckets"]
+            assert (report["status"], report["reason"], report["accepted"]) == ("refused", "not_in_bucket", 0)
+            assert counters(query, 42) == (1, 0, faults, 0)
+        assert direct("submit", "--client", 42, "--json", stdin=json.dumps(document)).status == 0
+
+    def test_one_account_that_is_stored_twice(self, direct: Call, database: Database, query: Query) -> None:
+        """Both users in one bucket get the one answer."""
+        prepare(database, [42], 0, size=5)
+        query("CREATE (:User {screen_name: 'NASA'}), (:User {screen_name: 'nasa'})")
+        direct("--json", program="dmcheck-make-buckets")
+        document = self.given(direct, str)
+        document["buckets"][0]["users"].pop()
+        done = direct("submit", "--client", 42, "--json", stdin=json.dumps(document))
+        assert (done.status, done.document["buckets"][0]["status"]) == (0, "done")
+        assert query("MATCH ()-[r:DM_YES]->(:User) RETURN count(r) AS n") == [{"n": 2}]
+
+    def test_rounded_ids_are_said_once(self, direct: Call, database: Database) -> None:
+        """The answers are taken."""
+        prepare(database, [42], 5, size=5)
+        document = self.given(direct, str)
+        for user in document["buckets"][0]["users"]:
+            user["id"] += 1
+        done = direct("submit", "--client", 42, "--json", stdin=json.dumps(document))
+        assert done.status == 0
+        assert done.err.count("id_str") == 1
+
+
+def lines_of(text: str) -> list[Any]:
+    """The documents of JSON lines."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+class TestResults:
+    """`users show`, `users export`, and the answers by kind in `stats`."""
+
+    @pytest.fixture
+    def world(self, database: Database, query: Query) -> list[str]:
+        """Ten users: of the first five three are checked, by 42, one with each answer; 43 holds the second five."""
+        names = prepare(database, [42, 43], 10, size=5)
+        [lease] = fetch(database, 42, 1, "a")
+        held = sorted(user.screen_name for user in lease.users)
+        told = dict(zip(held, ("DM", "NON_DM", "UNKNOWN"), strict=False))
+        submit(database, 42, [Answered(lease.bucket, lease.lease, told)])
+        query("MATCH (b:DMCheckBucket) WHERE b.uuid <> $b SET b.priority = 5", b=lease.bucket)
+        [other] = fetch(database, 43, 1, "b")
+        assert not {user.screen_name for user in other.users} & set(held)
+        return held + [name for name in names if name not in held]
+
+    def test_show(self, direct: Call, database: Database, query: Query, world: list[str]) -> None:
+        """State, answer, bucket and history; what is unknown is listed; nothing known is a refusal."""
+        users.prioritize(database, [world[1]], 10, recheck=True)
+        shown = direct("users", "show", *(world[i].upper() for i in (0, 1, 3, 5)), "@nobody", "--json").document
+        assert shown["unknown"] == ["nobody"]
+        yes, again, waiting, leased = shown["users"]
+        assert list(yes) == [
+            *("screen_name", "id", "id_str", "state", "answer", "answered_by", "answered_at", "bucket", "client"),
+            "history",
+        ]
+        assert (yes["screen_name"], yes["id_str"], yes["state"]) == (world[0], str(yes["id"]), "checked")
+        assert (yes["answer"], yes["answered_by"], yes["bucket"], yes["client"]) == ("DM", 42, None, None)
+        assert yes["history"] == [{"client": 42, "answer": "DM", "at": yes["answered_at"], "kind": "answer"}]
+        assert (again["state"], again["answer"], again["answered_at"], len(again["bucket"])) == (
+            "waiting",
+            None,
+            None,
+            32,
+        )
+        assert [(one["client"], one["answer"], one["kind"]) for one in again["history"]] == [
+            (42, "NON_DM", "rechecked")
+        ]
+        assert (waiting["state"], waiting["history"], waiting["client"]) == ("waiting", [], None)
+        assert (leased["state"], leased["client"]) == ("leased", 43)
+        assert "NON_DM" in direct("users", "show", world[1]).out
+        refused = direct("users", "show", "nobody", "--json")
+        assert (refused.status, refused.error["code"], refused.out) == (1, "unknown_user", "")
+
+    def test_export(self, direct: Call, world: list[str], tmp_path: Path) -> None:
+        """Every checked user, in the form that is asked for; a file appears whole, over an older one."""
+        whole = lines_of(direct("users", "export").out)
+        assert [(one["screen_name"], one["answer"], one["answered_by"]) for one in whole] == [
+            (world[0], "DM", 42),
+            (world[1], "NON_DM", 42),
+            (world[2], "UNKNOWN", 42),
+        ]
+        assert list(whole[0]) == ["screen_name", "id", "id_str", "answer", "answered_by", "answered_at"]
+        assert whole[0]["id_str"] == str(whole[0]["id"])
+        some = lines_of(direct("users", "export", "-", "--answer", "dm", "--answer", "UNKNOWN").out)
+        assert [one["answer"] for one in some] == ["DM", "UNKNOWN"]
+        table = direct("users", "export", "--format", "csv").out.splitlines()
+        assert table[0] == "screen_name,id,answer,answered_by,answered_at"
+        assert table[1] == f"{world[0]},{whole[0]['id']},DM,42,{whole[0]['answered_at']}"
+        for name, separator in (("a.csv", ","), ("a.TSV", "\t"), ("a.csv", ",")):
+            done = direct("users", "export", name, "--json")
+            assert done.document == {"exported": 3}
+            written = (tmp_path / name).read_text()
+            assert written.replace(separator, ",").splitlines() == table
+        assert len(lines_of((direct("users", "export", "a.txt"), (tmp_path / "a.txt").read_text())[1])) == 3
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.TSV", "a.csv", "a.txt"]
+        # What comes out goes in again.
+        assert direct("users", "add", "a.csv", "--json").document["existing"] == 3
+
+    @pytest.mark.parametrize("name", ["no/such.csv", "folder"])
+    def test_an_export_that_cannot_be_written(
+        self, direct: Call, database: Database, tmp_path: Path, name: str
+    ) -> None:
+        """Exit 2, and nothing is left behind; --json without FILE is wrong usage."""
+        (tmp_path / "folder").mkdir()
+        assert direct("users", "export", name).status == 2
+        assert direct("users", "export", "--json").status == 2
+        assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+    def test_an_export_that_fails_leaves_the_older_file(self, direct: Call, tmp_path: Path) -> None:
+        """And nothing beside it; on standard output nothing stands."""
+        (tmp_path / "a.csv").write_text("old")
+        away = {"NEO4J_URI": "bolt://127.0.0.1:9", "NEO4J_PASSWORD": "x", "DMCHECK_TIMEOUT_SECONDS": "1"}
+        assert direct("users", "export", "a.csv", **away).status == 75
+        assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
+        assert (direct("users", "export", **away).status, direct("users", "export", "--format", "tsv", **away).out) == (
+            75,
+            "",
+        )
+
+    def test_an_export_is_complete_while_clients_submit(self, database: Database, query: Query) -> None:
+        """Slice by slice: whoever was checked before it began is there, and nobody twice."""
+        prepare(database, [42], 60, size=5)
+        small = replace(database.settings, limits=replace(database.settings.limits, scan_slice=7))
+        with Database(small, "export") as sliced:
+            for lease in fetch(database, 42, 4, "a"):
+                submit(database, 42, [answers(lease)])
+            before = {one.screen_name for one in results.checked(database)}
+            seen = []
+            for one in results.checked(sliced):
+                seen.append(one.screen_name)
+                if len(seen) % 5 == 0:
+                    for lease in fetch(database, 42, 1, f"b{len(seen)}"):
+                        submit(database, 42, [answers(lease)])
+        assert len(before) == 20
+        assert before < set(seen)
+        assert len(seen) == len(set(seen))
+
+    def test_stats_have_the_answers_by_kind(self, direct: Call, world: list[str]) -> None:
+        """Of all, and of each client."""
+        shown = direct("stats", "--json").document
+        by_kind = {"DM": 1, "NON_DM": 1, "UNKNOWN": 1}
+        assert shown["system"]["answers"] == by_kind
+        assert [one["answers"] for one in shown["clients"]] == [by_kind, dict.fromkeys(by_kind, 0)]

@@ -140,13 +140,16 @@ CASES: dict[str, Case] = {
     "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
     "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
     "ended_leases": Case(lambda w: {"after": 0}, writes=False),
+    "export_users": Case(
+        lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN"]}, writes=False
+    ),
     "fetch_buckets": Case(
         lambda w: {"client": 2, "request": "new", "count": 2, "lease_seconds": 7200},
         may_move=CLOCKS,
         same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
     ),
-    "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
     "find_users": Case(lambda w: {"names": [["Bare1", "bare1"], ["bare2", "bare2"], ["no", "no"]]}, writes=False),
+    "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
     "finish_naming": Case(before="CREATE (:User {id: 3})"),
     "finish_upgrade": Case(
         lambda w: {"step": 1},
@@ -210,6 +213,7 @@ CASES: dict[str, Case] = {
     "show_schema": Case(writes=False),
     "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
+    "show_users": Case(lambda w: {"names": [w.checked, w.waiting, w.held.users[0].screen_name]}, writes=False),
     "show_version": Case(writes=False),
     "submit_answers": Case(
         lambda w: {
