@@ -7,7 +7,20 @@ from typing import NoReturn
 import typer
 
 from dmcheck_cli import entry
-from dmcheck_cli.commands import doctor, export, fetch, prioritize, register, schema, server, stats, submit, users, work
+from dmcheck_cli.commands import (
+    client,
+    doctor,
+    export,
+    fetch,
+    prioritize,
+    register,
+    schema,
+    server,
+    stats,
+    submit,
+    users,
+    work,
+)
 
 app = typer.Typer(
     help="Hand out accounts to check to many clients, and take their answers back.",
@@ -28,6 +41,7 @@ app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
 app.command(epilog="Example: dmcheck doctor --deep")(doctor.doctor)
 users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
 app.add_typer(users.app, name="users")
+app.add_typer(client.app, name="client")
 app.add_typer(schema.app, name="schema")
 app.add_typer(server.app, name="server")
 

@@ -133,9 +133,11 @@ CASES: dict[str, Case] = {
         "SET b.assigned_datetime = datetime() + duration('P2D'), b.expires = datetime() + duration('P3D')",
         same_answer=False,
     ),
+    "count_client": Case(lambda w: {"id": 1}, writes=False),
     "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
     "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
+    "delete_client": Case(lambda w: {"id": 2}, same_answer=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
     "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
     "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
@@ -191,6 +193,7 @@ CASES: dict[str, Case] = {
         may_move=(*CLOCKS, "renewed_datetime", "expires"),
         same_answer=False,
     ),
+    "rename_client": Case(lambda w: {"id": 1, "screen_name": "other"}),
     "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "set_allowances": Case(
         lambda w: {
