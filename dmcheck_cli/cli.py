@@ -16,6 +16,7 @@ from dmcheck_cli.commands import (
     register,
     schema,
     server,
+    settings,
     stats,
     submit,
     users,
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback()(entry.versioned)
 app.command(epilog="Example: dmcheck register --id 42 --screen-name @volunteer --capacity 4")(register.register)
 app.command(epilog="Example: dmcheck unregister --id 42 --screen-name @volunteer")(register.unregister)
 app.command(epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmcheck submit --client 42")(fetch.fetch)
@@ -39,6 +41,7 @@ app.command(epilog="Example: dmcheck work --client 42 -- my-checker", context_se
 app.command(epilog="Example: dmcheck prioritize @someone @another --priority 5")(prioritize.prioritize)
 app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
 app.command(epilog="Example: dmcheck doctor --deep")(doctor.doctor)
+app.command(epilog="Example: dmcheck settings")(settings.settings)
 users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
 app.add_typer(users.app, name="users")
 app.add_typer(client.app, name="client")

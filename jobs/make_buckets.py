@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.entry import Json
+from dmcheck_cli.entry import Json, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema, users
 from dmcheck_cli.transactions.buckets import Made
@@ -18,7 +18,7 @@ program = app()
 
 
 @program.command(epilog="Example: dmcheck-make-buckets --dry-run")
-def make_buckets(dry_run: DryRun = False, as_json: Json = False) -> None:
+def make_buckets(dry_run: DryRun = False, as_json: Json = False, version: Version = False) -> None:
     """Put waiting users into buckets, until as many buckets wait as the active clients can use."""
     with Database(Settings.load(), "make_buckets") as database:
         schema.ensure(database)
