@@ -63,7 +63,7 @@ def tracked() -> list[Path]:
 
 
 COMMANDS = dict(commands(get_command(cli.app)))
-SYNOPSES = {line.split(" [")[0].split(" --")[0].split(" SCREEN")[0]: line for line in blocks("text")[0].splitlines()}
+SYNOPSES = {re.match("dmcheck( [a-z]+)+", line)[0]: line for line in blocks("text")[0].splitlines()}  # type: ignore[index]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -174,8 +174,8 @@ def test_pictures_load_nothing() -> None:
 
 
 def test_readme_can_be_read_in_one_go() -> None:
-    """It stays under 440 lines."""
-    assert len(README.splitlines()) < 440
+    """It stays under 470 lines."""
+    assert len(README.splitlines()) < 470
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:
