@@ -23,30 +23,50 @@ from dmcheck_cli.commands import (
     work,
 )
 
+VOLUNTEERS, OPERATORS, UPKEEP = "For volunteers", "For operators", "Maintenance"
+"""The readers by whom the help is grouped."""
+
 app = typer.Typer(
     help="Hand out accounts to check to many clients, and take their answers back.",
+    epilog="Exit status: 0 done, 1 refused, 2 wrong usage, 3 nothing to fetch, 4 not configured, 70 a bug, 75 repeat. "
+    "The database: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD_FILE; without them an embedded one in DMCHECK_HOME.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(entry.versioned)
-app.command(epilog="Example: dmcheck register --id 42 --screen-name @volunteer --capacity 4")(register.register)
-app.command(epilog="Example: dmcheck unregister --id 42 --screen-name @volunteer")(register.unregister)
-app.command(epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmcheck submit --client 42")(fetch.fetch)
-app.command(epilog="Example: dmcheck submit --client 42 answers.json")(submit.submit)
-app.command(epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(fetch.renew)
-app.command(epilog="Example: dmcheck release --client 42 --bucket UUID --lease ID")(fetch.release)
-app.command(epilog="Example: dmcheck work --client 42 -- my-checker", context_settings=work.CONTEXT)(work.work)
-app.command(epilog="Example: dmcheck prioritize @someone @another --priority 5")(prioritize.prioritize)
-app.command(epilog="Example: dmcheck stats --client 42")(stats.stats)
-app.command(epilog="Example: dmcheck doctor --deep")(doctor.doctor)
-app.command(epilog="Example: dmcheck settings")(settings.settings)
+app.command(
+    rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck register --id 42 --screen-name @volunteer --capacity 4"
+)(register.register)
+app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck unregister --id 42 --screen-name @volunteer")(
+    register.unregister
+)
+app.command(
+    rich_help_panel=VOLUNTEERS,
+    epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmcheck submit --client 42",
+)(fetch.fetch)
+app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck submit --client 42 answers.json")(submit.submit)
+app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(
+    fetch.renew
+)
+app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck release --client 42 --bucket UUID --lease ID")(
+    fetch.release
+)
+app.command(
+    rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck work --client 42 -- my-checker", context_settings=work.CONTEXT
+)(work.work)
+app.command(rich_help_panel=OPERATORS, epilog="Example: dmcheck prioritize @someone @another --priority 5")(
+    prioritize.prioritize
+)
+app.command(rich_help_panel=OPERATORS, epilog="Example: dmcheck stats --client 42")(stats.stats)
+app.command(rich_help_panel=UPKEEP, epilog="Example: dmcheck doctor --deep")(doctor.doctor)
+app.command(rich_help_panel=UPKEEP, epilog="Example: dmcheck settings")(settings.settings)
 users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
-app.add_typer(users.app, name="users")
-app.add_typer(client.app, name="client")
-app.add_typer(schema.app, name="schema")
-app.add_typer(server.app, name="server")
+app.add_typer(users.app, name="users", rich_help_panel=OPERATORS)
+app.add_typer(client.app, name="client", rich_help_panel=OPERATORS)
+app.add_typer(schema.app, name="schema", rich_help_panel=UPKEEP)
+app.add_typer(server.app, name="server", rich_help_panel=UPKEEP)
 
 
 def main() -> NoReturn:

@@ -42,7 +42,7 @@ def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, typed. The metadata of a field holds its variable's name and meaning (README lists them).
+    """All settings, typed. The metadata of a field holds its variable's name and meaning (commands/README.md has them).
 
     `limits` has no variable: tests and simulations pass their own.
     """
@@ -57,6 +57,9 @@ class Settings:
         "DMCHECK_JARS_URL", None, "A Maven repository to fetch the embedded database's jars from, such as a mirror."
     )
     jars_folder: str | None = _setting("DMCHECK_JARS_FOLDER", None, "A folder that holds those jars.")
+    java_options: str | None = _setting(
+        "DMCHECK_JAVA_OPTIONS", None, "Options for the embedded database's Java, such as `-Xmx2g` for a larger heap."
+    )
     client_id: str | None = _setting("DMCHECK_CLIENT_ID", None, "The client that `fetch` and `submit` act for.")
     timeout_seconds: int = _setting("DMCHECK_TIMEOUT_SECONDS", 30, "A command ends within this of database trouble.", 1)
     lease_seconds: int = _setting("DMCHECK_LEASE_SECONDS", 7200, "How long a lease lasts from fetch or renew.")

@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
 from support.in_process import call
-from support.programs import OURS, Result, launcher
+from support.programs import JAVA_OPTIONS, Result, at_home, launcher, outside
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 
-QUICK_TO_WARM_UP = "-XX:TieredStopAtLevel=1"
+os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1")
 """Java's quick compiler alone: few statements run often enough here for the other to pay."""
 
 FAST = (
@@ -33,7 +33,8 @@ FAST = (
     "integration/test_repeating.py",
     "integration/test_jobs.py",
     "integration/test_allowance.py",
-    "integration/test_teeth_found.py",
+    "integration/test_line.py",
+    "integration/test_overtaken.py",
     "integration/test_deleting.py",
     "acceptance/test_fetch.py",
     "acceptance/test_fetch_count.py",
@@ -75,9 +76,9 @@ def neo4j_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
     from dmcheck_cli.embedded import server
 
     home = tmp_path_factory.mktemp("home")
-    settings = Settings(home=str(home))
+    settings = at_home(home)
     version = os.environ.get("NEO4J_TEST_VERSION")
-    running = server.ensure_running(settings, version=version, java_options=[QUICK_TO_WARM_UP])
+    running = server.ensure_running(settings, version=version)
     try:
         yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
     finally:
@@ -115,8 +116,7 @@ def query(database: Database) -> Callable[..., list[dict[str, Any]]]:
 @pytest.fixture
 def environment(neo4j_environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """A bare environment for subprocesses, with the way to the test database."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**inherited, **neo4j_environment, "HOME": str(tmp_path), "COLUMNS": "120"}
+    return {**outside(), **neo4j_environment, "HOME": str(tmp_path), "COLUMNS": "120"}
 
 
 @pytest.fixture

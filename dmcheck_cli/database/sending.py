@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from dmcheck_cli.database.failures import Retryable
 
 T = TypeVar("T")
+
+MAX_DEAF_SECONDS = 0.5
+"""Python notices a signal that arrives just as a wait begins only when that wait ends, so waits are this short."""
 
 
 class Statement:
@@ -98,10 +103,11 @@ class _Helper:
     def do(self, work: Callable[[], Any], seconds: float) -> tuple[Any, BaseException | None]:
         """What `work` returned, and what it raised."""
         self._works.put(work)
-        try:
-            return self._outcomes.get(timeout=seconds)
-        except Empty:
-            raise OutOfTime from None
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with suppress(Empty):
+                return self._outcomes.get(timeout=min(left, MAX_DEAF_SECONDS))
+        raise OutOfTime
 
     def end(self, last: Callable[[], object] = lambda: None) -> None:
         """Let the thread end after its current work and `last`."""

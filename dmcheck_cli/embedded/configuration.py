@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,14 @@ def server_command(jars: list[Path], version: str, neo4j_home: Path, java_option
         f"--config-dir={neo4j_home / 'conf'}",
         "--console-mode",  # its log joins Java's own errors, so one file explains an exit
     ]
+
+
+def split_options(text: str) -> list[str]:
+    """The options in DMCHECK_JAVA_OPTIONS, separated as a shell does. Raises NotConfigured for an open quote."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise NotConfigured(what=f"DMCHECK_JAVA_OPTIONS cannot be read: {error}") from error
 
 
 def home_argument(neo4j_home: Path) -> str:

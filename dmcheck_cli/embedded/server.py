@@ -7,7 +7,7 @@ killed process does no harm.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +74,6 @@ def ensure_running(
     version: str | None = None,
     progress: bool = True,
     seconds: float | None = None,
-    java_options: Sequence[str] = (),
     prepare: Callable[[Server], None] = lambda server: None,
     unattended: bool = False,
 ) -> Server:
@@ -82,8 +81,8 @@ def ensure_running(
 
     `version`: of Neo4j, if not the default; asking for one also agrees to upgrade an older graph to it. A running
     server is returned whatever its version. `progress`: report slow steps on stderr. `seconds`: when to give up with
-    Temporary, for a command with a time limit; a server that it started is removed completely. `java_options`: added to
-    Java's for a server that is started. `prepare`: called with a newly started server before others can see it.
+    Temporary, for a command with a time limit; a server that it started is removed completely. `prepare`: called with a
+    newly started server before others can see it.
     `unattended`: leave it stopped, with Temporary, if it was stopped to be held.
     Raises NotConfigured for a problem that needs manual repair, Temporary for one that may pass.
     """
@@ -91,6 +90,7 @@ def ensure_running(
     if found is not None:
         return found
 
+    from dmcheck_cli.embedded.configuration import split_options
     from dmcheck_cli.embedded.files import make_private_folder
     from dmcheck_cli.embedded.launch import launch
     from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
@@ -118,7 +118,8 @@ def ensure_running(
             telling.say(f"NEO4J_URI is not set: creating a new, empty database in {home}")
         last = state.read(home)
         with telling.doing(f"Starting the embedded Neo4j {wanted}"):
-            pid, port = launch(store, wanted, parts, last.port if last else None, left(), java_options)
+            options = split_options(settings.java_options or "")
+            pid, port = launch(store, wanted, parts, last.port if last else None, left(), options)
         store.finish(wanted)
         now = state.State(pid, process.identity(pid) or "", port, wanted)
         started = _server(home, now)

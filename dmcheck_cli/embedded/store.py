@@ -148,13 +148,13 @@ class Store:
         if made_by_numbers > numbers:
             raise NotConfigured(
                 what=f"The graph in {self.home} was made by Neo4j {made_by}; {version}, which is older, cannot open "
-                f"it. Use the dmcheck that made it, or move it to a server of your own with a dump (see README)."
+                f"it. Use the dmcheck that made it, or move it to a server of your own with a dump."
             )
         # Versions that differ only in their last number (5.26.30, 5.26.31) share a store format.
         if made_by_numbers[:2] != numbers[:2] and not upgrade:
             raise NotConfigured(
                 what=f"The graph in {self.home} was made by Neo4j {made_by}. Opening it with {version} would be for "
-                f"good, so it is not done unasked. Use the dmcheck that made it, dump it first (see README), or "
+                f"good, so it is not done unasked. Use the dmcheck that made it, dump it first, or "
                 f"start this version explicitly."
             )
 

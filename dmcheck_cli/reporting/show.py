@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import sys
@@ -13,6 +15,7 @@ from dmcheck_cli.errors import DmcheckError, OutputLost
 from dmcheck_cli.reporting.views import Table
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table as RichTable
 
 
@@ -23,9 +26,13 @@ class Format(StrEnum):
     table = "table"
     plain = "plain"
     github = "github"
+    csv = "csv"
     tsv = "tsv"
     json = "json"
 
+
+SEPARATORS = {Format.csv: ",", Format.tsv: "\t"}
+"""What stands between cells in the formats that scripts read."""
 
 _UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What could control a terminal, forge a log line or change the reading order: control characters (C0, C1), line
@@ -68,12 +75,12 @@ def wants_json(as_json: bool, format: Format) -> bool:
 def results(
     as_json: bool, format: Format, content: Callable[[], dict[str, Any]], *tables: Table, notes: Iterable[str] = ()
 ) -> None:
-    """Print a result in the requested format: one JSON document of `content`, or tables with a blank line between, and
-    `notes` on stderr."""
+    """Print a result in the requested format: one JSON document of `content`; the first table alone as csv or tsv, which
+    scripts read; or all tables with a blank line between. `notes` go to stderr."""
     if wants_json(as_json, format):
         document(content())
         return
-    for number, one in enumerate(tables):
+    for number, one in enumerate(tables[:1] if format in SEPARATORS else tables):
         if number:
             line("")
         table(one, format)
@@ -86,14 +93,19 @@ def table(shown: Table, format: Format) -> None:
     columns = shown.heads
     cells = [[_cell(value) for value in row] for row in shown.rows]
     if format is Format.table or (format is Format.auto and sys.stdout.isatty()):
-        _rich_table(shown.title, columns, cells)
+        _rich_table(shown, cells)
+        return
+    if format in SEPARATORS:
+        text = io.StringIO(newline="")
+        rows = csv.writer(text, delimiter=SEPARATORS[format], lineterminator="\n")
+        rows.writerows([columns, *cells])
+        line(text.getvalue().removesuffix("\n"))
         return
     import tabulate
 
     tabulate.MIN_PADDING = 0  # otherwise a number column is wider than its head, and the line begins with blanks
-    styles = {Format.github: "github", Format.tsv: "tsv"}
-    style = styles.get(format, "plain")
     sides = _aligned(cells)
+    style = "github" if format is Format.github else "plain"
     line(tabulate.tabulate(cells, headers=columns, tablefmt=style, disable_numparse=True, colalign=sides))
 
 
@@ -131,16 +143,31 @@ def write(text: str) -> None:
         raise OutputLost(what=problem.strerror) from problem
 
 
-def _rich_table(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+def _rich_table(table: Table, cells: Sequence[Sequence[str]]) -> None:
     from rich.console import Console
 
     console = Console(file=sys.stdout, markup=False, highlight=False)
-    shown = _grid(title, columns, cells)
-    if console.measure(shown, options=console.options.update(max_width=10_000)).maximum > console.width:
-        shown = _records(title, columns, cells)
+    shown = _fitting(console, table, cells)
     with console.capture() as text:
         console.print(shown)
     line(text.get().rstrip("\n"))
+
+
+def _fitting(console: Console, table: Table, cells: Sequence[Sequence[str]]) -> RichTable:
+    """The table, as wide as the terminal at most: one row alone becomes a list; several rows lose the columns of
+    `table.drops`, in that order, and after that long cells are cut."""
+    unbounded = console.options.update(max_width=10_000)
+    kept = list(range(len(table.heads)))
+    drops = [table.heads.index(head) for head in table.drops]
+    while True:
+        shown = _grid(table.title, [table.heads[i] for i in kept], [[row[i] for i in kept] for row in cells])
+        if console.measure(shown, options=unbounded).maximum <= console.width:
+            return shown
+        if len(cells) == 1:
+            return _records(table.title, table.heads, cells)
+        if not drops:
+            return shown
+        kept.remove(drops.pop(0))
 
 
 def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> RichTable:
@@ -150,7 +177,7 @@ def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
     grid = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     grid.pad_edge = grid.show_edge = False
     for column, side in zip(columns, _aligned(cells) or ["left"] * len(columns), strict=True):
-        grid.add_column(column, justify="right" if side == "right" else "left", no_wrap=True)
+        grid.add_column(column, justify="right" if side == "right" else "left", no_wrap=True, overflow="ellipsis")
     for row in cells:
         grid.add_row(*row)
     return grid

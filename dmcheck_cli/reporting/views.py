@@ -14,11 +14,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Table:
-    """A title, the columns' heads, and rows of as many values."""
+    """A title, the columns' heads, and rows of as many values. `drops`: the heads of columns that a narrow terminal does
+    without, first to last."""
 
     title: str
     heads: tuple[str, ...]
     rows: Iterable[tuple[object, ...]]
+    drops: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,12 @@ class View(Generic[T]):
 
     title: str
     columns: tuple[tuple[str, Callable[[T], object]], ...]
+    drops: tuple[str, ...] = ()
 
     def of(self, things: Iterable[T]) -> Table:
         """The table of these things, one row each, generated as it is read."""
         rows = (tuple(value(thing) for _, value in self.columns) for thing in things)
-        return Table(self.title, tuple(head for head, _ in self.columns), rows)
+        return Table(self.title, tuple(head for head, _ in self.columns), rows, self.drops)
 
 
 def _flags(client: ClientStats) -> list[str]:
@@ -51,6 +54,7 @@ CLIENTS: View[ClientStats] = View(
         ("seen", lambda c: duration(c.last_access_seconds, units=1)),
         ("flags", _flags),
     ),
+    drops=("given", "dead", "fault", "seen"),
 )
 
 ALLOWANCE: View[ClientStats] = View(
@@ -110,6 +114,7 @@ LEASES: View[Lease] = View(
         ("users", lambda x: len(x.users)),
         ("expires (UTC)", lambda x: moment(x.expires)),
     ),
+    drops=("users", "priority", "expires (UTC)"),
 )
 
 RENEWED: View[dict[str, str]] = View(
@@ -131,6 +136,7 @@ REPORTS: View[Report] = View(
         ("refused users", lambda r: r.refused),
         ("reason", lambda r: r.reason),
     ),
+    drops=("returned", "accepted", "refused users"),
 )
 
 KNOWN: View[Known] = View(

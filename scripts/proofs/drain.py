@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from support.invariants import Query, broken
-from support.programs import launcher
+from support.programs import at_home, launcher, outside
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
@@ -206,8 +206,8 @@ def of_the_loops(
     chance = random.Random(seed)
     (folder / "said").mkdir()
     (folder / "checker.py").write_text(CHECKER)
-    settings = Settings(
-        home=str(folder / "home"),
+    settings = at_home(
+        folder / "home",
         bucket_size=BUCKET_SIZE,
         lease_seconds=lease_seconds,
         grace_seconds=lease_seconds // 4,
@@ -420,8 +420,7 @@ def _report(query: Query, fleet: Fleet, loops: int, lowest: dict[int, int], seco
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The environment of a loop that uses the embedded database of `settings`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
-    return {**kept, "DMCHECK_HOME": str(settings.home), "DMCHECK_LEASE_SECONDS": str(settings.lease_seconds)}
+    return {**outside(), "DMCHECK_HOME": str(settings.home), "DMCHECK_LEASE_SECONDS": str(settings.lease_seconds)}
 
 
 def run(

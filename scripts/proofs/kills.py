@@ -27,7 +27,7 @@ from typing import Any
 
 from support.graphs import MAX_WAIT_SECONDS, answered, wait_until, wait_until_gone
 from support.invariants import broken
-from support.programs import MODULES
+from support.programs import MODULES, at_home, outside
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, Lease, User
@@ -493,7 +493,7 @@ def of_the_server(home: Path, folder: Path, kills: int, clients_: Sequence[int] 
 
     outcome = Outcome("server killed under load", "kill -9 at random moments", "python scripts/prove.py kills")
     chance = random.Random(seed)
-    settings = Settings(home=str(home), bucket_size=5, timeout_seconds=30)
+    settings = at_home(home, bucket_size=5, timeout_seconds=30)
     recorder = Recorder(folder)
     try:
         with Database(settings, "tests") as database:
@@ -547,17 +547,12 @@ def _answers(folder: Path) -> int:
 
 def bare_environment(settings: Settings, home: Path) -> dict[str, str]:
     """The environment of a command that uses the database of `settings`."""
-    ours = ("NEO4J_", "DMCHECK_")
     way = {
         "NEO4J_URI": settings.neo4j_uri or "",
         "NEO4J_USERNAME": settings.neo4j_username,
         "NEO4J_PASSWORD": settings.neo4j_password or "",
     }
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
-        **way,
-        "HOME": str(home),
-    }
+    return {**outside(), **way, "HOME": str(home)}
 
 
 def run(settings: Settings, *, kills: int = 200) -> list[Outcome]:

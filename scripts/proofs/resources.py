@@ -16,7 +16,7 @@ from pathlib import Path
 
 from support.graphs import MAX_WAIT_SECONDS, wait_until
 from support.invariants import broken
-from support.programs import MODULES
+from support.programs import MODULES, at_home, outside
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
@@ -82,9 +82,8 @@ def full_disk(folder: Path) -> Outcome:
     (folder / "history").mkdir()
     recorder = Recorder(folder / "history")
     with small_disk(folder, DISK) as disk:
-        settings = Settings(home=str(disk / "home"), bucket_size=5)
-        ours = ("NEO4J_", "DMCHECK_")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        settings = at_home(disk / "home", bucket_size=5)
+        environment = outside()
         environment |= {"DMCHECK_HOME": str(disk / "home"), "DMCHECK_TIMEOUT_SECONDS": str(IMPATIENCE)}
         try:
             with Database(settings, "tests") as database:
@@ -110,7 +109,7 @@ def full_disk(folder: Path) -> Outcome:
                     server.stop(settings)
                     if _command(environment, recorder, outcome, kind, names) != 0:
                         outcome.violations.append(f"{kind} does not succeed even after `dmcheck server stop`")
-            with Database(Settings(home=settings.home), "tests") as database:
+            with Database(at_home(disk / "home"), "tests") as database:
                 operations = read(folder / "history")
                 outcome.violations += broken(database.run_text)
                 outcome.violations += contradictions(operations, database.run_text, calm=False)

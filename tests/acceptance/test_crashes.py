@@ -36,6 +36,7 @@ from support.graphs import (
     wait_until_gone,
 )
 from support.invariants import Query, broken
+from support.programs import at_home, outside
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import Limits
@@ -60,7 +61,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     # What is at work sits out the whole restart, also on a busy machine.
     # It takes bucket after bucket and answers none.
     limits = Limits(tolerance=10_000)
-    made = Settings(home=str(tmp_path_factory.mktemp("crashes") / "home"), timeout_seconds=300, limits=limits)
+    made = at_home(tmp_path_factory.mktemp("crashes") / "home", timeout_seconds=300, limits=limits)
     server.ensure_running(made, progress=False)
     yield made
     server.stop(made)
@@ -259,12 +260,11 @@ def kill_server(settings: Settings) -> int:
 def command(settings: Settings, *arguments: object, stdin: str = "") -> str:
     """What a `dmcheck` command prints that has nothing but the home to go by; it must succeed."""
     assert settings.home is not None
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
     return subprocess.run(
         [sys.executable, "-c", "from dmcheck_cli.cli import main; main()", *map(str, arguments)],
         input=stdin,
         stdout=subprocess.PIPE,
-        env={**outside, "DMCHECK_HOME": settings.home},
+        env={**outside(), "DMCHECK_HOME": settings.home},
         text=True,
         timeout=MAX_WAIT_SECONDS,
         check=True,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,12 +13,11 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from support.programs import OURS, Result, launcher
+from support.programs import Result, at_home, launcher, outside
 from support.walk import LEFT, SIZE, Step, graph_after, steps
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import configuration, launch, server
-from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -44,7 +42,7 @@ KINDS = {
 def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A connection to a server of that kind, with our schema."""
     kind = KINDS[request.param]
-    settings = Settings(home=str(tmp_path_factory.mktemp("home")))
+    settings = at_home(tmp_path_factory.mktemp("home"))
     with mock.patch.object(launch, "neo4j_conf", lambda port: configuration.neo4j_conf(port) + kind.lines):
         running = server.ensure_running(settings, version=kind.version)
     remote = replace(settings, neo4j_uri=running.uri, neo4j_username=running.username, neo4j_password=running.password)
@@ -60,7 +58,6 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def start(other: Database, tmp_path: Path) -> Callable[..., Result]:
     """Runs one step as a real process on an empty graph of that server, with further arguments and stdin."""
     other.run_text("MATCH (n) WHERE NOT n:DMCheckSchema DETACH DELETE n")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     ours = {
         "NEO4J_URI": other.settings.neo4j_uri or "",
         "NEO4J_PASSWORD": other.settings.neo4j_password or "",
@@ -76,7 +73,7 @@ def start(other: Database, tmp_path: Path) -> Callable[..., Result]:
             [*launcher(one.program), *map(str, arguments)],
             input=stdin.encode(),
             capture_output=True,
-            env={**inherited, **ours, **variables},
+            env={**outside(), **ours, **variables},
             cwd=tmp_path,
             timeout=300,
             check=False,

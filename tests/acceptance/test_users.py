@@ -205,7 +205,7 @@ class TestSubmit:
         """Both users in one bucket get the one answer."""
         prepare(database, [42], 0, size=5)
         query("CREATE (:User {screen_name: 'NASA'}), (:User {screen_name: 'nasa'})")
-        direct("--json", program="dmcheck-make-buckets")
+        direct("--json", program="make_buckets")
         document = self.given(direct, str)
         document["buckets"][0]["users"].pop()
         done = direct("submit", "--client", 42, "--json", stdin=json.dumps(document))

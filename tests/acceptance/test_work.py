@@ -20,6 +20,7 @@ import psutil
 import pytest
 from support.graphs import MAX_WAIT_SECONDS, counters, may_hold, pass_time, prepare, start, wait_until
 from support.invariants import Query, broken
+from support.programs import at_home
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import User
@@ -474,7 +475,7 @@ def test_a_restart_of_the_embedded_database_is_survived(
 ) -> None:
     """The server is killed with -9 while COMMAND works: it is started again, and every user is answered once."""
     folder = jars(Settings.load(), DEFAULT_VERSION, Progress(shown=False))[0].parent
-    settings = Settings(home=str(tmp_path / "home"), jars_folder=str(folder))
+    settings = at_home(tmp_path / "home", jars_folder=str(folder))
     kept = {name: value for name, value in environment.items() if not name.startswith("NEO4J_")}
     here = {**kept, "DMCHECK_HOME": str(settings.home), "DMCHECK_JARS_FOLDER": str(folder)}
     try:

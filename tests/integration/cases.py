@@ -188,12 +188,12 @@ CASES: dict[str, Case] = {
     "release_lease": Case(
         lambda w: {"client": 1, "buckets": named(w.expired, w.dead, w.held, w.ended)}, may_move=CLOCKS
     ),
+    "rename_client": Case(lambda w: {"id": 1, "screen_name": "other"}),
     "renew_lease": Case(
         lambda w: {"client": 1, "buckets": named(w.expired, w.dead, w.held, w.ended), "lease_seconds": 7200},
         may_move=(*CLOCKS, "renewed_datetime", "expires"),
         same_answer=False,
     ),
-    "rename_client": Case(lambda w: {"id": 1, "screen_name": "other"}),
     "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "set_allowances": Case(
         lambda w: {

@@ -390,3 +390,14 @@ def test_what_is_missing_in_an_older_graph_counts_as_a_start(line: Database, que
     assert allowance(line) == 5
     answer(line, take(line, 1))
     assert allowance(line) == 6
+
+
+@pytest.mark.parametrize(("stated", "earned"), [(3, 10), (12, 12)])
+def test_no_more_is_earned_than_can_be_held(database: Database, query: Query, stated: int, earned: int) -> None:
+    """Nor than ten: who has answered well for long comes down as fast as anybody else when its leases die."""
+    prepare(database, [1], 15, size=1)
+    clients.register(database, 1, "client1", capacity=stated)
+    for number in range(15):
+        submit(database, 1, [answers(lease) for lease in fetch(database, 1, 1, f"{number}")])
+    judge_clients.run(database)
+    assert query("MATCH (s:DMCheckClientStats) RETURN s.allowance AS allowance") == [{"allowance": earned}]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from support.graphs import answers, picture, prepare
+from support.graphs import answers, counters, picture, prepare
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Report
 from dmcheck_cli.transactions import buckets, users
 from dmcheck_cli.transactions.answers import submit
-from dmcheck_cli.transactions.leases import fetch
+from dmcheck_cli.transactions.leases import fetch, resume
 from jobs import make_buckets
 
 
@@ -43,3 +44,14 @@ def test_a_job_that_looked_at_a_user_before_does_not_name_it_after(
     users.delete(database, [cursor])
     buckets.finish(database, "make_buckets", cursor)
     assert [line for line in picture(query) if cursor in line] == []
+
+
+def test_deleting_all_users_of_a_held_bucket_leaves_the_lease_to_its_client(database: Database, query: Query) -> None:
+    """The client still holds it, with nobody in it, and its answers are no fault: they are for users who are gone."""
+    prepare(database, [1], 6, size=3)
+    [lease] = fetch(database, 1, 1, "k")
+    assert users.delete(database, [user.screen_name for user in lease.users]) == (3, [])
+    assert [(held.lease, held.users) for held in resume(database, 1)] == [(lease.lease, [])]
+    assert submit(database, 1, [answers(lease)]) == [Report(lease.bucket, "done")]
+    assert counters(query, 1)[2] == 0
+    assert broken(query) == []

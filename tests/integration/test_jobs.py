@@ -200,14 +200,19 @@ class TestMakeBuckets:
             make_buckets.run(small)
         assert waiting(query) == set(names) - {row["cursor"]}
 
-    def test_a_run_without_room_looks_at_nobody(
+    def test_a_run_without_room_looks_only_until_somebody_waits(
         self, database: Database, sized: Sized, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With enough buckets waiting, the users are not even read."""
+        """With enough buckets waiting, the users are read until one is seen who waits; when nobody does, not at all."""
         prepare(database, [1], 20, size=1)
-        add(database, 5, prefix="more")
-        monkeypatch.delattr(users, "scan")
+        looks: list[int] = []
+        scan = users.scan
+        monkeypatch.setattr(users, "scan", lambda *given: looks.append(1) or scan(*given))
         assert make_buckets.run(sized(bucket_size=1)) == Made(0, 0)
+        assert looks == []
+        add(database, 5, prefix="more")
+        assert make_buckets.run(sized(bucket_size=1)) == Made(0, 0)
+        assert looks == [1]
 
 
 class TestReclaimLeases:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from support.graphs import commands_together, start, transactions, wait_until
 from support.invariants import Query
-from support.programs import OURS, Result
+from support.programs import Result, at_home, outside
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import process, server
@@ -236,14 +235,13 @@ def test_ten_at_the_same_moment(bare: Query, environment: dict[str, str], left_b
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Settings]:
     """An embedded home of its own."""
-    settings = Settings(home=str(tmp_path / "home"), timeout_seconds=120)
+    settings = at_home(tmp_path / "home", timeout_seconds=120)
     yield settings
     server.stop(settings)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    return {**outside, "DMCHECK_HOME": str(settings.home), "DMCHECK_TIMEOUT_SECONDS": "120"}
+    return {**outside(), "DMCHECK_HOME": str(settings.home), "DMCHECK_TIMEOUT_SECONDS": "120"}
 
 
 def test_ten_first_commands_on_an_empty_home(home: Settings) -> None:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from dmcheck_cli.settings import Settings
+
 OURS = ("NEO4J_", "DMCHECK_")
+JAVA_OPTIONS = "DMCHECK_JAVA_OPTIONS"
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 PROGRAMS = {"dmcheck": MODULES["dmcheck"], **{f"dmcheck-{job.replace('_', '-')}": MODULES[job] for job in JOBS}}
@@ -34,6 +39,20 @@ class Result:
         assert list(whole) == ["error"]
         assert list(whole["error"]) == ["code", "message", "retry_after"]
         return dict(whole["error"])
+
+
+def outside(*kept: str) -> dict[str, str]:
+    """This process's environment without our settings, except those `kept` and the options for Java."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(OURS) or name == JAVA_OPTIONS or name in kept
+    }
+
+
+def at_home(home: Path, **more: Any) -> Settings:
+    """Settings that lead to the embedded database in a folder, with the same options for Java."""
+    return Settings(home=str(home), java_options=os.environ.get(JAVA_OPTIONS), **more)
 
 
 def launcher(program: str) -> list[str]:

@@ -1,24 +1,21 @@
-"""README says all that there is, and nothing that is not there."""
+"""README and the pages beside the code say all that there is, and nothing that is not there."""
 
 from __future__ import annotations
 
 import inspect
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import reference
 from typer.main import get_command
 
-from dmcheck_cli import cli, errors
-from dmcheck_cli.settings import variables
+from dmcheck_cli import errors
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
-EVERYWHERE = {"--json", "--format", "--help"}
 JOBS = {
     "dmcheck-make-buckets": make_buckets.program,
     "dmcheck-reclaim-leases": reclaim_leases.program,
@@ -27,29 +24,16 @@ JOBS = {
 }
 
 
-def commands(group: Any, path: str = "dmcheck") -> Iterator[tuple[str, Any]]:
-    """Every command under a group, with its words."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands(command, f"{path} {name}")
-        else:
-            yield f"{path} {name}", command
-
-
 def options(command: Any) -> set[str]:
     """The long names of a command's options."""
     names = [name for one in command.params for name in (*one.opts, *one.secondary_opts)]
     return {name for name in names if name.startswith("--")} | {"--help"}
 
 
-def blocks(language: str) -> list[str]:
-    """The contents of README's fenced blocks of that language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
-
-
-def section(title: str) -> str:
-    """The text under a heading, down to the next one of its rank."""
-    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", README, re.DOTALL | re.MULTILINE)
+def section(page: Path, title: str) -> str:
+    """The text of a page under a heading, down to the next one of its rank."""
+    text = page.read_text("utf-8")
+    found = re.search(rf"^(#+) {re.escape(title)}\n(.*?)(?=^\1 |\Z)", text, re.DOTALL | re.MULTILINE)
     assert found, title
     return found[2]
 
@@ -62,66 +46,42 @@ def tracked() -> list[Path]:
     return [path for name in listed.stdout.decode().split("\0") if name and (path := ROOT / name).is_file()]
 
 
-COMMANDS = dict(commands(get_command(cli.app)))
-SYNOPSES = {re.match("dmcheck( [a-z]+)+", line)[0]: line for line in blocks("text")[0].splitlines()}  # type: ignore[index]
+def test_the_command_reference_is_what_the_programs_say() -> None:
+    """Commands, options, examples and settings; `python scripts/reference.py` writes it."""
+    page = reference.PAGE.read_text("utf-8")
+    assert reference.render(page) == page
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_a_synopsis_with_exactly_its_options(name: str) -> None:
-    """No option is missing, none is there that the command does not take."""
-    shown = set(re.findall(r"--[a-z-]+", SYNOPSES[name]))
-    assert shown == options(COMMANDS[name]) - EVERYWHERE
-
-
-def test_the_synopses_name_no_other_commands() -> None:
-    """What README lists can be run."""
-    assert SYNOPSES.keys() == COMMANDS.keys()
-
-
-@pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_is_explained_and_has_an_example(name: str) -> None:
-    """The table of commands has it."""
-    word = name.removeprefix("dmcheck ")
-    row = [line for line in section("Commands").splitlines() if re.match(rf"\| `{word.split()[0]}\b", line)]
-    assert row
-    assert any(word in line or all(f"`{part}" in line for part in word.split()[1:]) for line in row)
-    assert all("`dmcheck " in line for line in row)
-
-
-@pytest.mark.parametrize("option", sorted(EVERYWHERE))
+@pytest.mark.parametrize("option", sorted(reference.COMMON))
 def test_the_options_of_every_command_are_explained_once(option: str) -> None:
-    """--json, --format and --help are named below the synopses, and every command does take them."""
-    assert f"`{option}" in section("Commands")
-    assert all(option in options(command) for command in COMMANDS.values())
+    """--json, --format and --help are explained above the commands, and every command takes them."""
+    assert f"`{option}" in reference.PAGE.read_text("utf-8").partition("## How commands end")[0]
+    assert all(option in options(command) for command in reference.commands().values())
+
+
+def test_each_command_has_an_example() -> None:
+    """One that begins with its words."""
+    for name, command in reference.commands().items():
+        assert command.epilog.startswith(f"Example: {name}")
 
 
 @pytest.mark.parametrize("name", JOBS)
 def test_each_job_and_its_options_appear(name: str) -> None:
-    """The section on jobs has all of them, and each option of theirs."""
-    assert f"`{name}`" in section("Jobs")
+    """The page on jobs has all of them, and each option of theirs."""
+    page = (ROOT / "jobs" / "README.md").read_text("utf-8")
+    assert f"`{name}`" in page
     for option in options(get_command(JOBS[name])) - {"--help"}:
-        assert f"`{option}`" in section("Jobs")
-
-
-def test_the_table_of_settings_is_what_the_settings_say() -> None:
-    """Each variable with its default and its meaning, in their order, and no other."""
-    expected = []
-    for one in variables():
-        default = "" if one.default is None else f"`{one.default}`"
-        expected.append(f"| `{one.metadata['name']}` | {default} | {one.metadata['meaning']} |".replace("|  |", "| |"))
-    shown = [line for line in section("Settings").splitlines() if line.startswith("| `")]
-    assert shown == expected, "\n".join(expected)
+        assert f"`{option}`" in page
 
 
 def test_every_code_stands_in_the_row_of_its_exit_status() -> None:
     """The table of outcomes is that of errors.py, and nothing else."""
-    rows = re.findall(r"^\| (\d+) \|.*?\| ([^|]*) \|$", section("How commands end"), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \|.*?\| ([^|]*) \|$", section(reference.PAGE, "How commands end"), re.MULTILINE)
     shown = {(int(status), code) for status, codes in rows for code in re.findall(r"`(\w+)`", codes)}
     ours = [one for _, one in inspect.getmembers(errors, inspect.isclass) if issubclass(one, errors.DmcheckError)]
     assert shown == {(one.exit_status, one.code) for one in ours if one is not errors.DmcheckError}
-    assert {
-        int(status) for status, _ in re.findall(r"^\| (\d+) \| (.)", section("How commands end"), re.MULTILINE)
-    } == {
+    statuses = re.findall(r"^\| (\d+) \|", section(reference.PAGE, "How commands end"), re.MULTILINE)
+    assert {int(status) for status in statuses} == {
         0,
         errors.REFUSED,
         errors.MALFORMED,
@@ -136,13 +96,13 @@ def test_every_code_stands_in_the_row_of_its_exit_status() -> None:
 @pytest.mark.parametrize("command", ["python3 scripts/tour.py", "python3 scripts/test.py"])
 def test_the_first_commands_stand_alone_to_be_pasted(command: str) -> None:
     """Each is all of a fenced block in Quick start, and its script is there."""
-    assert f"\n```sh\n{command}\n```\n" in section("Quick start")
+    assert f"\n```sh\n{command}\n```\n" in section(ROOT / "README.md", "Quick start")
     assert (ROOT / command.split()[1]).is_file()
 
 
-def test_the_source_map_names_every_folder_and_module() -> None:
+def test_the_map_names_every_folder_and_module() -> None:
     """And everything that it names exists."""
-    shown = section("Source map")
+    shown = section(ROOT / ".github" / "CONTRIBUTING.md", "The map")
     package = ROOT / "dmcheck_cli"
     modules = [path for path in package.iterdir() if path.suffix == ".py" and path.name != "__init__.py"]
     folders = [path for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"]
@@ -155,14 +115,19 @@ def test_the_source_map_names_every_folder_and_module() -> None:
     for script in (ROOT / "scripts").iterdir():
         assert script.name == "__pycache__" or f"`{script.name}{'/' if script.is_dir() else ''}`" in shown
     for name in re.findall(r"^\| `([\w./]+)` \|", shown, re.MULTILINE):
-        assert (ROOT / name).exists()
+        assert (ROOT / name).exists() or (ROOT / "dmcheck_cli" / name).exists()
 
 
 def test_links_lead_somewhere() -> None:
-    """Every link and picture is a file of the project."""
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    assert targets
-    assert [target for target in targets if not (ROOT / target).is_file()] == []
+    """Every link and picture is a file of the project, or a heading of such a page."""
+    missing = []
+    for page in (path for path in tracked() if path.suffix == ".md"):
+        for target, heading in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", page.read_text("utf-8")):
+            path = (page.parent / target).resolve() if target else page
+            titles = re.findall(r"^#+ (.*)", path.read_text("utf-8"), re.MULTILINE) if heading else []
+            if not path.exists() or heading not in ["", *(title.lower().replace(" ", "-") for title in titles)]:
+                missing.append((page.name, target, heading))
+    assert missing == []
 
 
 def test_pictures_load_nothing() -> None:
@@ -174,8 +139,8 @@ def test_pictures_load_nothing() -> None:
 
 
 def test_readme_can_be_read_in_one_go() -> None:
-    """It stays under 470 lines."""
-    assert len(README.splitlines()) < 470
+    """It has at most 250 lines."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 250
 
 
 def test_no_file_names_a_registry_or_a_machine() -> None:

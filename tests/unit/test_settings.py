@@ -312,7 +312,7 @@ def test_a_password_file_that_cannot_be_read_is_named(content: bytes | None) -> 
 
 
 def test_each_setting_has_a_meaning_and_a_variable_of_its_own() -> None:
-    """README's table of variables is made from these."""
+    """The reference's table of variables is made from these."""
     assert len(ALL) == len(variables())
     for name, setting in ALL.items():
         assert name.startswith(("NEO4J_", "DMCHECK_"))

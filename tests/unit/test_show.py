@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -71,16 +72,31 @@ def test_a_plain_table_aligns_numbers_to_the_right(capsys: pytest.CaptureFixture
     assert lines[1].index("5") + 1 == lines[2].index("1000") + 4  # units under units
 
 
-def test_tsv_has_a_tab_between_cells(capsys: pytest.CaptureFixture[str]) -> None:
-    """A script can split the lines at tabs."""
-    show.table(Table("Title", COLUMNS, ROWS), Format.tsv)
+@pytest.mark.parametrize(("format", "between"), [(Format.tsv, "\t"), (Format.csv, ",")])
+def test_what_scripts_read_is_one_table_without_padding(
+    format: Format, between: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first table alone, quoted where a cell has the separator."""
+    first, second = Table("Title", COLUMNS, ROWS), Table("Second", ("other",), [("no",)])
+    show.results(False, format, dict, first, second)
+    read = list(csv.reader(io.StringIO(capsys.readouterr().out), delimiter=between))
+    assert read == [["name", "count", "notes"], ["alpha", "5", "x, y"], ["b", "1000", "-"], ["c", "-", "free"]]
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [("60", "first second third"), ("30", "first third"), ("16", "first"), ("8", "first")]
+)
+def test_many_rows_stay_a_table_on_a_narrow_terminal(
+    columns: str, shown: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns are dropped in the stated order; then cells are cut. A row stays a line."""
+    monkeypatch.setenv("COLUMNS", columns)
+    rows = [("f" * 12, "s" * 12, "t" * 12)] * 40
+    show.table(Table("Title", ("first", "second", "third"), rows, drops=("second", "third")), Format.table)
     lines = capsys.readouterr().out.splitlines()
-    assert [[cell.strip() for cell in line.split("\t")] for line in lines] == [
-        ["name", "count", "notes"],
-        ["alpha", "5", "x, y"],
-        ["b", "1000", "-"],
-        ["c", "-", "free"],
-    ]
+    assert lines[1].split() == shown.split()
+    assert len(lines) == 43
+    assert max(map(len, lines)) <= int(columns)
 
 
 def test_github_has_bars(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,7 +108,7 @@ def test_github_has_bars(capsys: pytest.CaptureFixture[str]) -> None:
     assert set(lines[1]) <= set("|-: ")
 
 
-@pytest.mark.parametrize("format", [Format.table, Format.plain, Format.github, Format.tsv])
+@pytest.mark.parametrize("format", [Format.table, Format.plain, Format.github, Format.tsv, Format.csv])
 def test_a_table_without_rows_still_has_its_heads(format: Format, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to show is no error in any format."""
     show.table(Table("Title", COLUMNS, []), format)

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "jobs" / "systemd").iterdir())
-README = (ROOT / "README.md").read_text("utf-8")
+README = (ROOT / "jobs" / "README.md").read_text("utf-8")
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 JOBS = {name.removeprefix("dmcheck-") for name in SCRIPTS} - {"dmcheck"}
 
@@ -25,7 +25,7 @@ def _read(unit: Path) -> ConfigParser:
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_each_unit_starts_programs_that_are_installed(unit: Path) -> None:
-    """And names only units that are there; README names each."""
+    """And names only units that are there; jobs/README.md names each."""
     found = _read(unit)
     assert found["Unit"]["Description"]
     for section in found.values():

@@ -1,5 +1,5 @@
 // What deleting a client would do.
-// Parameters: id.
+// Parameters: id (a client's).
 // Columns: returned (buckets that it holds), answers (in force).
 // Repeating: reads only.
 OPTIONAL MATCH (c:DMCheckClient {id: $id})

@@ -5,6 +5,8 @@
 // include: _graph
 MATCH (c:DMCheckClient {id: $id})
 REMOVE c.lock
+// It may have been deleted meanwhile: then nothing may name it again.
+WITH c WHERE c:DMCheckClient
 SET c.screen_name = $screen_name
 RETURN
        // include: _client

@@ -8,6 +8,7 @@ from pathlib import Path
 import neo4j
 import pytest
 from homes import Query, processes
+from support.programs import at_home
 
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
@@ -24,7 +25,7 @@ def jars_folder() -> str:
 @pytest.fixture
 def settings(tmp_path: Path, jars_folder: str) -> Iterator[Settings]:
     """Settings with an empty home; whatever runs on it in the end is stopped."""
-    made = Settings(home=str(tmp_path / "home"), jars_folder=jars_folder)
+    made = at_home(tmp_path / "home", jars_folder=jars_folder)
     yield made
     server.stop(made)
     assert processes(made) == []
@@ -33,7 +34,7 @@ def settings(tmp_path: Path, jars_folder: str) -> Iterator[Settings]:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory, jars_folder: str) -> Iterator[tuple[Settings, server.Server]]:
     """A server for tests that only look at it."""
-    made = Settings(home=str(tmp_path_factory.mktemp("running") / "home"), jars_folder=jars_folder)
+    made = at_home(tmp_path_factory.mktemp("running") / "home", jars_folder=jars_folder)
     yield made, server.ensure_running(made, progress=False)
     server.stop(made)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import neo4j
 import psutil
+from support.programs import outside
 
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.configuration import home_argument
@@ -36,8 +37,7 @@ def environment(settings: Settings, **more: str) -> dict[str, str]:
     assert settings.home is not None
     folder = {} if settings.jars_folder is None else {"DMCHECK_JARS_FOLDER": settings.jars_folder}
     ours = {"PYTHONPATH": str(PROJECT), "DMCHECK_HOME": settings.home, **folder}
-    outside = {name: value for name, value in os.environ.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
-    return {**outside, **ours, **more}
+    return {**outside(), **ours, **more}
 
 
 def start_command(settings: Settings, code: str = ENSURE_RUNNING, **more: str) -> subprocess.Popen[bytes]:

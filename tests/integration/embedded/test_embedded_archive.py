@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from homes import ENSURE_RUNNING, MAX_WAIT_SECONDS, PROJECT, start_command
+from support.programs import at_home
 
 from dmcheck_cli.embedded import archive, server
 from dmcheck_cli.embedded.archive import Archive
@@ -60,7 +61,7 @@ def options(settings: Settings) -> list[str]:
 def made(tmp_path_factory: pytest.TempPathFactory, jars_folder: str) -> Iterator[tuple[Settings, Path]]:
     """Two first starts at the same moment, of two homes, and the archive that came of them."""
     top = tmp_path_factory.mktemp("archive")
-    both = [Settings(home=str(top / name), jars_folder=jars_folder) for name in ("one", "two")]
+    both = [at_home(top / name, jars_folder=jars_folder) for name in ("one", "two")]
     folder = top / "cache" / "dmcheck" / f"neo4j-{DEFAULT_VERSION}"
     try:
         code = f"import os; os.umask(0)\n{MAKE_AT_ONCE}"
