@@ -342,3 +342,17 @@ class TestResults:
         by_kind = {"DM": 1, "NON_DM": 1, "UNKNOWN": 1}
         assert shown["system"]["answers"] == by_kind
         assert [one["answers"] for one in shown["clients"]] == [by_kind, dict.fromkeys(by_kind, 0)]
+
+
+def test_doctor_lists_names_stored_twice_in_different_case(direct: Call, database: Database, query: Query) -> None:
+    """With a command that deletes those that are too many, never the one that has an answer."""
+    prepare(database, [42], 0)
+    query("UNWIND ['NASA', 'Nasa', 'nasa', 'WHO', 'who', 'other'] AS name CREATE (:User {screen_name: name})")
+    query("MATCH (c:DMCheckClient {id: 42}), (u:User {screen_name: 'who'}) CREATE (c)-[:DM_YES]->(u)")
+    found = [one for one in direct("doctor", "--deep", "--json").document["problems"] if "another case" in one["what"]]
+    assert [one["what"].split(":")[1] for one in found] == [" 3, such as Nasa"]
+    assert direct(*found[0]["mend"].split()[1:]).status == 0
+    assert stored(query).keys() == {"NASA", "who", "other"}
+    assert not [
+        one for one in direct("doctor", "--deep", "--json").document["problems"] if "another case" in one["what"]
+    ]
