@@ -75,8 +75,8 @@ def wants_json(as_json: bool, format: Format) -> bool:
 def results(
     as_json: bool, format: Format, content: Callable[[], dict[str, Any]], *tables: Table, notes: Iterable[str] = ()
 ) -> None:
-    """Print a result in the requested format: one JSON document of `content`; the first table alone as csv or tsv, which
-    scripts read; or all tables with a blank line between. `notes` go to stderr."""
+    """Print a result in the requested format: one JSON document of `content`; the first table alone as csv or tsv, as
+    scripts read it; or all tables with a blank line between. `notes` go to stderr."""
     if wants_json(as_json, format):
         document(content())
         return

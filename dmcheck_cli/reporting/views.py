@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Table:
-    """A title, the columns' heads, and rows of as many values. `drops`: the heads of columns that a narrow terminal does
+    """A title, heads of columns, and rows of as many values. `drops`: the heads of columns that a narrow terminal does
     without, first to last."""
 
     title: str
