@@ -7,7 +7,21 @@ from typing import NoReturn
 import typer
 
 from dmcheck_cli import entry
-from dmcheck_cli.commands import doctor, fetch, prioritize, register, schema, server, stats, submit, users, work
+from dmcheck_cli.commands import (
+    client,
+    doctor,
+    export,
+    fetch,
+    prioritize,
+    register,
+    schema,
+    server,
+    settings,
+    stats,
+    submit,
+    users,
+    work,
+)
 
 VOLUNTEERS, OPERATORS, UPKEEP = "For volunteers", "For operators", "Maintenance"
 """The readers by whom the help is grouped."""
@@ -21,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback()(entry.versioned)
 app.command(
     rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck register --id 42 --screen-name @volunteer --capacity 4"
 )(register.register)
@@ -46,7 +61,10 @@ app.command(rich_help_panel=OPERATORS, epilog="Example: dmcheck prioritize @some
 )
 app.command(rich_help_panel=OPERATORS, epilog="Example: dmcheck stats --client 42")(stats.stats)
 app.command(rich_help_panel=UPKEEP, epilog="Example: dmcheck doctor --deep")(doctor.doctor)
+app.command(rich_help_panel=UPKEEP, epilog="Example: dmcheck settings")(settings.settings)
+users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
 app.add_typer(users.app, name="users", rich_help_panel=OPERATORS)
+app.add_typer(client.app, name="client", rich_help_panel=OPERATORS)
 app.add_typer(schema.app, name="schema", rich_help_panel=UPKEEP)
 app.add_typer(server.app, name="server", rich_help_panel=UPKEEP)
 

@@ -25,6 +25,22 @@ Shape = Annotated[
     typer.Option("--format", metavar="FORMAT", help=f"One of {', '.join(Format)}.", case_sensitive=False),
 ]
 
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        show.line(f"dmcheck {_version()}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and end.")
+]
+
+
+def versioned(version: Version = False) -> None:
+    """Hand out accounts to check to many clients, and take their answers back."""
+
+
 # Typer 0.26 and later bundle their own click; this is the class of whichever click Typer uses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -96,11 +112,15 @@ def _explained(error: Exception) -> DmcheckError:
         return OutputLost(what=error.strerror)  # from a help text, which Typer prints
     if isinstance(error, OSError):
         return SystemRefused(what=error)
-    from importlib.metadata import version
-
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
-    return Bug(version=version("dmcheck"), what=f"{type(error).__name__}: {error} at {where}")
+    return Bug(version=_version(), what=f"{type(error).__name__}: {error} at {where}")
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("dmcheck")
 
 
 def _failed(problem: DmcheckError, as_json: bool) -> int:

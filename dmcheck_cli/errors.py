@@ -75,6 +75,11 @@ class LeaseLost(DmcheckError):
     code = "lease_lost"
 
 
+class NotInBucket(DmcheckError):
+    template = "None of the answers for bucket {bucket} is for a user of it; its lease is still held."
+    code = "not_in_bucket"
+
+
 class PayloadChanged(DmcheckError):
     template = "The lease of bucket {bucket} was already answered, with other answers."
     code = "payload_changed"
@@ -88,6 +93,14 @@ class UnknownBucket(DmcheckError):
 class UnknownUser(DmcheckError):
     template = "None of these users is known: {names}."
     code = "unknown_user"
+
+
+class AmbiguousName(DmcheckError):
+    template = (
+        "Several users are stored whose names differ in case only: {names}; nothing was changed. Write the one that "
+        "is meant exactly so."
+    )
+    code = "ambiguous_name"
 
 
 class Malformed(DmcheckError):

@@ -1,4 +1,5 @@
-"""Settings from outside: the environment, then a `.env` file in the current folder, then defaults.
+"""Settings from outside: the environment, then a `.env` file in the current folder, then the file `dmcheck/env` in the
+user's configuration folder, then defaults.
 
 `Settings.load()` reads and checks everything at once, so an unreadable setting stops a command before it has done
 anything. A setting that is present is either read or an error: ignoring one could lead to the wrong database.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -80,20 +82,7 @@ class Settings:
 
         Raises NotConfigured, naming the variable or the file and line, for anything unreadable.
         """
-        given = _merged(_dotenv(), os.environ)
-        values: dict[str, Any] = {}
-        for setting in variables():
-            raw = given.get(setting.metadata["name"])
-            if raw is None:
-                continue
-            whole = isinstance(setting.default, int)
-            values[setting.name] = (_whole_number if whole else _text)(raw, setting.metadata)
-        settings = cls(**values)
-        if settings.neo4j_password_file is not None and textfile.is_pipe(
-            os.path.expanduser(settings.neo4j_password_file)
-        ):
-            return replace(settings, neo4j_password=settings.password())  # it cannot be read a second time
-        return settings
+        return load_with_sources()[0]
 
     def password(self) -> str | None:
         """The password of NEO4J_URI's account, or None when none is given.
@@ -139,11 +128,49 @@ def _home_by_account() -> str:
         return ""
 
 
-def _merged(*sources: Mapping[str, str]) -> dict[str, str]:
-    """The sources merged, weakest first. An empty variable counts as unset."""
-    merged: dict[str, str] = {}
-    for source in sources:
-        found = {name: value for name, value in source.items() if value}
+def load_with_sources() -> tuple[Settings, dict[str, str]]:
+    """The settings, and where each variable that is set comes from: `environment`, `.env`, or the path of the user's
+    file.
+
+    Raises NotConfigured as `Settings.load` does.
+    """
+    given = _merged(_sources())
+    values: dict[str, Any] = {}
+    for setting in variables():
+        raw, _ = given.get(setting.metadata["name"], (None, ""))
+        if raw is None:
+            continue
+        whole = isinstance(setting.default, int)
+        values[setting.name] = (_whole_number if whole else _text)(raw, setting.metadata)
+    settings = Settings(**values)
+    if settings.neo4j_password_file is not None and textfile.is_pipe(os.path.expanduser(settings.neo4j_password_file)):
+        settings = replace(settings, neo4j_password=settings.password())  # it cannot be read a second time
+    return settings, {name: source for name, (_, source) in given.items()}
+
+
+def _sources() -> list[tuple[str, Mapping[str, str]]]:
+    """All sources by name, weakest first."""
+    own = _own_file()
+    of_the_user = [(own, _read_file(own, own))] if own else []
+    return [*of_the_user, (".env", _read_file(".env", ".env")), ("environment", os.environ)]
+
+
+def _own_file() -> str | None:
+    """The path of the user's file; None where there is no configuration folder."""
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    if not os.path.isabs(folder):
+        home = os.environ.get("HOME") or _home_by_account()
+        if not os.path.isabs(home):
+            return None
+        folder = os.path.join(home, *(("Library", "Application Support") if sys.platform == "darwin" else (".config",)))
+    return os.path.join(folder, "dmcheck", "env")
+
+
+def _merged(sources: list[tuple[str, Mapping[str, str]]]) -> dict[str, tuple[str, str]]:
+    """Values with their source, by variable; the sources come weakest first. An empty variable counts as unset."""
+    merged: dict[str, tuple[str, str]] = {}
+    for source, given in sources:
+        found = {name: (value, source) for name, value in given.items() if value}
         if not PASSWORDS.isdisjoint(found):
             merged = {name: value for name, value in merged.items() if name not in PASSWORDS}
         merged |= found
@@ -170,28 +197,31 @@ def _text(raw: str, metadata: Any) -> str:
     return raw
 
 
-def _dotenv() -> dict[str, str]:
+def _read_file(path: str, name: str) -> dict[str, str]:
+    """The variables of a file; none where there is no file. `name` is what messages call it."""
     try:
-        os.lstat(".env")
+        os.lstat(path)
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return {}  # a folder that may not be searched counts as having none
     except OSError as error:
-        raise NotConfigured(what=f".env cannot be read: {error.strerror}") from error
+        raise NotConfigured(what=f"{name} cannot be read: {error.strerror}") from error
     import io
 
     from dotenv.parser import parse_stream  # imported only when there is a .env
 
     ours = {setting.metadata["name"] for setting in variables()}
     found: dict[str, str] = {}
-    for one in parse_stream(io.StringIO(textfile.read(".env", ".env"))):
+    for one in parse_stream(io.StringIO(textfile.read(name, path))):
         blank = _BLANK_LINES.match(one.original.string)
         line = one.original.line + (len(blank[0].splitlines()) if blank else 0)
         if one.error:
-            raise NotConfigured(what=f".env cannot be read: line {line} is not NAME=value")
+            raise NotConfigured(what=f"{name} cannot be read: line {line} is not NAME=value")
         if one.key is not None and not (one.key.isascii() and one.key.isprintable()):
-            raise NotConfigured(what=f".env cannot be read: in line {line}, a name has a character that cannot be seen")
+            raise NotConfigured(
+                what=f"{name} cannot be read: in line {line}, a name has a character that cannot be seen"
+            )
         if one.key in ours and one.value is None:
-            raise NotConfigured(what=f".env cannot be read: in line {line}, {one.key} has no value")
+            raise NotConfigured(what=f"{name} cannot be read: in line {line}, {one.key} has no value")
         if one.key is not None and one.value is not None:
             found[one.key] = one.value
     return found

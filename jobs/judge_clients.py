@@ -8,7 +8,7 @@ from typing import NoReturn
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.policy import allowance
-from dmcheck_cli.entry import Json
+from dmcheck_cli.entry import Json, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, judging, schema
 from jobs.options import DryRun, app, summary
@@ -35,7 +35,7 @@ class Judged:
 
 
 @program.command(epilog="Example: dmcheck-judge-clients --dry-run")
-def judge_clients(dry_run: DryRun = False, as_json: Json = False) -> None:
+def judge_clients(dry_run: DryRun = False, as_json: Json = False, version: Version = False) -> None:
     """Judge clients by the leases that ended since the last run: set how many leases each may hold."""
     with Database(Settings.load(), "judge_clients") as database:
         schema.ensure(database)

@@ -29,10 +29,11 @@ def all_batches(step: Callable[[], int]) -> int:
     return total
 
 
-def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool) -> None:
-    """Print a job's summary line, or one JSON document."""
+def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool, reason: str | None = None) -> None:
+    """Print a job's summary line, or one JSON document; `reason`: why it did nothing, if there is one to say."""
     if as_json:
-        show.document(counts)
+        show.document(counts if reason is None else {**counts, "reason": reason})
     else:
         what = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
-        show.line(f"{job}{' (dry run)' if dry_run else ''}: {what}")
+        why = "" if reason is None else f" ({reason.replace('_', ' ')})"
+        show.line(f"{job}{' (dry run)' if dry_run else ''}: {what}{why}")

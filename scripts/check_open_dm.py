@@ -9,6 +9,10 @@ NON_DM according to `receives_your_dm`, UNKNOWN for accounts that are not found 
 returns none of these get no `candm`, so they wait again. Users with an id are looked up by id, whatever their current
 name. Needs only Python's standard library.
 
+DM means open to everyone. `receives_your_dm` is about your account: it is also true for whoever follows you, and false
+for whom you block. So accounts that follow yours and take its messages get no `candm`, nor do those that it blocks
+(`connection_status` tells): they need another volunteer. Ask from an account that few people follow.
+
 Exit status: 0 all users were looked up; 2 unreadable input; 4 no token, or the API rejected it; 75 the API stayed
 unreachable or rate-limited, so some users were not looked up (the answers so far are written; to `work` also
 `{"retry_after": seconds}`, if the API says when its limit ends).
@@ -162,11 +166,16 @@ def answer(users: list[User], told: dict[str, Any], ours: str, theirs: str) -> N
             answers |= {_key(problem[name]): "UNKNOWN" for name in ("value", "resource_id") if name in problem}
     for account in _objects(told.get("data")):
         takes = account.get("receives_your_dm")
-        if isinstance(takes, bool):
+        if isinstance(takes, bool) and not _is_about_us(takes, account.get("connection_status")):
             answers[_key(account.get(theirs))] = "DM" if takes else "NON_DM"
     for user in users:
-        if _key(user[ours]) in answers:
-            user["candm"] = answers[_key(user[ours])]
+        if _key(_value(user, ours)) in answers:
+            user["candm"] = answers[_key(_value(user, ours))]
+
+
+def _is_about_us(takes: bool, status: Any) -> bool:
+    """Whether an account's relation to ours may be the reason for what it says: it follows us, or we block it."""
+    return isinstance(status, list) and ("followed_by" if takes else "blocking") in status
 
 
 def _is_gone(problem: dict[str, Any]) -> bool:
@@ -189,7 +198,12 @@ def _groups(users: list[User]) -> Iterator[list[User]]:
 
 
 def _values(users: list[User], key: str) -> list[str]:
-    return list(dict.fromkeys(str(user[key]) for user in users))
+    return list(dict.fromkeys(_value(user, key) for user in users))
+
+
+def _value(user: User, key: str) -> str:
+    """The name, or the id: as text where it stands as text, because a program may have rounded the number."""
+    return str((key == "id" and user.get("id_str")) or user[key])
 
 
 def _detail(error: urllib.error.HTTPError) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -59,7 +58,7 @@ def fetch(
         except NothingToFetch as problem:
             found, nothing = [], problem
     tables = [LEASES.of(found)] if found else []
-    show.results(as_json, format, lambda: {"client": who, "buckets": [asdict(lease) for lease in found]}, *tables)
+    show.results(as_json, format, lambda: {"client": who, "buckets": [lease.document() for lease in found]}, *tables)
     if nothing is not None:
         raise nothing
     return 0

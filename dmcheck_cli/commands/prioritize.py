@@ -10,6 +10,7 @@ import typer
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
@@ -21,7 +22,9 @@ from dmcheck_cli.transactions import users
 
 def prioritize(
     names: Annotated[list[str] | None, typer.Argument(metavar="[SCREEN_NAME]...", help="The users.")] = None,
-    file: Annotated[str | None, typer.Option(help="A file of users, names or JSON lines; - is standard input.")] = None,
+    file: Annotated[
+        str | None, typer.Option(help="A list of users as `users add` takes it; - is standard input.")
+    ] = None,
     priority: Annotated[
         int,
         typer.Option(
@@ -33,15 +36,22 @@ def prioritize(
     format: Shape = Format.auto,
 ) -> None:
     """Put users at the front: waiting ones move at once into buckets of that priority."""
-    wanted = [documents.screen_name(name) for name in names or []]
+    wanted = dict.fromkeys(documents.screen_name(name) for name in names or [])
     if file is not None:
         with documents.open_file(file) as source:
-            wanted += [user.screen_name for user in documents.user_lines(documents.lines(source))]
-    wanted = list(dict.fromkeys(wanted))
+            given = UserList(source)
+            for user in given:
+                wanted[user.screen_name] = None
+                if len(wanted) > DEFAULTS.max_names:
+                    break
+        for note in given.notes():
+            show.message(note)
     if not 1 <= len(wanted) <= DEFAULTS.max_names:
         raise Usage(what=f"Give 1 to {DEFAULTS.max_names} users, as arguments or with --file; these are {len(wanted)}")
     with Database(Settings.load(), "prioritize") as database:
-        done = users.prioritize(database, wanted, priority, recheck)
+        stored = users.spelled(database, wanted)
+        meant = list(dict.fromkeys(stored.get(name, name) for name in wanted))
+        done = users.prioritize(database, meant, priority, recheck)
     columns = ("prioritized", "under lease", "already checked", "unknown")
     counts = (done.prioritized, done.under_lease, len(done.already_checked), len(done.unknown))
     left = (("already checked", done.already_checked), ("unknown", done.unknown))

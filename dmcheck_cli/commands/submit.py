@@ -31,6 +31,11 @@ def submit(
     who = client_of(client, settings)
     with documents.open_file(file) as source:
         answered = documents.read_document(source)
+    if any(one.rounded for one in answered):
+        show.message(
+            "Some ids came back as other numbers: the checker's language rounds them. The answers are taken; "
+            "whoever looks accounts up by id must use id_str"
+        )
     with Direct(settings, who, "submit") as service:
         reports = service.submit(answered)
     tables = [REPORTS.of(reports)] if reports else []

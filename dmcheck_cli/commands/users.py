@@ -1,24 +1,25 @@
-"""`dmcheck users add`, `users delete` and `users pending`."""
+"""`dmcheck users add`, `users delete`, `users pending` and `users show`."""
 
 from __future__ import annotations
 
 import itertools
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
+from dmcheck_cli.commands.collected import Batch, Collected
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.domain.model import User
+from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import UnknownUser
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import PENDING, Table
+from dmcheck_cli.reporting.views import KNOWN, PENDING, Table
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import schema, users
+from dmcheck_cli.transactions import results, schema, users
 
 BATCH = 5_000
 """Users that one transaction adds or deletes: about 0.2 s each, and little memory on either side."""
@@ -29,21 +30,34 @@ app = typer.Typer(help="Load, delete and list the users to be checked.", no_args
 @app.command(epilog="Example: dmcheck users add users.jsonl")
 def add(
     file: Annotated[str | None, typer.Argument(metavar="[FILE]", help="The list; - or none: standard input.")] = None,
+    replace_ids: Annotated[
+        bool, typer.Option("--replace-ids", help="Take the list's ids where others are known; of several, the last.")
+    ] = False,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
-    """Load users: JSON lines with "screen_name" and, if known, "id"; or plain names, one a line."""
-    added = existing = 0
-    with documents.open_file(file) as source, _rewindable(source) as whole:
-        total = sum(1 for _ in documents.user_lines(documents.lines(whole)))
-        whole.seek(0)
-        with Database(Settings.load(), "users add") as database:
-            schema.ensure(database)
-            for batch in _with_progress(_batches(documents.user_lines(documents.lines(whole))), total):
-                new, known = users.add(database, batch)
-                added, existing = added + new, existing + known
-    counts = Table("Users", ("added", "existing"), [(added, existing)])
-    show.results(as_json, format, lambda: {"added": added, "existing": existing}, counts)
+    """Load users: names, JSON lines or an array, CSV or TSV with a heading; UTF-8 or UTF-16, also gzipped."""
+    with documents.open_file(file) as source:
+        given = UserList(source)
+        collected = Collected(given)
+    for note in given.notes():
+        show.message(note)
+    sums = dict.fromkeys(("added", "existing", "filled"), 0)
+    with Database(Settings.load(), "users add") as database:
+        schema.ensure(database)
+        users.name_all(database)
+        conflicting: list[str] = []
+        for batch in _with_progress(collected.batches(BATCH, replace_ids), collected.total):
+            done = users.add(database, batch.users, replace_ids, batch.twice)
+            for kind in sums:
+                sums[kind] += getattr(done, kind)
+            conflicting += done.conflicting
+    conflicting = collected.conflicting + conflicting
+    columns = (*sums, "conflicting", "repeated")
+    counts = Table("Users", columns, [(*sums.values(), len(conflicting), collected.repeated)])
+    notes = [f"other ids than known, nothing was changed: {documents.some(conflicting)}"] if conflicting else []
+    content = {**sums, "conflicting": conflicting, "repeated": collected.repeated}
+    show.results(as_json, format, lambda: content, counts, notes=notes)
 
 
 @app.command(epilog="Example: dmcheck users delete @someone")
@@ -57,6 +71,8 @@ def delete(
     deleted = 0
     unknown: list[str] = []
     with Database(Settings.load(), "users delete") as database:
+        stored = users.spelled(database, wanted)
+        wanted = list(dict.fromkeys(stored.get(name, name) for name in wanted))
         for start in range(0, len(wanted), BATCH):
             gone, missing = users.delete(database, wanted[start : start + BATCH])
             deleted, unknown = deleted + gone, unknown + missing
@@ -82,34 +98,32 @@ def pending(
     with Database(Settings.load(), "users pending") as database:
         found = itertools.islice(users.pending(database), limit)
         if show.wants_json(as_json, format):
-            show.streamed_document("users", (asdict(user) for user in found))
+            show.streamed_document("users", (user.document() for user in found))
         else:
             show.table(PENDING.of(found), format)
 
 
-def _rewindable(source: IO[bytes]) -> IO[bytes]:
-    """The list is read twice, first to check all of it; a pipe is put aside in a temporary file for that."""
-    if source.seekable():
-        return source
-    import tempfile
-
-    copy: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
-    documents.copied(source, copy)
-    copy.seek(0)
-    return copy
-
-
-def _batches(found: Iterator[User]) -> Iterator[list[User]]:
-    """Batches with each name once; of a name that comes twice, the one with an id is kept."""
-    while rows := list(itertools.islice(found, BATCH)):
-        batch: dict[str, User] = {}
-        for user in rows:
-            if user.id is not None or user.screen_name not in batch:
-                batch[user.screen_name] = user
-        yield list(batch.values())
+@app.command(name="show", epilog="Example: dmcheck users show @someone @another")
+def show_(
+    names: Annotated[list[str], typer.Argument(metavar="SCREEN_NAME...", help="The users.")],
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Show all that is known about users: state, answer, who gave it and when, the bucket, earlier answers."""
+    wanted = list(dict.fromkeys(documents.screen_name(name) for name in names))
+    with Database(Settings.load(), "users show") as database:
+        schema.ensure(database)
+        stored = users.spelled(database, wanted)
+        found = results.known(database, dict.fromkeys(stored.values()))
+    unknown = [name for name in wanted if name not in stored]
+    if not found:
+        raise UnknownUser(names=documents.some(wanted))
+    notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
+    content = {"users": [user.document() for user in found], "unknown": unknown}
+    show.results(as_json, format, lambda: content, KNOWN.of(found), notes=notes)
 
 
-def _with_progress(batches: Iterator[list[User]], total: int) -> Iterator[list[User]]:
+def _with_progress(batches: Iterator[Batch], total: int) -> Iterator[Batch]:
     """The batches, with a progress bar on stderr where it is a terminal and there is more than one."""
     if total <= BATCH or not sys.stderr.isatty():
         yield from batches
@@ -121,4 +135,4 @@ def _with_progress(batches: Iterator[list[User]], total: int) -> Iterator[list[U
         task = progress.add_task("Adding users", total=total)
         for batch in batches:
             yield batch
-            progress.advance(task, len(batch))
+            progress.advance(task, len(batch.users))

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from dmcheck_cli.embedded.server import Server
 
 
+UNATTENDED = frozenset({"work", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients"})
+"""Commands that run by themselves: they do not start an embedded database that a person has stopped."""
+
+
 class Database:
     """A database to run statements on; opened at the first one.
 
@@ -179,7 +183,8 @@ class Database:
         from dmcheck_cli.embedded.server import ensure_running
 
         try:
-            server = ensure_running(self.settings, seconds=seconds, prepare=self._warm)
+            unattended = self.command in UNATTENDED
+            server = ensure_running(self.settings, seconds=seconds, prepare=self._warm, unattended=unattended)
         except Temporary as problem:
             if seconds is None:
                 raise

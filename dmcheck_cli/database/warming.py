@@ -15,7 +15,14 @@ from dmcheck_cli.database.link import Link, Row
 from dmcheck_cli.database.sending import Statement
 
 _FETCH: Row = {"client": 0, "request": "0" * 32, "count": 0, "lease_seconds": 7200}
-_BUCKET: Row = {"bucket": "0" * 32, "lease": "0" * 36, "digest": "0" * 64, "answers": 1, "names": ["someone", "", ""]}
+_BUCKET: Row = {
+    "bucket": "0" * 32,
+    "lease": "0" * 36,
+    "digests": ["0" * 64],
+    "answers": 1,
+    "names": ["someone", "", ""],
+    "spelled": "someone",
+}
 
 HOT: tuple[tuple[str, Row], ...] = (
     ("fetch_buckets", _FETCH),

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from dmcheck_cli.domain import kept
 from dmcheck_cli.domain.limits import DEFAULTS
-from dmcheck_cli.domain.model import ANSWERS, Answered, User
+from dmcheck_cli.domain.model import ANSWERS, Answered
 from dmcheck_cli.errors import Malformed, Temporary, Usage
 
 MAX_ID = 2**63 - 1
@@ -23,12 +23,6 @@ MAX_ID = 2**63 - 1
 
 MAX_BYTES = 64 * 1024 * 1024
 """The largest document that `submit` reads; ten buckets of 180 users take about 0.1 MB."""
-
-PIECE = 1024 * 1024
-"""Bytes copied at a time."""
-
-MAX_LINE = 4096
-"""The most characters in a line of a user list; a name has 20, an id 19."""
 
 _NAME = re.compile(r"@?([A-Za-z0-9_]{1,20})", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -38,7 +32,7 @@ def identifier(text: str) -> int:
     """An account's id: digits only, from 1 to MAX_ID."""
     if _DIGITS.fullmatch(text) and 1 <= int(text) <= MAX_ID:
         return int(text)
-    raise Malformed(what=f"An id is a whole number from 1 to {MAX_ID}, not {_shown(text)}")
+    raise Malformed(what=f"An id is a whole number from 1 to {MAX_ID}, not {shown(text)}")
 
 
 def whole_number(what: str, least: int, most: int) -> Callable[[object], int]:
@@ -48,7 +42,7 @@ def whole_number(what: str, least: int, most: int) -> Callable[[object], int]:
         text = str(given)
         if _DIGITS.fullmatch(text) and least <= int(text) <= most:
             return int(text)
-        raise Usage(what=f"{what} is a whole number from {least} to {most}, not {_shown(text)}")
+        raise Usage(what=f"{what} is a whole number from {least} to {most}, not {shown(text)}")
 
     return read
 
@@ -57,7 +51,7 @@ def screen_name(text: object) -> str:
     """An account's name, with or without a leading @: 1 to 20 of A-Za-z0-9_. Returned without the @."""
     found = _NAME.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise Malformed(what=f"A screen name is 1 to 20 of A-Z, a-z, 0-9 and _, not {_shown(text)}")
+        raise Malformed(what=f"A screen name is 1 to 20 of A-Z, a-z, 0-9 and _, not {shown(text)}")
     return found[1]
 
 
@@ -81,7 +75,7 @@ def read_document(file: IO[bytes]) -> list[Answered]:
 
     Raises Usage when the file cannot be read, Temporary when there is nothing in it, Malformed.
     """
-    with _readable(file):
+    with readable(file):
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise Malformed(what=f"The document is larger than {MAX_BYTES} bytes")
@@ -99,20 +93,6 @@ def read_document(file: IO[bytes]) -> list[Answered]:
     return answered
 
 
-def user_lines(lines: Iterable[bytes]) -> Iterator[User]:
-    """Users from lines: objects with `screen_name` and, if known, `id`; or plain names. Blank lines are skipped."""
-    for number, line in enumerate(lines, 1):
-        text = _line(line, number).strip()
-        if not text:
-            continue
-        try:
-            yield _user(json.loads(text)) if text.startswith("{") else User(screen_name(text), None)
-        except (ValueError, RecursionError) as error:
-            raise Malformed(what=f"Line {number} is not JSON: {error}") from error
-        except Malformed as error:
-            raise Malformed(what=f"Line {number}: {error.message}") from error
-
-
 def open_file(path: str | None) -> IO[bytes]:
     """The file to read, or standard input for None and `-`. Raises Usage when it cannot be opened."""
     if path is None or path == "-":
@@ -123,33 +103,8 @@ def open_file(path: str | None) -> IO[bytes]:
         raise Usage(what=f"{path!a} cannot be read: {error.strerror}") from error
 
 
-def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of a user list; a line that is too long is cut just past the limit.
-
-    Raises Usage when the file cannot be read.
-    """
-    while line := _readline(file):
-        yield line
-
-
-def copied(file: IO[bytes], to: IO[bytes]) -> None:
-    """Copy the rest of `file`. Raises Usage when it cannot be read."""
-    while piece := _piece(file):
-        to.write(piece)
-
-
-def _readline(file: IO[bytes]) -> bytes:
-    with _readable(file):
-        return file.readline(MAX_LINE + 1)
-
-
-def _piece(file: IO[bytes]) -> bytes:
-    with _readable(file):
-        return file.read(PIECE)
-
-
 @contextmanager
-def _readable(file: IO[bytes]) -> Iterator[None]:
+def readable(file: IO[bytes]) -> Iterator[None]:
     """A file that opens may still be unreadable: a broken disk, the memory of a process."""
     try:
         yield
@@ -162,17 +117,23 @@ def _answered(bucket: Any, where: str) -> Answered:
     uuid = _token(_member(bucket, "bucket", str, where), f"{where}.bucket")
     lease = _token(_member(bucket, "lease", str, where), f"{where}.lease")
     answers: dict[str, str | None] = {}
+    told: dict[str, str] = {}
+    rounded = 0
     for i, user in enumerate(_member(bucket, "users", list, where)):
         name = screen_name(_member(user, "screen_name", str, f"{where}.users[{i}]"))
         answer = user.get("candm")
         if answer is not None and answer not in ANSWERS:
             raise Malformed(
-                what=f"{where}.users[{i}].candm is one of {', '.join(ANSWERS)} or null, not {_shown(answer)}"
+                what=f"{where}.users[{i}].candm is one of {', '.join(ANSWERS)} or null, not {shown(answer)}"
             )
         if name in answers:
             raise Malformed(what=f"User {name} is in bucket {uuid} twice")
+        # An importer may have stored one account in two cases, and both come in one bucket.
+        if answer is not None and told.setdefault(name.lower(), answer) != answer:
+            raise Malformed(what=f"User {name} is in bucket {uuid} twice, in other case and with another answer")
         answers[name] = answer
-    return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None})
+        rounded += _was_rounded(user.get("id"), user.get("id_str"))
+    return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None}, rounded)
 
 
 def _kept(raw: bytes) -> list[Answered]:
@@ -185,29 +146,27 @@ def _kept(raw: bytes) -> list[Answered]:
     return [one.answered() for one in found.values() if one.answers]
 
 
-def _user(row: Any) -> User:
-    name, id = screen_name(row.get("screen_name")), row.get("id")
-    if id is not None and (isinstance(id, bool) or not isinstance(id, int) or not 1 <= id <= MAX_ID):
-        raise Malformed(what=f"id of {name} is a whole number from 1 to {MAX_ID} or null, not {_shown(id)}")
-    return User(name, id)
+def _was_rounded(id: Any, text: Any) -> bool:
+    """Whether a program made another number of an id that stands beside it as a text."""
+    return isinstance(id, int | float) and isinstance(text, str) and str(id) != text
 
 
 def _member(holder: Any, name: str, kind: type, where: str) -> Any:
     if not isinstance(holder, dict):
-        raise Malformed(what=f"{where} must be an object, not {_shown(holder)}")
+        raise Malformed(what=f"{where} must be an object, not {shown(holder)}")
     if name not in holder:
         raise Malformed(what=f"{where} has no {name!r}")
     value = holder[name]
     if not isinstance(value, kind):
         wanted = "a list" if kind is list else "a text"
-        raise Malformed(what=f"{where}.{name} must be {wanted}, not {_shown(value)}")
+        raise Malformed(what=f"{where}.{name} must be {wanted}, not {shown(value)}")
     return value
 
 
 def _token(text: str, what: str) -> str:
     if 1 <= len(text) <= DEFAULTS.max_request_id and text.isprintable():
         return text
-    raise Malformed(what=f"{what} is 1 to {DEFAULTS.max_request_id} printable characters, not {_shown(text)}")
+    raise Malformed(what=f"{what} is 1 to {DEFAULTS.max_request_id} printable characters, not {shown(text)}")
 
 
 def _once(names: Iterable[str], what: str) -> None:
@@ -218,15 +177,12 @@ def _once(names: Iterable[str], what: str) -> None:
         seen.add(name)
 
 
-def _line(line: bytes, number: int) -> str:
-    if len(line) > MAX_LINE:
-        raise Malformed(what=f"Line {number} is longer than {MAX_LINE} characters")
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        raise Malformed(what=f"Line {number} is not UTF-8") from error
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A value that was given, short and in ASCII, for a message."""
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def some(names: list[str]) -> str:
+    """A few of the names, and how many more there are."""
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

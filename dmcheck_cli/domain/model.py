@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
@@ -20,6 +22,61 @@ class User:
     screen_name: str
     id: int | None
 
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON. `id_str` is for programs that round large numbers: JavaScript, jq 1.6."""
+        return {
+            "screen_name": self.screen_name,
+            "id": self.id,
+            "id_str": None if self.id is None else str(self.id),
+        }
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A user whose answer is in force. `answered_by` is None where the client was deleted, `answered_at` where an older
+    system stored no time."""
+
+    screen_name: str
+    id: int | None
+    answer: str
+    answered_by: int | None
+    answered_at: str | None
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON."""
+        user = User(self.screen_name, self.id).document()
+        return {**user, "answer": self.answer, "answered_by": self.answered_by, "answered_at": self.answered_at}
+
+
+@dataclass(frozen=True)
+class Past:
+    """An answer that a user had: `kind` is answer (in force) or rechecked (`prioritize --recheck` put it aside)."""
+
+    client: int | None
+    answer: str | None
+    at: str | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """All that is known about a user: `state` is waiting, leased or checked; the answer in force; the bucket that it is
+    in and the client that holds it; all its answers, newest first."""
+
+    screen_name: str
+    id: int | None
+    state: str
+    answer: str | None
+    answered_by: int | None
+    answered_at: str | None
+    bucket: str | None
+    client: int | None
+    history: list[Past]
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON."""
+        return {**User(self.screen_name, self.id).document(), **vars(self), "history": [vars(p) for p in self.history]}
+
 
 @dataclass(frozen=True)
 class Lease:
@@ -31,6 +88,10 @@ class Lease:
     expires: str | None
     users: list[User]
 
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON."""
+        return {**vars(self), "users": [user.document() for user in self.users]}
+
 
 @dataclass(frozen=True)
 class Answered:
@@ -39,10 +100,21 @@ class Answered:
     bucket: str
     lease: str
     answers: dict[str, str]
+    rounded: int = field(default=0, compare=False)
+    """Ids that came back as other numbers than their `id_str`."""
 
-    def digest(self) -> str:
-        """SHA-256 of the answers, independent of their order: tells a repeated submit from a changed one."""
-        return hashlib.sha256(json.dumps(sorted(self.answers.items())).encode()).hexdigest()
+    def names(self) -> list[str]:
+        """The names as spelled, in an order without case; of those that differ in case only, the last."""
+        spelled = {name.lower(): name for name in self.answers}
+        return [spelled[name] for name in sorted(spelled)]
+
+    def digests(self) -> list[str]:
+        """SHA-256 of the answers, independent of their order and of the case of the names, to tell a repeated submit
+        from a changed one; then the one that earlier releases stored, for which the case counted."""
+        return [
+            _digest({(name.lower(), answer) for name, answer in self.answers.items()}),
+            _digest(self.answers.items()),
+        ]
 
 
 @dataclass(frozen=True)
@@ -98,6 +170,7 @@ class ClientStats:
     buckets_fault: int
     buckets_dead: int
     buckets_failed: int
+    answers: dict[str, int]
     users_checked: int
     users_unknown: int
     last_access_time: str | None
@@ -123,9 +196,14 @@ class SystemStats:
     users_waiting: int
     users_leased: int
     users_checked: int
+    answers: dict[str, int]
     buckets_ready: int
     buckets_leased: int
     buckets_dead: int
     oldest_wait_seconds: int | None
     prioritized: Wait
     ordinary: Wait
+
+
+def _digest(answers: Iterable[tuple[str, str]]) -> str:
+    return hashlib.sha256(json.dumps(sorted(answers)).encode()).hexdigest()

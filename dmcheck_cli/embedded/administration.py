@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from dmcheck_cli.embedded.configuration import environment, java
-from dmcheck_cli.embedded.files import is_there, make_private_folder
 from dmcheck_cli.embedded.folders import home_folder
 from dmcheck_cli.embedded.parts import jars
 from dmcheck_cli.embedded.progress import Progress
-from dmcheck_cli.embedded.remedies import DUMP, explained, java_trouble, using
-from dmcheck_cli.embedded.server import ensure_running, stopped
+from dmcheck_cli.embedded.remedies import DUMP, HOME, explained, java_trouble, trouble, using
+from dmcheck_cli.embedded.server import ensure_running, stop, stopped
 from dmcheck_cli.embedded.store import Store
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
@@ -22,25 +26,61 @@ MAIN_CLASS = "org.neo4j.cli.AdminTool"
 
 LINES_SHOWN = 5
 
+LOADING = "loading"
+"""The folder in a home where a dump is loaded."""
+
 
 @explained
-def dump(settings: Settings, folder: Path) -> Path:
-    """Stop the server and write the graph to `folder` (made, private, if missing); returns the dump's path.
+def dump(settings: Settings, file: Path) -> int:
+    """Stop the server and write the graph to `file`, which appears whole, over an older one; returns its size in bytes.
 
-    Raises NotConfigured when there is no graph yet, or a dump of that name already exists.
+    Raises NotConfigured when there is no graph yet.
     """
-    with using(DUMP, folder):
-        dumped = folder.absolute() / "neo4j.dump"
-        if is_there(dumped):
-            raise NotConfigured(what=f"{dumped} is there already: name another folder, or move it away.")
+    with using(DUMP, file):
+        whole = file.absolute()
+        if not whole.parent.is_dir():
+            raise NotConfigured(what=f"Cannot use the dump: {whole.parent} is no folder. {DUMP.elsewhere}.")
     version = Store(home_folder(settings)).version()
     if version is not None:
         # A graph whose server was killed must be recovered first, or the tool refuses it.
         ensure_running(settings, version=version)
-    with using(DUMP, folder):
-        make_private_folder(folder)
-    administer(settings, "database", "dump", "neo4j", f"--to-path={dumped.parent}")
-    return dumped
+    with using(DUMP, file), tempfile.TemporaryDirectory(prefix=f".{whole.name}.", dir=whole.parent) as aside:
+        administer(settings, "database", "dump", "neo4j", f"--to-path={aside}")
+        dumped = Path(aside, "neo4j.dump")
+        size = dumped.stat().st_size
+        os.replace(dumped, whole)
+    return size
+
+
+@contextmanager
+def loaded(settings: Settings, file: Path) -> Iterator[Settings]:
+    """Load a dump into a home aside, and yield its settings; after the block it takes the place of the graph.
+
+    If the block or the loading fails, the graph stays as it was. There must be a graph. Raises what `administer` and
+    `ensure_running` raise.
+    """
+    home = home_folder(settings)
+    aside = replace(settings, home=str(home / LOADING))
+    _remove(aside)
+    try:
+        Store(home).copy_empty(Path(str(aside.home)))
+        folder = Path(str(aside.home), "dump")
+        folder.mkdir()
+        (folder / "neo4j.dump").symlink_to(file.absolute())
+        administer(aside, "database", "load", "neo4j", f"--from-path={folder}", "--overwrite-destination=true")
+        yield aside
+        stop(aside)
+        with stopped(settings):
+            Store(home).take(Path(str(aside.home)))
+    except OSError as error:
+        raise trouble(error, HOME, home) from error
+    finally:
+        _remove(aside)
+
+
+def _remove(aside: Settings) -> None:
+    stop(aside)
+    shutil.rmtree(str(aside.home), ignore_errors=True)
 
 
 @explained

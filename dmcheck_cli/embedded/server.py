@@ -15,13 +15,17 @@ from typing import TypedDict
 
 from dmcheck_cli.embedded import process, state
 from dmcheck_cli.embedded.credentials import read_password
-from dmcheck_cli.embedded.files import is_there
+from dmcheck_cli.embedded.files import is_there, write_private_file
 from dmcheck_cli.embedded.folders import home_folder
 from dmcheck_cli.embedded.remedies import explained
+from dmcheck_cli.errors import Temporary
 from dmcheck_cli.settings import Settings
 
 USERNAME = "neo4j"
 """The only account whose password can be set before the first start."""
+
+HELD = "held"
+"""The file in a home that says that it was stopped to be held."""
 
 SECONDS_FOR_ANOTHERS_START = 900
 """How long to wait while another process starts the server, which may include fetching its parts."""
@@ -71,6 +75,7 @@ def ensure_running(
     progress: bool = True,
     seconds: float | None = None,
     prepare: Callable[[Server], None] = lambda server: None,
+    unattended: bool = False,
 ) -> Server:
     """The running server of this home, started if need be: once, however many processes ask at the same time.
 
@@ -78,6 +83,7 @@ def ensure_running(
     server is returned whatever its version. `progress`: report slow steps on stderr. `seconds`: when to give up with
     Temporary, for a command with a time limit; a server that it started is removed completely. `prepare`: called with a
     newly started server before others can see it.
+    `unattended`: leave it stopped, with Temporary, if it was stopped to be held.
     Raises NotConfigured for a problem that needs manual repair, Temporary for one that may pass.
     """
     found = find(settings)
@@ -99,6 +105,10 @@ def ensure_running(
         found = find(settings)
         if found is not None:
             return found
+        if unattended and is_there(home / HELD):
+            raise Temporary(
+                what="The embedded database was stopped with `dmcheck server stop`: `dmcheck server start` starts it"
+            )
         _end_all(home, left())  # left behind by a start that was killed
         wanted = version or DEFAULT_VERSION
         store = Store(home)
@@ -115,13 +125,20 @@ def ensure_running(
         started = _server(home, now)
         prepare(started)
         now.write(home)
+        (home / HELD).unlink(missing_ok=True)
     return started
 
 
 @explained
-def stop(settings: Settings) -> bool:
-    """End this home's server; True if one was running. No process of it is left on return."""
+def stop(settings: Settings, hold: bool = False) -> bool:
+    """End this home's server; True if one was running. No process of it is left on return.
+
+    `hold`: whoever works unattended does not start it again, until someone else does.
+    """
     with stopped(settings) as was_running:
+        home = home_folder(settings)
+        if hold and is_there(home):
+            write_private_file(home / HELD, "")
         return was_running
 
 

@@ -18,7 +18,7 @@ from dmcheck_cli.errors import NotConfigured
 
 UNFINISHED = "unfinished"
 
-OURS = frozenset({"lock", "server.json", "password", "neo4j"})
+OURS = frozenset({"lock", "server.json", "password", "neo4j", "loading", "held"})
 """What a home contains if it has no other use."""
 
 
@@ -57,6 +57,8 @@ class Store:
         self._take_over_home()
         for folder in (self.neo4j / "conf", self.neo4j / "logs"):
             make_private_folder(folder)
+        if not is_there(self._data) and is_there(self._old):
+            self._old.rename(self._data)  # a load was killed between its two renames
         if not is_there(self._data) or UNFINISHED in self._version_words():
             self._make_data(version)
             return True
@@ -74,9 +76,35 @@ class Store:
         """Record that a server of that version is ready: from now on the graph is never discarded."""
         write_private_file(self._version_file, f"{version}\n")
 
+    def copy_empty(self, home: Path) -> None:
+        """Make another home with a new, empty graph of the same version, and the same password."""
+        make_private_folder(home)
+        other = Store(home)
+        version = self.version() or ""
+        other.prepare(version, upgrade=False)
+        password = read_password(self.home)
+        write_private_file(home / "password", f"{password}\n")
+        write_private_file(other._auth_file, auth_ini(password))
+        other.finish(version)
+
+    def take(self, home: Path) -> None:
+        """Replace the graph with that of another home with the same password. Both must be stopped.
+
+        After a crash in the middle, `prepare` finds the old graph or the new one.
+        """
+        shutil.rmtree(self._old, ignore_errors=True)
+        self._data.rename(self._old)
+        Store(home)._data.rename(self._data)
+        sync_folder(self.neo4j)
+        shutil.rmtree(self._old, ignore_errors=True)
+
     @property
     def _data(self) -> Path:
         return self.neo4j / "data"
+
+    @property
+    def _old(self) -> Path:
+        return self.neo4j / "data.old"
 
     @property
     def _auth_file(self) -> Path:

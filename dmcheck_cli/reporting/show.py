@@ -56,10 +56,15 @@ def streamed_document(name: str, items: Iterable[dict[str, Any]]) -> None:
     """
     between = f'{{"{name}": ['
     for item in items:
-        _write(between + _json(item))
+        write(between + _json(item))
         between = ", "
-    _write(between if between != ", " else "")
+    write(between if between != ", " else "")
     line("]}")
+
+
+def json_line(value: dict[str, Any]) -> str:
+    """One JSON document on a line of its own, in ASCII."""
+    return json.dumps(value) + "\n"
 
 
 def wants_json(as_json: bool, format: Format) -> bool:
@@ -104,12 +109,12 @@ def table(shown: Table, format: Format) -> None:
     line(tabulate.tabulate(cells, headers=columns, tablefmt=style, disable_numparse=True, colalign=sides))
 
 
-def line(text: str) -> None:
+def line(text: str, end: str = "\n") -> None:
     """Print a result, or the last line of one.
 
     Raises OutputLost when it cannot be written (a closed pipe, a full disk).
     """
-    _write(text + "\n")
+    write(text + end)
     try:
         sys.stdout.flush()
     except OSError as problem:
@@ -130,7 +135,8 @@ def error(problem: DmcheckError, as_json: bool) -> None:
         message(f"dmcheck: {problem.message}")
 
 
-def _write(text: str) -> None:
+def write(text: str) -> None:
+    """Print a part of a result. Raises OutputLost when it cannot be written."""
     try:
         sys.stdout.write(text)
     except OSError as problem:

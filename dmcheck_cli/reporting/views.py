@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dmcheck_cli.domain.model import Client, ClientStats, Lease, Report, SystemStats, User, Wait
+from dmcheck_cli.domain.model import Client, ClientStats, Known, Lease, Report, SystemStats, User, Wait
 from dmcheck_cli.reporting.forms import duration, moment
 
 T = TypeVar("T")
@@ -138,6 +138,21 @@ REPORTS: View[Report] = View(
         ("reason", lambda r: r.reason),
     ),
     drops=("returned", "accepted", "refused users"),
+)
+
+KNOWN: View[Known] = View(
+    "Users",
+    (
+        ("screen name", lambda u: u.screen_name),
+        ("id", lambda u: u.id),
+        ("state", lambda u: u.state),
+        ("answer", lambda u: u.answer),
+        ("by", lambda u: u.answered_by),
+        ("at (UTC)", lambda u: moment(u.answered_at)),
+        ("bucket", lambda u: u.bucket),
+        ("client", lambda u: u.client),
+        ("earlier answers", lambda u: [one.answer for one in u.history if one.kind != "answer"]),
+    ),
 )
 
 PENDING: View[User] = View("Pending", (("screen name", lambda u: u.screen_name), ("id", lambda u: u.id)))

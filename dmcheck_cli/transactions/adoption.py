@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.database.link import Row
 from dmcheck_cli.errors import Temporary
+from dmcheck_cli.transactions import users
 
 
 def adopt(database: Database) -> None:
@@ -25,6 +26,7 @@ def adopt(database: Database) -> None:
     _all_batches(lambda: _count(database.run("correct_times", lease_seconds=lease_seconds)), limits.batch_raised)
     _all_batches(lambda: _count(database.run("correct_other_times")), limits.batch_adopted)
     _all_slices(lambda after: _last(database.run("adopt_answers", after=after, slice=limits.scan_slice)))
+    users.name_all(database)
 
 
 def _all_batches(step: Callable[[], int], batch: int) -> None:

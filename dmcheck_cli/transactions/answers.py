@@ -40,14 +40,16 @@ def parameters(one: Answered) -> dict[str, Any]:
     Names with the same answer form one text: packing a map of 180 names took 445 µs, three texts 3 µs (plain driver).
     """
     named: dict[str, list[str]] = {answer: [] for answer in ANSWERS}
-    for name, answer in one.answers.items():
-        named[answer].append(name)
+    spelled = one.names()
+    for name in spelled:
+        named[one.answers[name]].append(name.lower())
     return {
         "bucket": one.bucket,
         "lease": one.lease,
-        "digest": one.digest(),
-        "answers": len(one.answers),
+        "digests": one.digests(),
+        "answers": len(spelled),
         "names": [" ".join(names) for names in named.values()],
+        "spelled": " ".join(spelled),
     }
 
 
@@ -66,8 +68,9 @@ def _parts(answered: list[Answered], most: int) -> Iterator[list[Answered]]:
 
 def _report(row: dict[str, Any], given: Answered) -> Report:
     if row["outcome"] != "accepted":
-        return Report(row["bucket"], "refused", reason=row["outcome"])
-    names = sorted(given.answers)
+        reason = "not_in_bucket" if row["outcome"] == "newest" else row["outcome"]
+        return Report(row["bucket"], "refused", reason=reason)
+    names = given.names()
     # Release 0.1.0 stored the names themselves.
     refused = [place if isinstance(place, str) else names[place] for place in row["refused"] or []]
     returned = row["users"] - row["accepted"]

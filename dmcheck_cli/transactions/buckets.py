@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
@@ -12,24 +12,30 @@ from dmcheck_cli.transactions import schema
 
 @dataclass(frozen=True)
 class Plan:
-    """How many buckets may still be made, and the name after which the search for users continues."""
+    """How many buckets may still be made, the name after which the search for users continues, how many clients are
+    active, and how many users wait in no bucket, those included whose names nobody can ask for."""
 
     room: int
     cursor: str
+    active: int
+    outside: int
 
 
 @dataclass(frozen=True)
 class Made:
-    """Buckets made and users placed in them."""
+    """Buckets made and users placed in them; users that were seen to wait on in no bucket, and why no bucket was made
+    (no_clients, enough, nobody_waits)."""
 
     buckets: int
     users: int
+    waiting: int = field(default=0, compare=False)
+    reason: str | None = field(default=None, compare=False)
 
 
 def plan(database: Database) -> Plan:
     """What make_buckets needs to know before it starts."""
     [row] = database.run("plan_buckets")
-    return Plan(max(row["room"], 0), row["cursor"])
+    return Plan(max(row["room"], 0), row["cursor"], row["active"], row["outside"])
 
 
 def place(database: Database, names: list[str]) -> Made:

@@ -1,4 +1,4 @@
-"""Registering and unregistering clients."""
+"""Registering, unregistering, renaming and forgetting clients."""
 
 from __future__ import annotations
 
@@ -51,6 +51,27 @@ def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, i
     if rows[0]["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
     return _client(rows[0]["client"]), rows[0]["returned"]
+
+
+def rename(database: Database, id: int, screen_name: str) -> Client:
+    """Give a client another screen name. Raises NotRegistered for an unknown id."""
+    rows = schema.write(database, "rename_client", id=id, screen_name=screen_name)
+    if not rows:
+        raise NotRegistered(client=id)
+    return _client(rows[0]["client"])
+
+
+def delete(database: Database, id: int, dry_run: bool = False) -> tuple[int, int]:
+    """Forget a client; returns how many leased buckets were put back, and how many of its answers are in force.
+
+    The answers stay, and nothing says any more whose they are. An unknown id is no error: it may have been deleted
+    before. With `dry_run` nothing is changed.
+    """
+    if dry_run:
+        [row] = database.run("count_client", id=id)
+    else:
+        row = schema.write_one(database, "delete_client", id=id)
+    return row["returned"], row["answers"]
 
 
 def _client(found: dict[str, Any]) -> Client:

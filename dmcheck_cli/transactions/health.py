@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.transactions import schema, times
+from dmcheck_cli.transactions import schema, times, users
 from dmcheck_cli.transactions.stats import count_users
 
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
@@ -25,6 +25,7 @@ ABOUT_USERS = {
     "checked_and_waiting": "users who are checked, and in a bucket",
     "names": "users whose name nobody can ask for (1 to 20 of A-Z, a-z, 0-9 and _)",
     "ids": "users whose id is no whole number from 1 to 2^63-1",
+    "cases": "users who are stored again under a name in another case",
 }
 """What `check_users` counts."""
 
@@ -98,6 +99,7 @@ def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem
     found = [_problem(row) for row in database.run("check_buckets")]
     found += [_problem(row) for row in database.run("check_clients")]
     found += _members(database)
+    users.name_all(database)
     found += _users(database, looked_at)
     return sorted(found, key=lambda problem: problem.mend == APPLY)
 
@@ -115,13 +117,15 @@ def _members(database: Database) -> Iterator[Problem]:
 def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Problem]:
     counts = dict.fromkeys(ABOUT_USERS, 0)
     examples: dict[str, str] = {}
+    again: list[str] = []
     before, seen = count_users(database), 0
     after: str | None = ""
     while after is not None:
         [row] = database.run("check_users", after=after, slice=database.settings.limits.scan_slice)
         for kind in ABOUT_USERS:
-            count, example = row[kind]
+            count, example, *more = row[kind]
             counts[kind] += count
+            again += more[0] if more else []
             if count:
                 examples.setdefault(kind, example)
         after = row["last"]
@@ -131,7 +135,9 @@ def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Pro
     counts["names"] += max(min(before, count_users(database)) - seen, 0)
     for kind, what in ABOUT_USERS.items():
         if counts[kind]:
-            yield _kind(what, counts[kind], examples.get(kind, "one without a name, or with one that is no text"))
+            problem = _kind(what, counts[kind], examples.get(kind, "one without a name, or with one that is no text"))
+            # Their account stays, under the other name, which has an answer if either has.
+            yield replace(problem, mend=f"dmcheck users delete {' '.join(again[:20])}") if kind == "cases" else problem
 
 
 def _problem(row: dict[str, Any]) -> Problem:

@@ -13,6 +13,7 @@ from dmcheck_cli.errors import (
     DmcheckError,
     LeaseLost,
     NothingToFetch,
+    NotInBucket,
     NotOwner,
     NotRegistered,
     OverQuota,
@@ -25,7 +26,7 @@ from dmcheck_cli.errors import (
 from dmcheck_cli.transactions import schema, times
 
 REFUSALS: dict[str, type[DmcheckError]] = {
-    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged)
+    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged, NotInBucket)
 }
 """The error for each `outcome` of a statement that is a refusal."""
 
@@ -147,6 +148,10 @@ def _leases(rows: list[dict[str, Any]]) -> list[Lease]:
 
 
 def stored_users(rows: list[tuple[str, object]]) -> list[User]:
-    """Users from rows of name and id. An id that another program stored and that is not a whole number from 1 up counts
-    as unknown."""
-    return [User(name, id if type(id) is int and id > 0 else None) for name, id in rows]
+    """Users from rows of name and id."""
+    return [User(name, stored_id(id)) for name, id in rows]
+
+
+def stored_id(id: object) -> int | None:
+    """An id as it is stored. One that is not a whole number from 1 up, as other programs store some, is not known."""
+    return id if type(id) is int and id > 0 else None

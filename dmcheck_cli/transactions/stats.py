@@ -26,11 +26,13 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
         for kind, overdue in zip(("prioritized", "ordinary"), buckets.longest_waits(database.settings), strict=True)
     )
     waits = [wait.oldest_seconds for wait in (prioritized, ordinary) if wait.oldest_seconds is not None]
+    answers = {"DM": row["yes"], "NON_DM": row["no"], "UNKNOWN": row["gone"]}
     system = SystemStats(
         users_total=row["users"],
-        users_waiting=row["users"] - row["answers"] - row["leased_users"],
+        users_waiting=row["users"] - sum(answers.values()) - row["leased_users"],
         users_leased=row["leased_users"],
-        users_checked=row["answers"],
+        users_checked=sum(answers.values()),
+        answers=answers,
         buckets_ready=row["buckets"] - row["held"],
         buckets_leased=row["held"] - row["dead"],
         buckets_dead=row["dead"],
@@ -47,6 +49,10 @@ def _client(found: dict[str, Any], now: str) -> ClientStats:
         "oldest_lease_seconds": times.age(found.pop("oldest_lease"), now),
         "last_access_seconds": times.age(found["last_access_time"], now),
         **{name: times.utc(found[name]) for name in ("last_access_time", "first_registered", "last_registered")},
+    }
+    counters |= {
+        "users_checked": sum(found["answers"].values()),
+        "users_unknown": found["answers"]["UNKNOWN"],
     }
     raised = flags(counters)
     del counters["dead"]

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import User
-from dmcheck_cli.errors import Temporary, UnknownUser
+from dmcheck_cli.errors import AmbiguousName, Temporary, UnknownUser
 from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.leases import stored_users
 
 MAX_TRIES = 10
 """How often `prioritize` looks again for users who changed buckets between its look and its lock. Each try waits for
 the transaction that moved them, so a second try is rare and a third was never seen."""
+
+
+BATCH = 5_000
+"""Names that one statement looks up."""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the users of a batch: numbers, and the stored names of those with another id."""
+
+    added: int
+    existing: int
+    filled: int
+    conflicting: list[str]
 
 
 @dataclass(frozen=True)
@@ -37,13 +52,56 @@ class Prioritized:
     unknown: list[str]
 
 
-def add(database: Database, users: list[User]) -> tuple[int, int]:
-    """Add one batch of users, each name once; returns how many were new and how many already existed."""
-    rows = sorted(
-        ({"screen_name": user.screen_name, "id": user.id} for user in users), key=lambda row: str(row["screen_name"])
-    )
-    row = schema.write_one(database, "add_users", users=rows)
-    return row["added"], row["existing"]
+def add(database: Database, users: list[User], replace: bool = False, twice: Collection[str] = ()) -> Added:
+    """Add one batch of users, each name once, whatever its case.
+
+    With `replace`, their ids replace others that are stored. `twice`: those of the names that the list had with
+    several ids; they count as filled.
+    """
+    rows = [
+        {"screen_name": user.screen_name, "key": user.screen_name.lower(), "id": user.id}
+        for user in sorted(users, key=lambda user: user.screen_name)
+    ]
+    row = schema.write_one(database, "add_users", users=rows, replace=replace, twice=list(twice))
+    return Added(row["added"], row["existing"], row["filled"], row["conflicting"])
+
+
+def name_all(database: Database) -> None:
+    """See to it that every user is found by its name in any case, those too whom other programs have added.
+
+    That is known from two counts. Only if they differ, all names are looked through, in slices.
+    """
+    [row] = database.run("count_users")
+    if not row["unnamed"]:
+        return
+    after: str | None = ""
+    while after is not None:
+        after = schema.write_one(database, "name_users", after=after, slice=DEFAULTS.scan_slice)["last"]
+    schema.write_one(database, "finish_naming")
+
+
+def spelled(database: Database, names: Iterable[str]) -> dict[str, str]:
+    """How names are stored, for those that are known: as given, or in the one other case in which they are.
+
+    Raises AmbiguousName where there are several others.
+    """
+    found = _stored(database, list(names))
+    missing = [name for name, stored in found.items() if not stored]
+    if missing:
+        name_all(database)
+        found |= _stored(database, missing)
+    several = [" and ".join(stored) for stored in found.values() if len(stored) > 1]
+    if several:
+        raise AmbiguousName(names=documents.some(several))
+    return {name: stored[0] for name, stored in found.items() if stored}
+
+
+def _stored(database: Database, names: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for start in range(0, len(names), BATCH):
+        asked = [(name, name.lower()) for name in names[start : start + BATCH]]
+        found.update((row["name"], row["stored"]) for row in database.run("find_users", names=asked))
+    return found
 
 
 def delete(database: Database, names: list[str]) -> tuple[int, list[str]]:
@@ -85,11 +143,7 @@ def prioritize(database: Database, names: list[str], priority: int, recheck: boo
             size=database.settings.bucket_size,
         )
         if len(row["unknown"]) == len(names):
-            raise UnknownUser(names=_some(row["unknown"]))
+            raise UnknownUser(names=documents.some(row["unknown"]))
         if not row["missed"]:
             return Prioritized(row["prioritized"], row["under_lease"], row["already_checked"], row["unknown"])
     raise Temporary(what="Users kept changing buckets; repeat the same command")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")

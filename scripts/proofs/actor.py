@@ -102,8 +102,8 @@ class Actor:
         """Adds users without ids."""
 
         def work() -> dict[str, Any]:
-            added, existing = users.add(self.database, [User(name, None) for name in names])
-            return {"added": added, "existing": existing}
+            done = users.add(self.database, [User(name, None) for name in names])
+            return {"added": done.added, "existing": done.existing}
 
         return self._do("users add", None, {"names": list(names)}, work)
 

@@ -241,7 +241,7 @@ def long_list(database: Database, environment: dict[str, str], folder: Path, cou
     for added in (count - there, 0):
         told, peak = _add(environment, names)
         outcome.ok += 1
-        if told != {"added": added, "existing": count - added}:
+        if (told["added"], told["existing"]) != (added, count - added):
             outcome.violations.append(f"users add says {told} where {added} of {count} were missing")
         if peak > short + MORE_MEMORY:
             outcome.violations.append(f"{count} names took {peak} KB at the peak, {BATCH} took {short} KB")

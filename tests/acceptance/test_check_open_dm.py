@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -368,3 +369,63 @@ def test_work_drives_it(api: Server, database: Database, query: Query, environme
     assert (process.returncode, json.loads(out)["users"]) == (0, 6)
     rows = query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN type(r) AS kind, count(r) AS n")
     assert {row["kind"]: row["n"] for row in rows} == {"DM_YES": 3, "DM_NO": 2, "DM_UNKNOWN": 1}
+
+
+def test_what_is_about_our_account_is_no_answer(api: Server, check: Run) -> None:
+    """Who follows us takes our messages, perhaps not everyone's; whom we block takes none of ours."""
+    ties = {"follower": (True, ["followed_by", "following"]), "followed": (True, ["following"]), "none": (True, [])}
+    ties |= {"blocked": (False, ["blocking"]), "closed": (False, ["followed_by"])}
+    for id, (name, (takes, status)) in enumerate(ties.items(), 1):
+        api.add(id, name, receives_your_dm=takes, connection_status=status)
+    told = check([user(name) for name in ties])
+    assert told.users == {"follower": None, "followed": "DM", "none": "DM", "blocked": None, "closed": "NON_DM"}
+
+
+def test_the_exact_id_is_asked_for(api: Server, check: Run) -> None:
+    """Where a program before it rounded the number, the text beside it counts."""
+    api.add(1234567890123456789, "one", receives_your_dm=True)
+    given = {"screen_name": "one", "id": 1234567890123456800, "id_str": "1234567890123456789"}
+    assert check([given]).users == {"one": "DM"}
+
+
+EXAMPLES = {"check.py": [sys.executable], "check.sh": ["sh"], "check.mjs": ["node"]}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_examples_for_writing_a_checker(
+    api: Server, direct: Callable[..., Any], database: Database, query: Query, name: str
+) -> None:
+    """Each answers a bucket of 150 users in two requests through `work`; a limit is 75, with the users given back."""
+    if shutil.which(EXAMPLES[name][0]) is None or (
+        name == "check.sh" and not (shutil.which("jq") and shutil.which("curl"))
+    ):
+        pytest.skip("its interpreter is not there")
+    names = prepare(database, [42], 150)
+    query("MATCH (u:User) SET u.id = 1234567890000000000 + u.id")
+    for i, one in enumerate(names):
+        takes, status = i % 3 == 0, ["followed_by"] if i % 30 == 0 else []
+        if i % 3 < 2:
+            api.add(i, one.upper(), receives_your_dm=takes, connection_status=status)
+    line = [*EXAMPLES[name], str(SCRIPT.parent / "checkers" / name)]
+    settings = {**os.environ, "X_API_URL": api.url, "X_USER_TOKEN": TOKEN, "no_proxy": "*"}
+    given = "".join(json.dumps({"screen_name": one, "id": 2**60 + 1, "id_str": str(2**60 + 1)}) + "\n" for one in names)
+    api.planned.append(Answer(429, {}))
+
+    def ask() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            line, input=given, env=settings, capture_output=True, text=True, timeout=MAX_WAIT_SECONDS, check=False
+        )
+
+    limited, done = ask(), ask()
+    assert (limited.returncode, '"candm"' in limited.stdout, done.returncode) == (75, False, 0)
+    told = [json.loads(row) for row in done.stdout.splitlines()]
+    expected = [None if i % 30 == 0 else ("DM", "NON_DM", "UNKNOWN")[i % 3] for i in range(150)]
+    assert [row.get("candm") for row in told] == expected
+    assert {row["id_str"] for row in told} == {str(2**60 + 1)}
+    assert api.tokens == {f"Bearer {TOKEN}"}
+    document = direct("fetch", "--client", 42, "--json").document
+    by_name = {row["screen_name"]: row for row in told}
+    for bucket in document["buckets"]:
+        bucket["users"] = [by_name[row["screen_name"]] for row in bucket["users"]]
+    [report] = direct("submit", "--client", 42, "--json", stdin=json.dumps(document)).document["buckets"]
+    assert report["accepted"] == 145

@@ -126,7 +126,7 @@ def _make(database: Database, number: int) -> int:
 def _add(first: int, database: Database, number: int) -> int:
     """Adds a hundred users, half of which the other importer adds, too; returns how many were new."""
     names = [f"import{i:05}" for i in range(number * 100 + first, number * 100 + first + 100)]
-    return users.add(database, [User(name, None) for name in names])[0]
+    return users.add(database, [User(name, None) for name in names]).added
 
 
 def _come_and_go(id: int, database: Database, number: int) -> tuple[int, int]:

@@ -139,7 +139,7 @@ def test_the_main_job(start: Callable[..., Result]) -> None:
     assert run("users", "add", stdin="\n".join(f"user{i}" for i in range(40)))["added"] == 40
     run("register", "--id", "1", "--screen-name", "one")
     made = run(program="make_buckets", DMCHECK_BUCKET_SIZE="10")
-    assert made == {"buckets": 4, "users": 40}
+    assert made == {"buckets": 4, "users": 40, "waiting": 0}
 
     document = run("fetch", "--client", "1", "--count", "2")
     for user in document["buckets"][0]["users"] + document["buckets"][1]["users"][:4]:

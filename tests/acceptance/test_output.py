@@ -183,9 +183,16 @@ def test_stats(direct: Call, database: Database) -> None:
 def test_users(direct: Call) -> None:
     """`users add`, `users pending` and `users delete`."""
     lines = '{"screen_name": "a", "id": 7}\nb\n@c\n\na\n'
-    assert direct("users", "add", "--json", stdin=lines).document == {"added": 3, "existing": 0}
-    assert direct("users", "add", "--json", stdin="b\nd\n").document == {"added": 1, "existing": 1}
-    assert direct("users", "add", "--json", stdin="").document == {"added": 0, "existing": 0}
+    counts = ("added", "existing", "filled", "conflicting", "repeated")
+
+    def added(lines: str) -> tuple[Any, ...]:
+        document = direct("users", "add", "--json", stdin=lines).document
+        assert tuple(document) == counts
+        return tuple(document.values())
+
+    assert added(lines) == (3, 0, 0, [], 1)
+    assert added("b\nd\n") == (1, 1, 0, [], 0)
+    assert added("") == (0, 0, 0, [], 0)
     everyone = [{"screen_name": "a", "id": 7}, *({"screen_name": name, "id": None} for name in "bcd")]
     assert direct("users", "pending", "--json").document == {"users": everyone}
     assert direct("users", "pending", "--limit", 2, "--json").document == {"users": everyone[:2]}

@@ -30,7 +30,7 @@ def test_every_user_of_a_real_list_is_answered_once(
     """With buckets of 20: each user has exactly one answer, no bucket is left, and the counters are exact."""
     listed = next(path for path in LISTS if path.is_file())
     names = {json.loads(line)["screen_name"] for line in listed.read_text("utf-8").splitlines()}
-    assert run("users", "add", listed, "--json").document == {"added": len(names), "existing": 0}
+    assert run("users", "add", listed, "--json").document["added"] == len(names)
     for id in (1, 2):
         run("register", "--id", id, "--screen-name", f"client{id}")
     expected = -(-len(names) // 20)

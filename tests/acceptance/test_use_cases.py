@@ -36,9 +36,14 @@ def test_4_1_unprocessed_users_are_put_into_buckets(run: Callable[..., Any], dat
 
     made = run("--json", program="make_buckets", DMCHECK_BUCKET_SIZE="7")
 
-    assert (made.status, made.document) == (0, {"buckets": 3, "users": 20})
+    assert (made.status, made.document) == (0, {"buckets": 3, "users": 20, "waiting": 0})
     assert query(SIZES) == [{"priority": 100, "n": n} for n in (6, 7, 7)]
-    assert run("--json", program="make_buckets", DMCHECK_BUCKET_SIZE="7").document == {"buckets": 0, "users": 0}
+    assert run("--json", program="make_buckets", DMCHECK_BUCKET_SIZE="7").document == {
+        "buckets": 0,
+        "users": 0,
+        "waiting": 0,
+        "reason": "nobody_waits",
+    }
     assert broken(query) == []
 
 

@@ -89,7 +89,16 @@ STARVED = {"starved_seconds": 86_400, "prioritized_seconds": 3600}
 
 CASES: dict[str, Case] = {
     "add_users": Case(
-        lambda w: {"users": [{"screen_name": "bare1", "id": 5}, {"screen_name": "new", "id": None}]}, same_answer=False
+        lambda w: {
+            "users": [
+                {"screen_name": "BARE2", "key": "bare2", "id": 6},
+                {"screen_name": "bare1", "key": "bare1", "id": 5},
+                {"screen_name": "new", "key": "new", "id": None},
+            ],
+            "replace": False,
+            "twice": [],
+        },
+        same_answer=False,
     ),
     "adopt_answers": Case(
         lambda w: {"after": "", "slice": 1000},
@@ -124,19 +133,26 @@ CASES: dict[str, Case] = {
         "SET b.assigned_datetime = datetime() + duration('P2D'), b.expires = datetime() + duration('P3D')",
         same_answer=False,
     ),
+    "count_client": Case(lambda w: {"id": 1}, writes=False),
     "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
     "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
+    "delete_client": Case(lambda w: {"id": 2}, same_answer=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
     "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
     "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
     "ended_leases": Case(lambda w: {"after": 0}, writes=False),
+    "export_users": Case(
+        lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN"]}, writes=False
+    ),
     "fetch_buckets": Case(
         lambda w: {"client": 2, "request": "new", "count": 2, "lease_seconds": 7200},
         may_move=CLOCKS,
         same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
     ),
+    "find_users": Case(lambda w: {"names": [["Bare1", "bare1"], ["bare2", "bare2"], ["no", "no"]]}, writes=False),
     "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
+    "finish_naming": Case(before="CREATE (:User {id: 3})"),
     "finish_upgrade": Case(
         lambda w: {"step": 1},
         before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 1 REMOVE graph.version",
@@ -145,6 +161,9 @@ CASES: dict[str, Case] = {
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
     "mark_dead": Case(lambda w: {"lease_seconds": 7200}, same_answer=False),
+    "name_users": Case(
+        lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
+    ),
     "place_users": Case(lambda w: {"names": ["bare1", "bare2", w.checked, w.waiting], "size": 5}, same_answer=False),
     "plan_buckets": Case(writes=False),
     "prioritize_users": Case(
@@ -169,6 +188,7 @@ CASES: dict[str, Case] = {
     "release_lease": Case(
         lambda w: {"client": 1, "buckets": named(w.expired, w.dead, w.held, w.ended)}, may_move=CLOCKS
     ),
+    "rename_client": Case(lambda w: {"id": 1, "screen_name": "other"}),
     "renew_lease": Case(
         lambda w: {"client": 1, "buckets": named(w.expired, w.dead, w.held, w.ended), "lease_seconds": 7200},
         may_move=(*CLOCKS, "renewed_datetime", "expires"),
@@ -196,6 +216,7 @@ CASES: dict[str, Case] = {
     "show_schema": Case(writes=False),
     "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
+    "show_users": Case(lambda w: {"names": [w.checked, w.waiting, w.held.users[0].screen_name]}, writes=False),
     "show_version": Case(writes=False),
     "submit_answers": Case(
         lambda w: {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -199,14 +200,19 @@ class TestMakeBuckets:
             make_buckets.run(small)
         assert waiting(query) == set(names) - {row["cursor"]}
 
-    def test_a_run_without_room_looks_at_nobody(
+    def test_a_run_without_room_looks_only_until_somebody_waits(
         self, database: Database, sized: Sized, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With enough buckets waiting, the users are not even read."""
+        """With enough buckets waiting, the users are read until one is seen who waits; when nobody does, not at all."""
         prepare(database, [1], 20, size=1)
-        add(database, 5, prefix="more")
-        monkeypatch.delattr(users, "scan")
+        looks: list[int] = []
+        scan = users.scan
+        monkeypatch.setattr(users, "scan", lambda *given: looks.append(1) or scan(*given))
         assert make_buckets.run(sized(bucket_size=1)) == Made(0, 0)
+        assert looks == []
+        add(database, 5, prefix="more")
+        assert make_buckets.run(sized(bucket_size=1)) == Made(0, 0)
+        assert looks == [1]
 
 
 class TestReclaimLeases:
@@ -362,7 +368,7 @@ def to_do(database: Database, query: Query) -> None:
 @pytest.mark.parametrize(
     ("program", "document", "line"),
     [
-        ("make_buckets", {"buckets": 3, "users": 12}, "make_buckets: buckets 3, users 12"),
+        ("make_buckets", {"buckets": 3, "users": 12, "waiting": 0}, "make_buckets: buckets 3, users 12, waiting 0"),
         ("reclaim_leases", {"marked_dead": 1, "released": 1}, "reclaim_leases: marked dead 1, released 1"),
         ("raise_starved", {"raised": 1}, "raise_starved: raised 1"),
     ],
@@ -413,3 +419,30 @@ def test_times_of_zero_are_taken(
     """Each of the three times may be 0, for each job."""
     outcome = call((), {**environment, f"DMCHECK_{name}_SECONDS": "0"}, tmp_path, program)
     assert (outcome.status, outcome.err) == (0, "")
+
+
+class TestWhyNoBucketIsMade:
+    """make_buckets says who waits on, and why it made no bucket."""
+
+    @pytest.mark.parametrize("slice", [1, 3, 20_000])
+    def test_reasons(self, database: Database, query: Callable, slice: int) -> None:
+        """No client, enough buckets, nobody waits; `waiting` is not 0 while anybody does."""
+        limits = replace(database.settings.limits, buckets_per_client=2, scan_slice=slice)
+        with Database(replace(database.settings, bucket_size=2, limits=limits), "tests") as small:
+
+            def run(**settings: int) -> tuple[int, int, str | None]:
+                small.settings = replace(small.settings, **settings)
+                dry, made = make_buckets.run(small, dry_run=True), make_buckets.run(small)
+                assert (dry, dry.waiting, dry.reason) == (made, made.waiting, made.reason)
+                return made.buckets, min(made.waiting, 1), made.reason
+
+            users.add(database, [User(f"u{i}", None) for i in range(6)])
+            query("CREATE (:User {screen_name: 'no name'})")
+            assert run() == (0, 1, "no_clients")
+            clients.register(database, 1, "one")
+            assert run(max_users_per_run=2) == (1, 1, None)
+            assert run(max_users_per_run=9) == (1, 1, None)
+            assert run() == (0, 1, "enough")
+            clients.register(database, 2, "two")
+            assert run() == (1, 0, None)
+            assert run() == (0, 0, "nobody_waits")

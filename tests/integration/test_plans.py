@@ -32,6 +32,8 @@ BY_INDEX_ONLY = (
     "unregister_client",
     "scan_users",
     "add_users",
+    "find_users",
+    "name_users",
     "delete_users",
 )
 

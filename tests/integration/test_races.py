@@ -125,7 +125,7 @@ def in_turn(copy: int, mine: list[str], database: Database, number: int) -> int:
     """One kind of work a round, all copies at the same moment; returns how much this copy did."""
     match number:
         case 0:
-            return users.add(database, [User(name, None) for name in mine])[0]
+            return users.add(database, [User(name, None) for name in mine]).added
         case 1:
             return make_buckets.run(database).buckets
         case 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import threading
@@ -12,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from dmcheck_cli import textfile
+from dmcheck_cli import cli, entry, textfile
 from dmcheck_cli.errors import NotConfigured
-from dmcheck_cli.settings import PATHS, Settings, expanded, variables
+from dmcheck_cli.settings import PATHS, Settings, expanded, load_with_sources, variables
 
 ALL = {setting.metadata["name"]: setting for setting in variables()}
 NUMBERS = {name: setting for name, setting in ALL.items() if isinstance(setting.default, int)}
@@ -26,6 +27,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable of ours, and an empty current folder."""
     for name in ALL:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
     monkeypatch.chdir(tmp_path)
 
 
@@ -317,3 +319,67 @@ def test_each_setting_has_a_meaning_and_a_variable_of_its_own() -> None:
     for name, setting in ALL.items():
         assert name.startswith(("NEO4J_", "DMCHECK_"))
         assert setting.metadata["meaning"].endswith(".")
+
+
+class TestOfTheUser:
+    """The file `dmcheck/env` in the user's configuration folder."""
+
+    @pytest.fixture
+    def file(self, tmp_path: Path) -> Path:
+        """Where it would be."""
+        path = tmp_path / "configuration" / "dmcheck" / "env"
+        path.parent.mkdir(parents=True)
+        return path
+
+    def test_it_is_the_weakest(self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Environment, `.env`, this file, default; each setting with its source."""
+        file.write_text("NEO4J_URI=bolt://own\nNEO4J_DATABASE=own\nDMCHECK_LEASE_SECONDS=1\nNEO4J_PASSWORD=own\n")
+        (tmp_path / ".env").write_text("NEO4J_URI=bolt://dotenv\nDMCHECK_LEASE_SECONDS=2\n")
+        monkeypatch.setenv("DMCHECK_LEASE_SECONDS", "3")
+        settings, sources = load_with_sources()
+        assert (settings.neo4j_uri, settings.neo4j_database, settings.lease_seconds) == ("bolt://dotenv", "own", 3)
+        assert sources["NEO4J_URI"] == ".env"
+        assert sources["NEO4J_DATABASE"] == sources["NEO4J_PASSWORD"] == str(file)
+        assert sources["DMCHECK_LEASE_SECONDS"] == "environment"
+        assert "NEO4J_USERNAME" not in sources
+
+    def test_what_cannot_be_read_is_an_error(self, file: Path) -> None:
+        """With the file's path; a file that is not there is none."""
+        assert Settings.load() == Settings()
+        file.write_text("no value\n")
+        with pytest.raises(NotConfigured, match=f"{file}.*line 1"):
+            Settings.load()
+
+    def test_its_folder_is_in_the_home_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Where XDG_CONFIG_HOME is not set or not absolute."""
+        monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setattr("sys.platform", "linux")
+        path = tmp_path / ".config" / "dmcheck" / "env"
+        path.parent.mkdir(parents=True)
+        path.write_text("DMCHECK_LEASE_SECONDS=9\n")
+        assert Settings.load().lease_seconds == 9
+
+
+def test_the_command_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Not inside an address either; nothing is started, and no database is needed."""
+    monkeypatch.setenv("NEO4J_URI", "bolt://me:se/cret@host:7687?password=secret")
+    monkeypatch.setenv("NEO4J_PASSWORD", "secret")
+    monkeypatch.setenv("DMCHECK_JARS_URL", "https://me:secret@mirror/jars")
+    assert entry.run(cli.app, ["settings", "--json"]) == 0
+    text = capsys.readouterr().out
+    assert "cret" not in text
+    document = json.loads(text)
+    assert document["database"] == {"uri": "bolt://host:7687", "embedded": False, "home": None}
+    shown = {row["name"]: (row["value"], row["source"]) for row in document["settings"]}
+    assert shown.keys() == ALL.keys()
+    assert shown["NEO4J_PASSWORD"] == ("(hidden)", "environment")
+    assert shown["DMCHECK_BUCKET_SIZE"] == (180, "default")
+    monkeypatch.delenv("NEO4J_URI")
+    monkeypatch.setenv("DMCHECK_HOME", str(tmp_path / "home"))
+    assert entry.run(cli.app, ["settings", "--json"]) == 0
+    database = json.loads(capsys.readouterr().out)["database"]
+    assert database == {"uri": None, "embedded": True, "home": str(tmp_path / "home")}
+    assert not (tmp_path / "home").exists()

@@ -51,7 +51,7 @@ FOREACH (m IN old | DELETE m)
 WITH locked, users, moving, since
 CALL (moving) {
     UNWIND moving AS u
-    MATCH (c:DMCheckClient)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
+    MATCH (c)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
     CREATE (c)-[:DM_PAST {at: answer.at, candm: CASE type(answer)
         WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END}]->(u)
     DELETE answer

@@ -1,11 +1,12 @@
 // Takes a client's answers for buckets that it leased, and ends those leases.
-// Parameters: client, buckets (a list of {bucket, lease, digest, answers (how many), names (three texts: the names
-//   answered DM, NON_DM and UNKNOWN, separated by spaces)}), repeated (true: an earlier attempt may have been
-//   committed, so refusals are not counted again), schema.
+// Parameters: client, buckets (a list of {bucket, lease, digests (of the answers: what is stored, and what older releases
+//   stored), answers (how many), names (three texts: the names answered DM, NON_DM and UNKNOWN, in lower case, separated
+//   by spaces), spelled (a text of all names)}), repeated (true: an earlier attempt may have been committed, so refusals
+//   are not counted again), schema.
 // Columns: one row per bucket: bucket, outcome ('accepted', or the reason for a refusal: 'unknown_bucket', 'not_owner',
-//   'lease_lost', 'payload_changed'), users (how many the bucket had), accepted (answers), refused (the refused names,
-//   as their places in alphabetical order). The last row has no bucket. No row: the client is not active, or the graph
-//   has another version.
+//   'lease_lost', 'payload_changed'; 'newest': none of the answers is for a user of it), users (how many the bucket had),
+//   accepted (answers), refused (the refused names, as their places in `spelled`). The last row has no bucket. No row:
+//   the client is not active, or the graph has another version.
 // Repeating: the lease keeps the digest of the answers that ended it and the report; the same answers get the same
 //   report and change nothing.
 // include: _graph
@@ -19,17 +20,17 @@ CALL (c, items) {
     CALL (b, named) {
         MATCH (u)-[:INDMCHECKBUCKET]->(b)
     // include: _checkable
-        RETURN count(u) AS members, collect(CASE WHEN u.screen_name IN named[0] THEN u END) AS yes,
-               collect(CASE WHEN u.screen_name IN named[1] THEN u END) AS no,
-               collect(CASE WHEN u.screen_name IN named[2] THEN u END) AS gone
+        RETURN count(u) AS members, collect(CASE WHEN toLower(u.screen_name) IN named[0] THEN u END) AS yes,
+               collect(CASE WHEN toLower(u.screen_name) IN named[1] THEN u END) AS no,
+               collect(CASE WHEN toLower(u.screen_name) IN named[2] THEN u END) AS gone
     }
-    WITH *, yes + no + gone AS answered
-    CALL (b, given, named, answered) {
-        UNWIND CASE WHEN size(answered) < given.answers THEN named[0] + named[1] + named[2] END AS name
-        WITH name WHERE name <> '' ORDER BY name
-        WITH collect(name) AS names
-        UNWIND range(0, size(names) - 1) AS place
-        MATCH (u:User {screen_name: names[place]}) WHERE NOT EXISTS { (u)-[:INDMCHECKBUCKET]->(b) }
+    WITH *, yes + no + gone AS answered WHERE given.answers = 0 OR members = 0 OR answered <> []
+    CALL (given, answered) {
+        WITH split(given.spelled, ' ') AS names, [u IN answered | toLower(u.screen_name)] AS here
+        WHERE size(answered) < given.answers
+        UNWIND [x IN range(0, size(names) - 1) WHERE NOT toLower(names[x]) IN here] AS place
+        WITH * WHERE EXISTS { (:User {screen_name: names[place]}) }
+            OR EXISTS { (:DMCheckName {dmcheck_name: toLower(names[place])}) }
         RETURN collect(place) AS refused
     }
     // 4. The answers, and the record of the lease.
@@ -38,7 +39,7 @@ CALL (c, items) {
     FOREACH (u IN gone | CREATE (c)-[:DM_UNKNOWN {at: datetime()}]->(u))
     SET l += {how: CASE WHEN given.answers > size(refused) THEN 'answered' ELSE 'released' END,
         ended: datetime(), users: members, dm: size(yes), non_dm: size(no), unknown: size(gone),
-        refused: refused, digest: given.digest}
+        refused: refused, digest: given.digests[0]}
     // 5. Deletes the finished bucket; otherwise the rest of it waits again.
     FOREACH (x IN CASE WHEN size(answered) = members THEN [b] ELSE [] END | DETACH DELETE x)
     WITH *
@@ -52,7 +53,7 @@ CALL (c, items) {
            count(CASE WHEN 0 < members <= size(answered) * 2 THEN 1 END) AS finished
 }
 // 6. Counts each event once.
-WITH *, size([x IN items WHERE NOT coalesce(x.l.digest = x.given.digest, false)]) AS denied
+WITH *, size([x IN items WHERE NOT coalesce(x.l.digest IN x.given.digests, false)]) AS denied
 SET s.last_access_time = datetime(), s.next_fetch = CASE finished WHEN 0 THEN s.next_fetch END,
     s.buckets_processed = coalesce(toIntegerOrNull(s.buckets_processed), 0) + processed,
     s.buckets_fault = coalesce(toIntegerOrNull(s.buckets_fault), 0) + strange +
@@ -60,7 +61,7 @@ SET s.last_access_time = datetime(), s.next_fetch = CASE finished WHEN 0 THEN s.
 WITH items
 UNWIND items + [null] AS item
 WITH item.given AS given, item.l AS l, item.standing AS standing
-RETURN given.bucket AS bucket, CASE WHEN l.digest = given.digest THEN 'accepted'
+RETURN given.bucket AS bucket, CASE WHEN l.digest IN given.digests THEN 'accepted'
            WHEN standing = 'answered' THEN 'payload_changed' ELSE standing END AS outcome,
        coalesce(l.accepted, l.dm + l.non_dm + l.unknown) AS accepted, l.users AS users,
        l.refused AS refused

@@ -10,3 +10,4 @@ CREATE INDEX dmcheck_lease_request IF NOT EXISTS FOR (n:DMCheckLease) ON (n.clie
 CREATE INDEX dmcheck_lease_bucket IF NOT EXISTS FOR (n:DMCheckLease) ON (n.bucket)
 CREATE INDEX dmcheck_lease_end IF NOT EXISTS FOR (n:DMCheckLease) ON (n.ended)
 CREATE INDEX dmcheck_lease_unjudged IF NOT EXISTS FOR (n:DMCheckLease) ON (n.unjudged, n.client)
+CREATE INDEX dmcheck_name IF NOT EXISTS FOR (n:DMCheckName) ON (n.dmcheck_name)

@@ -2,19 +2,27 @@
 // Parameters: after (a name; '' for the first), slice (how many users to read).
 // Columns: seen (users read), last (the name of the last one; null when none), and per kind a list of the count and the
 //   first characters of an example's name: several_buckets, several_answers, checked_and_waiting, names (that cannot be
-//   looked up), ids (that are invalid).
+//   looked up), ids (that are invalid), cases (stored again in another case, and not the one of them to keep, which has
+//   an answer or comes first; with up to 20 of the names).
 // Repeating: reads only.
 MATCH (u:User) WHERE u.screen_name > $after
 WITH u ORDER BY u.screen_name LIMIT $slice
 WITH u.screen_name AS name, COUNT { (u)-[:INDMCHECKBUCKET]->() } AS buckets,
-     COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS answers,
+     COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS answers, toLower(u.screen_name) AS key,
      u.id IS NOT NULL AND NOT coalesce(u.id IS :: INTEGER AND u.id > 0, false) AS wrong_id
+WITH *, EXISTS {
+    MATCH (o:DMCheckName {dmcheck_name: key})
+    WITH o.screen_name AS other, COUNT { (o)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS more WHERE o:User AND other <> name
+    WITH other, more WHERE more > answers OR more = answers AND other < name
+    RETURN 1
+} AS again
 WITH count(name) AS seen, max(name) AS last, collect(CASE WHEN buckets > 1 THEN name END) AS several_buckets,
      collect(CASE WHEN answers > 1 THEN name END) AS several_answers,
      collect(CASE WHEN answers > 0 AND buckets = 1 THEN name END) AS checked_and_waiting,
      collect(CASE WHEN NOT name =~ '[A-Za-z0-9_]{1,20}' THEN name END) AS names,
-     collect(CASE WHEN wrong_id THEN name END) AS ids
+     collect(CASE WHEN wrong_id THEN name END) AS ids, collect(CASE WHEN again THEN name END) AS cases
 RETURN seen, last, [size(several_buckets), left(several_buckets[0], 40)] AS several_buckets,
        [size(several_answers), left(several_answers[0], 40)] AS several_answers,
        [size(checked_and_waiting), left(checked_and_waiting[0], 40)] AS checked_and_waiting,
-       [size(names), left(names[0], 40)] AS names, [size(ids), left(ids[0], 40)] AS ids
+       [size(names), left(names[0], 40)] AS names, [size(ids), left(ids[0], 40)] AS ids,
+       [size(cases), left(cases[0], 40), cases[..20]] AS cases

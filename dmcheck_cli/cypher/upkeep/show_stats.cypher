@@ -1,6 +1,6 @@
 // The clients with their counters, and totals for the graph.
 // Parameters: client (an id, or null for all), limits.
-// Columns: now, clients (a list of maps), users, answers (relationships), buckets, held, dead (leases), leased_users,
+// Columns: now, clients (a list of maps), users, yes, no, gone (relationships), buckets, held, dead (leases), leased_users,
 //   and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
 //   oldest_ordinary.
 // Repeating: reads only. User and answer counts come from the count store; only buckets and clients are scanned.
@@ -40,8 +40,10 @@ CALL () {
         buckets_failed: coalesce(toIntegerOrNull(s.buckets_failed), 0),
         judged_for: toStringOrNull(s.judged_for), judged_datetime: toStringOrNull(s.judged_datetime),
         turnaround_seconds: toIntegerOrNull(s.turnaround_seconds),
-        users_unknown: COUNT { (c)-[:DM_UNKNOWN]->() },
-        users_checked: COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() },
+        answers: {
+            DM: COUNT { (c)-[:DM_YES]->() }, NON_DM: COUNT { (c)-[:DM_NO]->() },
+            UNKNOWN: COUNT { (c)-[:DM_UNKNOWN]->() }
+        },
         oldest_lease: toStringOrNull(COLLECT {
             MATCH (c)<-[:DMCHECKCLIENT]-(b) WHERE b.assigned_datetime IS :: ZONED DATETIME NOT NULL
             RETURN b.assigned_datetime AS since ORDER BY since LIMIT 1
@@ -50,5 +52,5 @@ CALL () {
         first_registered: toStringOrNull(c.create_datetime), last_registered: toStringOrNull(c.edit_datetime)
     }) AS clients
 }
-RETURN toString(datetime()) AS now, clients, users, yes + no + gone AS answers, buckets, held, dead, leased_users,
+RETURN toString(datetime()) AS now, clients, users, yes, no, gone, buckets, held, dead, leased_users,
        toString(oldest_prioritized) AS oldest_prioritized, toString(oldest_ordinary) AS oldest_ordinary

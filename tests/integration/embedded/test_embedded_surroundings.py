@@ -246,7 +246,7 @@ for ask in (
     def test_the_dumps_folder(self, settings: Settings, tmp_path: Path) -> None:
         """Its trouble is not the database's."""
         (tmp_path / "file").write_text("")
-        found = outcome(lambda: dump(settings, tmp_path / "file" / "dumps"))
+        found = outcome(lambda: dump(settings, tmp_path / "file" / "a.dump"))
         assert type(found) is NotConfigured
         assert "Cannot use the dump" in found.message
         assert "DMCHECK_HOME" not in found.message

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from homes import MAX_WAIT_SECONDS, PROJECT, Query, environment, kill
+from homes import MAX_WAIT_SECONDS, Query, environment, kill
+from support.programs import JOBS, launcher
 
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.administration import administer
@@ -62,33 +63,75 @@ def test_which_version_opens_which_graph(
     assert store.version() == (version if allowed else made_by)
 
 
+def dmcheck(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command on that home."""
+    line = [*launcher("dmcheck"), *arguments]
+    return subprocess.run(
+        line, env=environment(settings), check=False, capture_output=True, text=True, timeout=MAX_WAIT_SECONDS
+    )
+
+
 def test_a_dump_moves_the_graph(settings: Settings, tmp_path: Path, query: Query) -> None:
-    """The script dumps it, of a killed server too; loaded elsewhere, it is there; a dump is not overwritten."""
-    found = server.ensure_running(settings, progress=False)
-    query(found, "CREATE (:Moved {n: 42})")
+    """It is dumped, of a killed server too, and loaded elsewhere: there it is sound and goes on working. What has users
+    is replaced only when told to, and stays when the dump is none."""
+    assert dmcheck(settings, "register", "--id", "1", "--screen-name", "one").returncode == 0
+    listed = tmp_path / "users.csv"
+    listed.write_text("username\nalice\nbob\n")
+    assert dmcheck(settings, "users", "add", str(listed)).returncode == 0
     kill(settings)
-
-    script = [sys.executable, str(PROJECT / "scripts" / "dump_embedded.py"), str(tmp_path / "dumps")]
-    outside = environment(settings)
-    subprocess.run(script, env=outside, check=True, timeout=MAX_WAIT_SECONDS)
-
-    dumped = tmp_path / "dumps" / "neo4j.dump"
-    assert dumped.stat().st_mode & 0o077 == 0
-    again = subprocess.run(script, env=outside, check=False, capture_output=True, text=True, timeout=MAX_WAIT_SECONDS)
-    assert (again.returncode, again.stdout) == (4, "")
-    assert str(dumped) in again.stderr
+    file = tmp_path / "my.dump"
+    for _ in range(2):  # over an older one
+        done = dmcheck(settings, "server", "dump", str(file), "--json")
+        assert (done.returncode, json.loads(done.stdout)) == (0, {"file": str(file), "bytes": file.stat().st_size})
+    assert file.stat().st_mode & 0o077 == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "users.csv", "my.dump"}
 
     other = replace(settings, home=str(tmp_path / "other"))
-    (tmp_path / "other").mkdir()
-    store = Store(tmp_path / "other")
-    store.prepare(found.version, upgrade=False)
-    store.finish(found.version)
-    administer(other, "database", "load", "neo4j", f"--from-path={dumped.parent}")
     try:
-        moved = server.ensure_running(other, progress=False)
-        assert query(moved, "MATCH (m:Moved) RETURN m.n AS n")[0]["n"] == 42
+        assert dmcheck(other, "server", "load", str(file), "--json").returncode == 0
+        assert dmcheck(other, "users", "pending").stdout.split()[-4::2] == ["alice", "bob"]
+        refused = dmcheck(other, "server", "load", str(file))
+        assert (refused.returncode, "--replace" in refused.stderr) == (2, True)
+        assert dmcheck(other, "users", "delete", "bob").returncode == 0
+        no_dump = tmp_path / "none.dump"
+        no_dump.write_text("x" * 10_000)
+        assert dmcheck(other, "server", "load", str(no_dump), "--replace").returncode == 4
+        assert dmcheck(other, "server", "load", str(tmp_path / "missing"), "--replace").returncode == 2
+        assert json.loads(dmcheck(other, "stats", "--json").stdout)["system"]["users_total"] == 1
+        assert dmcheck(other, "server", "load", str(file), "--replace").returncode == 0
+        assert json.loads(dmcheck(other, "stats", "--json").stdout)["system"]["users_total"] == 2
+        assert not (Path(str(other.home)) / "loading").exists()
+        for job in JOBS:
+            assert subprocess.run([*launcher(job)], env=environment(other), check=False).returncode == 0
+        assert dmcheck(other, "doctor", "--deep").returncode == 0
+        assert len(json.loads(dmcheck(other, "fetch", "--client", "1", "--json").stdout)["buckets"][0]["users"]) == 2
     finally:
         server.stop(other)
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_load_that_was_killed_leaves_the_old_graph(settings: Settings, query: Query, renamed: bool) -> None:
+    """Before, and between its two renames."""
+    query(server.ensure_running(settings, progress=False), "CREATE (:Old)")
+    kill(settings)
+    home = Path(str(settings.home))
+    Store(home).copy_empty(home / "loading")
+    if renamed:
+        (home / "neo4j" / "data").rename(home / "neo4j" / "data.old")
+    assert len(query(server.ensure_running(settings, progress=False), "MATCH (n:Old) RETURN n")) == 1
+
+
+def test_a_stop_holds_against_whoever_works_unattended(settings: Settings) -> None:
+    """Jobs and `work` leave it stopped and say so, until it is started."""
+    server.ensure_running(settings, progress=False)
+    assert dmcheck(settings, "server", "stop").returncode == 0
+    job = subprocess.run(
+        launcher("make_buckets"), env=environment(settings), check=False, capture_output=True, text=True
+    )
+    assert (job.returncode, "server start" in job.stderr) == (75, True)
+    assert server.find(settings) is None
+    assert dmcheck(settings, "server", "start").returncode == 0
+    assert subprocess.run(launcher("make_buckets"), env=environment(settings), check=False).returncode == 0
 
 
 def test_there_is_nothing_to_dump_before_the_first_start(settings: Settings) -> None:

@@ -1,0 +1,146 @@
+"""`dmcheck users export`."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import ANSWERS, Checked
+from dmcheck_cli.entry import Json
+from dmcheck_cli.errors import PASSING, Usage
+from dmcheck_cli.reporting import show
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import results
+
+COLUMNS = ("screen_name", "id", "answer", "answered_by", "answered_at")
+
+
+class Form(StrEnum):
+    """How the users are written."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    tsv = "tsv"
+
+
+class Answer(StrEnum):
+    """An answer, in any case."""
+
+    DM = "DM"
+    NON_DM = "NON_DM"
+    UNKNOWN = "UNKNOWN"
+
+
+class Sink(Protocol):
+    """Where texts are written."""
+
+    def write(self, text: str, /) -> object:
+        """Write a text."""
+
+
+def export(
+    file: Annotated[
+        str | None, typer.Argument(metavar="[FILE]", help="Where to; - or none: standard output. FILE appears whole.")
+    ] = None,
+    answer: Annotated[
+        list[Answer] | None,
+        typer.Option(metavar="ANSWER", help="Only users with this answer; may be repeated.", case_sensitive=False),
+    ] = None,
+    format: Annotated[
+        Form | None,
+        typer.Option(
+            metavar="FORMAT", help="One of jsonl, csv, tsv; default: FILE's suffix, else jsonl.", case_sensitive=False
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write every user whose answer is in force, one a line, in order of name.
+
+    Each comes once. Users that are answered meanwhile may be missing; nobody else is.
+    """
+    path = None if file in (None, "-") else Path(str(file))
+    if as_json and path is None:
+        raise Usage(what="--json says how many users were written to FILE: give FILE, or leave --json out")
+    wanted = [str(one) for one in answer or ANSWERS]
+    with Database(Settings.load(), "users export") as database:
+        users = results.checked(database, wanted)
+        if path is None:
+            _write(users, show, format or Form.jsonl)
+            show.line("", end="")
+            return
+        with _aside(path) as sink:
+            count = _write(users, sink, format or _by_suffix(path))
+    if as_json:
+        show.document({"exported": count})
+    else:
+        show.message(f"{count} users were written to {show.escaped(str(path))}")
+
+
+def _write(users: Iterable[Checked], sink: Sink, form: Form) -> int:
+    """Write the users; returns how many. Nothing is written before the database has answered."""
+    count = 0
+    rows = _with_first(users)
+    if form is Form.jsonl:
+        for user in rows:
+            count += 1
+            sink.write(show.json_line(user.document()))
+        return count
+    writer = csv.writer(sink, delimiter="\t" if form is Form.tsv else ",", lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for user in rows:
+        count += 1
+        name = show.escaped(user.screen_name)  # other programs store names that are none
+        writer.writerow((name, user.id, user.answer, user.answered_by, user.answered_at))
+    return count
+
+
+def _with_first(users: Iterable[Checked]) -> Iterator[Checked]:
+    """The users, the first one looked for at once."""
+    rest = iter(users)
+    first = next(rest, None)
+
+    def whole() -> Iterator[Checked]:
+        if first is not None:
+            yield first
+            yield from rest
+
+    return whole()
+
+
+def _by_suffix(path: Path) -> Form:
+    suffix = path.suffix.lower().removeprefix(".")
+    return Form(suffix) if suffix in tuple(Form) else Form.jsonl
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Sink]:
+    """A file beside `path`, which takes its place when all went well. A pipe or a device is written to itself.
+
+    Raises Usage when it cannot be written, and OSError when there is no room.
+    """
+    target = Path(os.path.realpath(path))
+    whole = target.is_file() or not target.exists()
+    aside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part") if whole else target
+    try:
+        with open(aside, "x" if whole else "w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            if whole:
+                os.fsync(file.fileno())
+        if whole:
+            os.replace(aside, target)
+    except BaseException as error:
+        if whole:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno not in PASSING:
+            raise Usage(what=f"{str(path)!a} cannot be written: {error.strerror}") from error
+        raise

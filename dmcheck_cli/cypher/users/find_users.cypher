@@ -1,0 +1,12 @@
+// How names are stored: each as it is, else those that differ from it in case only.
+// Parameters: names (a list of [name, the name in lower case]).
+// Columns: name (as asked for), stored (names). In their order.
+// Repeating: reads only.
+UNWIND $names AS name
+OPTIONAL MATCH (u:User {screen_name: name[0]})
+OPTIONAL CALL (name, u) {
+    WITH name WHERE u IS NULL
+    MATCH (o:DMCheckName {dmcheck_name: name[1]}) WHERE o:User AND toLower(o.screen_name) = name[1]
+    RETURN collect(o.screen_name) AS others
+}
+RETURN name[0] AS name, CASE WHEN u IS NULL THEN coalesce(others, []) ELSE [name[0]] END AS stored

@@ -1,0 +1,15 @@
+// All that is known about users.
+// Parameters: names (as stored).
+// Columns: name, id, bucket (its uuid), client (that holds it; null for none), answers (a list of [kind of relationship,
+//   answer or null, client, time]).
+// Repeating: reads only.
+UNWIND $names AS name
+MATCH (u:User {screen_name: name})
+OPTIONAL MATCH (u)-[:INDMCHECKBUCKET]->(b:DMCheckBucket)
+WITH u, collect(b)[0] AS b
+RETURN u.screen_name AS name, u.id AS id, b.uuid AS bucket, COLLECT {
+    MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id LIMIT 1
+}[0] AS client, COLLECT {
+    MATCH (u)<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]-(c)
+    RETURN [type(r), r.candm, c.id, toStringOrNull(r.at)]
+} AS answers
