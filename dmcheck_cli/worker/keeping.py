@@ -5,6 +5,7 @@ The file outlives the process: the next `work` of the client hands it in first, 
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -113,7 +114,7 @@ class AnswerFile:
         with self._lock:
             self._counts[lease.lease] = self._counts.get(lease.lease, 0) + len(answers)
             self._append(kept.answer_lines(lease.bucket, lease.lease, self._database, answers))
-            if time.monotonic() - self._synced >= SYNC_SECONDS:
+            if not self._unwritten and time.monotonic() - self._synced >= SYNC_SECONDS:
                 self._sync()
 
     def ended(self, leases: Iterable[str]) -> None:
@@ -178,11 +179,12 @@ class AnswerFile:
             self._note(error)
 
     def _sync(self) -> None:
+        self._synced = time.monotonic()
         try:
             os.fsync(self._file)
-            self._synced = time.monotonic()
         except OSError as error:
-            self._note(error)
+            if error.errno not in (errno.EINVAL, errno.ENOSYS):  # some file systems cannot
+                self._note(error)
 
     def _write_anew(self) -> None:
         try:
@@ -197,7 +199,7 @@ class AnswerFile:
         self._file, self._size, self._unwritten = file, len(text), b""
 
     def _note(self, error: OSError) -> None:
-        """Work goes on: the answers are still in memory, and are handed in from there."""
+        """Say it, once. Work goes on: the answers are still in memory, and are handed in from there."""
         reason = error.strerror or str(error)
         if reason != self._trouble:
             self.say(f"answers cannot be kept in {self.path} ({reason}): until they are handed in, a kill loses them")
