@@ -53,10 +53,9 @@ def lines_of(kept: KeptLease) -> bytes:
 
 
 def looks_kept(raw: bytes) -> bool:
-    """Whether a file begins with such a line (half of one, if nothing follows)."""
-    first = raw.lstrip().partition(b"\n")[0]
-    said = _object(first)
-    return b'"lease"' in first and (said is None or "buckets" not in said) and first.startswith((b'{"bucket"', b'{"l'))
+    """Whether a file begins with such a line, and is no document of `fetch`."""
+    said = _object(raw.lstrip().partition(b"\n")[0])
+    return said is not None and "lease" in said and "buckets" not in said
 
 
 def read(raw: bytes) -> tuple[dict[str, KeptLease], int]:

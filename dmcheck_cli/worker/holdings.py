@@ -146,7 +146,7 @@ class Holdings:
             accepted = 0
             for held, report in zip(self.answered, reports, strict=True):
                 if report.status == "refused":
-                    self._lost(held, str(report.reason))
+                    self._too_late(held, str(report.reason))
                     continue
                 accepted += 1
                 self._summary.buckets += 1
@@ -183,6 +183,13 @@ class Holdings:
         except GONE as gone:
             self._lost(held, gone.code)
         self._file.ended([held.lease.lease])
+
+    def _too_late(self, held: HeldLease, reason: str) -> None:
+        if not held.dropped:  # else that was counted and said before
+            self._lost(held, reason)
+        self._say(
+            f"bucket {held.lease.bucket}: {len(held.conversation.answers)} answers come too late, and are dropped"
+        )
 
     def _lost(self, held: HeldLease, reason: str) -> None:
         self._summary.failed("lease_lost")

@@ -296,13 +296,12 @@ class Loop:
             self._say(f"bucket {held.lease.bucket}: COMMAND failed: {finished.why}")
         elif finished.ending is Ending.done:
             self._seconds = finished.seconds
-        if held.dropped:
-            if said.answers:
-                self._say(f"bucket {held.lease.bucket}: its {len(said.answers)} answers come too late, and are dropped")
-            self._file.ended([held.lease.lease])
-        elif said.answers:
+        if said.answers:
+            # Also those of a lease that cannot be renewed: unless its bucket was leased again, they are taken.
             self._holdings.answered.append(held)
             self._fruitless = 0
+        elif held.dropped:
+            self._file.ended([held.lease.lease])
         elif finished.ending is Ending.later:
             self._holdings.begin_again(held)
         else:

@@ -411,6 +411,20 @@ def test_after_a_sleep_leases_are_renewed_at_once(
     assert all(gone(pid) for pid in noted(tmp_path, "up"))
 
 
+def test_answers_of_a_released_lease_are_taken_all_the_same(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
+) -> None:
+    """The lease died and was released while the machine slept, and nobody took the bucket: what was answered counts."""
+    prepare(database, [CLIENT], 6, size=6)
+    with start(environment, *LOOP, "--max-buckets", 1, "--", *checker(HALF)) as process:
+        wait_until(lambda: bool(noted(tmp_path, "half")))
+        [mine] = leases.resume(database, CLIENT)
+        leases.release(database, CLIENT, mine.bucket, mine.lease)
+        process.send_signal(signal.SIGCONT)
+        status, summary, _ = ended(process)
+    assert (status, summary["users"], answered_users(query)) == (0, 3, 3)
+
+
 def test_a_slow_client_leases_no_bucket_that_it_does_not_need_yet(
     database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path
 ) -> None:
