@@ -32,8 +32,11 @@ class KeptLease:
 
 def answer_lines(bucket: str, lease: str, database: str, answers: dict[str, str]) -> bytes:
     """A line for each answer."""
-    head = {"bucket": bucket, "lease": lease, "database": database}
-    return _lines({**head, "screen_name": name, "candm": answer} for name, answer in answers.items())
+    # Written in one piece: this is done for every answer, and a whole json.dumps each took three times as long.
+    head = json.dumps({"bucket": bucket, "lease": lease, "database": database})[:-1]
+    return "".join(
+        f'{head}, "screen_name": {json.dumps(name)}, "candm": "{answer}"}}\n' for name, answer in answers.items()
+    ).encode()
 
 
 def resumed_line(bucket: str, lease: str, database: str) -> bytes:
