@@ -144,8 +144,8 @@ def test_10_1_a_malfunctioning_client_is_flagged(run: Callable[..., Any], databa
 
 
 def test_the_system_says_how_fast_and_until_when(run: Callable[..., Any], database: Database, query: Query) -> None:
-    """Answers of the last hour, of the last day and of the day before, and the end with its bounds, all from the leases'
-    records; a client sees its own share."""
+    """Answers of the last hour, the last day and the day before, and the end with its bounds, by the leases' records; a
+    client sees its own share."""
     prepare(database, [42, 43], 60, size=5)
     for hours, client in ((30, 43), (3, 42), (0, 42)):
         query("MATCH (s:DMCheckClientStats) SET s.next_fetch = null")
@@ -175,7 +175,8 @@ def crowd(database: Database, query: Query) -> None:
     prepare(database, [])
     query(
         """UNWIND range(1, 30) AS i
-        CREATE (:DMCheckClient {id: i, screen_name: 'client' + i, state: CASE i WHEN 4 THEN 'DEACTIVE' ELSE 'ACTIVE' END})
+        WITH i, CASE i WHEN 4 THEN 'DEACTIVE' ELSE 'ACTIVE' END AS state
+        CREATE (:DMCheckClient {id: i, screen_name: 'client' + i, state: state})
             -[:STATS]->(:DMCheckClientStats {buckets_assigned: 100, buckets_processed: 100 - i, buckets_fault: 0,
                 buckets_dead: CASE WHEN i <= 3 THEN 30 + i ELSE 0 END, last_access_time: datetime()})"""
     )
