@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli.commands.settings import used
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import REFUSED
@@ -28,12 +29,14 @@ def doctor(
     format: Shape = Format.auto,
 ) -> int:
     """Say whether all is well: the database, its schema, the jobs. Exit status 1 if something is wrong."""
-    with Database(Settings.load(), "doctor") as database:
+    settings = Settings.load()
+    with Database(settings, "doctor") as database:
         found = health.health(database)
         problems = found.problems
         if deep:
             with _progress(count_users(database)) as looked_at:
                 problems = problems + health.broken(database, looked_at)
+    where = used(settings)
     # Made only where a table is printed: `moment` and `duration` load dateutil, which takes longer than the rest.
     rows = ((job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs)
     show.results(
@@ -41,11 +44,13 @@ def doctor(
         format,
         lambda: {
             "version": found.version,
+            "database": where,
             "jobs": [asdict(job) for job in found.jobs],
             "problems": [asdict(one) for one in problems],
         },
         Table(f"Neo4j {found.version}", ("job", "last success (UTC)", "ago"), rows),
         Table("Problems", ("what is wrong", "what mends it"), [(one.what, one.mend) for one in problems]),
+        Table("Database", ("address", "embedded", "folder"), [tuple(where.values())]),
     )
     return REFUSED if problems else 0
 
