@@ -11,8 +11,8 @@ WITH u.screen_name AS name, COUNT { (u)-[:INDMCHECKBUCKET]->() } AS buckets,
      COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS answers, toLower(u.screen_name) AS key,
      u.id IS NOT NULL AND NOT coalesce(u.id IS :: INTEGER AND u.id > 0, false) AS wrong_id
 WITH *, EXISTS {
-    MATCH (o:DMCheckName {dmcheck_name: key})
-    WITH o.screen_name AS other, COUNT { (o)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS more WHERE o:User AND other <> name
+    MATCH (o:DMCheckName {dmcheck_name: key}) WHERE o:User AND o.screen_name <> name
+    WITH o.screen_name AS other, COUNT { (o)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS more
     WITH other, more WHERE more > answers OR more = answers AND other < name
     RETURN 1
 } AS again
