@@ -153,8 +153,8 @@ class ClientStats:
 
     `allowance` is how many leases it may hold: what it has earned, but no more than it stated (`capacity`).
     `judged_for` is the reason for its last verdict (answered, slow, unknown, died, refused), `judged_seconds` how long
-    ago that was, `turnaround_seconds` how long the last answered bucket took. `id` and `screen_name` are None where
-    another program stored none.
+    ago that was, `turnaround_seconds` how long the last answered bucket took. `buckets_failed`: how many it gave back
+    because COMMAND failed. `id` and `screen_name` are None where another program stored none.
     """
 
     id: int | None
@@ -171,6 +171,7 @@ class ClientStats:
     buckets_processed: int
     buckets_fault: int
     buckets_dead: int
+    buckets_failed: int
     answers: dict[str, int]
     users_checked: int
     users_unknown: int

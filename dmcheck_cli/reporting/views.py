@@ -63,6 +63,7 @@ ALLOWANCE: View[ClientStats] = View(
         ("states", lambda c: c.capacity),
         ("may hold", lambda c: c.allowance),
         ("holds", lambda c: c.held),
+        ("failed", lambda c: c.buckets_failed),
         ("judged for", lambda c: c.judged_for),
         ("ago", lambda c: duration(c.judged_seconds, units=1)),
         ("turnaround", lambda c: duration(c.turnaround_seconds)),

@@ -51,6 +51,7 @@ PLACES = {
     "counters": [
         *("buckets_assigned", "buckets_processed", "buckets_fault", "buckets_dead", "last_access_time"),
         *("allowance", "next_fetch", "faults_judged", "judged_datetime", "judged_for", "turnaround_seconds"),
+        "buckets_failed",
     ],
     "job": ["last_success_time", "cursor"],
 }

@@ -38,6 +38,7 @@ CALL () {
         buckets_processed: coalesce(toIntegerOrNull(s.buckets_processed), 0),
         buckets_fault: coalesce(toIntegerOrNull(s.buckets_fault), 0),
         buckets_dead: coalesce(toIntegerOrNull(s.buckets_dead), 0),
+        buckets_failed: coalesce(toIntegerOrNull(s.buckets_failed), 0),
         judged_for: toStringOrNull(s.judged_for), judged_datetime: toStringOrNull(s.judged_datetime),
         turnaround_seconds: toIntegerOrNull(s.turnaround_seconds),
         answers: {
