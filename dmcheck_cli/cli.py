@@ -32,7 +32,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 refused, 2 wrong usage, 3 nothing to fetch, 4 not configured, 70 a bug, 75 repeat. "
     "The database: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD_FILE; without them an embedded one in DMCHECK_HOME.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
