@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Temporary, Usage
+from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Usage, machine_lacks
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
@@ -40,9 +40,6 @@ Version = Annotated[
 def versioned(version: Version = False) -> None:
     """Hand out accounts to check to many clients, and take their answers back."""
 
-
-PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
-"""Resources that the machine lacks now and may have later."""
 
 # Typer 0.26 and later bundle their own click; this is the class of whichever click Typer uses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -109,16 +106,12 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
 
 def _explained(error: Exception) -> DmcheckError:
     """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
-    if isinstance(error, MemoryError):
-        return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
-    if isinstance(error, OSError) and error.errno in PASSING:
-        return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
+    if (lacking := machine_lacks(error)) is not None:
+        return lacking
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
         return OutputLost(what=error.strerror)  # from a help text, which Typer prints
     if isinstance(error, OSError):
         return SystemRefused(what=error)
-    if isinstance(error, RuntimeError) and "start new thread" in str(error):
-        return Temporary(what="The operating system starts no further thread; repeat the same command")
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
     return Bug(version=_version(), what=f"{type(error).__name__}: {error} at {where}")

@@ -7,7 +7,11 @@ the contract fixes both.
 
 from __future__ import annotations
 
+import errno
 import random
+
+PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
+"""Resources that the machine lacks now and may have later."""
 
 REFUSED = 1
 MALFORMED = 2
@@ -109,6 +113,14 @@ class Usage(DmcheckError):
     exit_status = MALFORMED
 
 
+class AlreadyRunning(DmcheckError):
+    template = (
+        "A `work` of client {client} runs on this machine already (process {holder}): give that one --jobs N for more "
+        "at once, or end it first."
+    )
+    code = "already_running"
+
+
 class CommandFailed(DmcheckError):
     template = "COMMAND failed {times} times in a row without a single answer ({why}); the buckets were given back."
     code = "command_failed"
@@ -165,3 +177,14 @@ class Bug(DmcheckError):
     )
     code = "bug"
     exit_status = BUG
+
+
+def machine_lacks(error: Exception) -> Temporary | None:
+    """The outcome of an error that says what the machine lacks now and may have later; None for any other."""
+    if isinstance(error, MemoryError):
+        return Temporary(what="There is not enough memory for this command; it may have taken effect or not")
+    if isinstance(error, OSError) and error.errno in PASSING:
+        return Temporary(what=f"The operating system lacks something ({error.strerror}); repeat the same command")
+    if isinstance(error, RuntimeError) and "start new thread" in str(error):
+        return Temporary(what="The operating system starts no further thread; repeat the same command")
+    return None

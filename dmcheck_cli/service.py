@@ -19,6 +19,10 @@ class Service(Protocol):
     def lease_seconds(self) -> int:
         """How long a lease taken or renewed now lasts."""
 
+    @property
+    def place(self) -> str:
+        """A name of the database that all ways to it share: answers that are kept belong there. Without secrets."""
+
     def fetch(self, count: int | None, request: str) -> list[Lease]:
         """Lease up to `count` buckets; the same `request` again gives the same leases."""
 
@@ -28,8 +32,9 @@ class Service(Protocol):
     def renew(self, bucket: str, lease: str) -> str:
         """Give a lease its full time again; returns the new expiry, ISO 8601 in UTC."""
 
-    def release(self, bucket: str, lease: str) -> int:
-        """Give a bucket back unanswered; returns how many of its users wait again."""
+    def release(self, bucket: str, lease: str, failed: bool = False) -> int:
+        """Give a bucket back unanswered; returns how many of its users wait again. `failed`: COMMAND failed on it,
+        which is counted."""
 
     def submit(self, answered: list[Answered]) -> list[Report]:
         """Hand in answers; a report for each bucket, in their order."""
@@ -62,6 +67,11 @@ class Direct:
         """See Service."""
         return self._database.settings.lease_seconds
 
+    @property
+    def place(self) -> str:
+        """See Service."""
+        return self._database.place
+
     def fetch(self, count: int | None, request: str) -> list[Lease]:
         """See Service."""
         return leases.fetch(self._database, self._client, count, request)
@@ -74,9 +84,9 @@ class Direct:
         """See Service."""
         return leases.renew(self._database, self._client, bucket, lease)
 
-    def release(self, bucket: str, lease: str) -> int:
+    def release(self, bucket: str, lease: str, failed: bool = False) -> int:
         """See Service."""
-        return leases.release(self._database, self._client, bucket, lease)
+        return leases.release(self._database, self._client, bucket, lease, failed)
 
     def submit(self, answered: list[Answered]) -> list[Report]:
         """See Service."""

@@ -14,7 +14,8 @@ for whom you block. So accounts that follow yours and take its messages get no `
 (`connection_status` tells): they need another volunteer. Ask from an account that few people follow.
 
 Exit status: 0 all users were looked up; 2 unreadable input; 4 no token, or the API rejected it; 75 the API stayed
-unreachable or rate-limited, so some users were not looked up (the answers so far are written).
+unreachable or rate-limited, so some users were not looked up (the answers so far are written; to `work` also
+`{"retry_after": seconds}`, if the API says when its limit ends).
 """
 
 from __future__ import annotations
@@ -54,9 +55,10 @@ User = dict[str, Any]
 class GaveUp(Exception):
     """Ends the run with a message and an exit status."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(self, message: str, status: int, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -103,7 +105,7 @@ class Api:
     def _wait(self) -> None:
         seconds = self._not_before - time.monotonic()
         if seconds > self._longest_wait:
-            raise GaveUp(f"the API's limit is over in {seconds:.0f} seconds only", TEMPORARY)
+            raise GaveUp(f"the API's limit is over in {seconds:.0f} seconds only", TEMPORARY, seconds)
         if seconds > 0:
             say(f"waiting {seconds:.0f} seconds for the API's limit")
             time.sleep(seconds)
@@ -260,6 +262,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise problem
     if document is None:
         _write([user for user in users if id(user) not in written])
+        if problem is not None and problem.retry_after is not None:
+            _write([{"retry_after": round(problem.retry_after, 1)}])
     else:
         sys.stdout.write(json.dumps(document) + "\n")
     if problem is not None:

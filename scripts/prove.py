@@ -40,6 +40,7 @@ PROOFS = {
     "drain": "proofs.drain",
     "steering": "proofs.steering",
     "upgrade": "proofs.upgrade",
+    "events": "proofs.events",
 }
 """Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, integers whose
 defaults are the long form, become the options of the sub-command."""

@@ -19,6 +19,7 @@ import pytest
 from support.graphs import MAX_WAIT_SECONDS
 from support.in_process import call
 from support.programs import JAVA_OPTIONS, Result, at_home, launcher, outside
+from support.working import Checker, checkers
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
@@ -152,6 +153,12 @@ def run(
         return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return command if request.node.get_closest_marker("process") else direct
+
+
+@pytest.fixture
+def checker(tmp_path: Path) -> Checker:
+    """Makes a checker of a few lines of Python in the test's folder; returns its command line."""
+    return checkers(tmp_path)
 
 
 def empty(database: Database) -> None:

@@ -14,8 +14,8 @@ import typer
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Checked
-from dmcheck_cli.entry import PASSING, Json
-from dmcheck_cli.errors import Usage
+from dmcheck_cli.entry import Json
+from dmcheck_cli.errors import PASSING, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results

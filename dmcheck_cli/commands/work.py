@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
+import select
 import shutil
 import sys
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +16,7 @@ from dmcheck_cli import cypher
 from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import DmcheckError, Usage
+from dmcheck_cli.errors import DmcheckError, OutputLost, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
@@ -24,11 +27,16 @@ CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}
 """What follows COMMAND belongs to it."""
 
 MAX_JOBS = DEFAULTS.max_capacity // 2
-"""Each job holds two buckets: one at work, one that waits."""
+"""Each job holds up to two buckets: one at work, and the next when that one is nearly done."""
+
+SECONDS_TO_PRINT = 5.0
+"""For stdout to take the summary, which fits into any pipe that is read now and then."""
 
 
 def work(
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND ...", help="The checker, with its arguments.")],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="-- COMMAND ...", help="The checker, with its arguments.")
+    ] = None,
     client: ClientId = None,
     once: Annotated[
         bool, typer.Option("--once", help="End when no bucket waits, instead of waiting for more.")
@@ -43,48 +51,78 @@ def work(
         float,
         typer.Option(min=0, max=3600, metavar="SECONDS", help="From SIGTERM to SIGKILL, where one must be ended."),
     ] = 5,
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Show how many answers are kept on this machine, and where; do nothing.")
+    ] = False,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> int:
     """Work by itself: lease buckets, have COMMAND check their users, hand in the answers, until it is stopped.
 
     COMMAND is started anew for each bucket. It reads users from its stdin, one JSON object a line ("screen_name",
-    "id"), until the end, and writes them to its stdout with "candm": "DM", "NON_DM" or "UNKNOWN" put on each.
+    "id"), until the end, and writes them to its stdout with "candm": "DM", "NON_DM" or "UNKNOWN" put on each. Its
+    exit status 75 means later.
     """
-    from dmcheck_cli.worker import progress, signals
+    from dmcheck_cli.embedded.folders import state_folder
+    from dmcheck_cli.worker import keeping, progress, signals
+    from dmcheck_cli.worker.guard import Guard
     from dmcheck_cli.worker.loop import Limits, Loop
     from dmcheck_cli.worker.pool import Pool
 
     settings = Settings.load()
     who = client_of(client, settings)
+    if pending:
+        path, answers = keeping.pending(state_folder(), who)
+        kept = {"client": who, "answers": answers, "file": str(path)}
+        show.results(as_json, format, lambda: kept, Table("Kept answers", tuple(kept), [tuple(kept.values())]))
+        return 0
+    if not command:
+        raise Usage(what="Missing argument '-- COMMAND ...'")
     if shutil.which(command[0]) is None:
         raise Usage(what=f"COMMAND cannot be run: there is no program {command[0]}")
     if math.isnan(command_timeout) or math.isnan(kill_after):
         raise Usage(what="SECONDS is a number")
-    pool = Pool(command, jobs, command_timeout, kill_after)
     cypher.load()
     service = Direct(settings, who, "work")
-    loop = Loop(service, who, pool, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
+    file = keeping.AnswerFile(state_folder(), who, service.place)
+    file.open()
+    guard = Guard()
+    pool = Pool(command, jobs, command_timeout, kill_after, environment=guard.environment)
+    loop = Loop(service, who, pool, file, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
+    teller = progress.Teller(loop.state)
 
     def end_at_once() -> None:
         pool.kill()
-        if sys.stderr.isatty():
-            sys.stderr.write("\x1b[?25h")  # the live line hides the cursor
-            sys.stderr.flush()
+        teller.abandon(file.told())
 
     problem: DmcheckError | None = None
-    with signals.stop_signals(loop.stop, end_at_once), progress.live_status(loop.state) as say:
-        try:
-            loop.run(say)
-        except DmcheckError as error:
-            problem = error
+    try:
+        with signals.stop_signals(loop.stop, end_at_once, loop.continued):
+            loop.run(teller.say)
+    except DmcheckError as error:
+        problem = error
+    finally:
+        guard.close()
+        if kept_answers := file.told():
+            teller.say(kept_answers)
+        if not teller.close():
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nobody takes what is written there
+        file.close()
     summary = loop.summary
     done = Table(
         "Work done",
         ("client", "buckets", "users", "failures"),
         [(who, summary.buckets, summary.users, summary.trouble())],
     )
+    _wait_for_stdout()
     show.results(as_json, format, lambda: summary.document(who), done)
     if problem is not None:
         raise problem
     return 0
+
+
+def _wait_for_stdout() -> None:
+    """Return once stdout takes something; raises OutputLost when it is held up."""
+    with suppress(OSError, ValueError):  # it is closed, or no file: writing tells
+        if not select.select([], [sys.stdout.fileno()], [], SECONDS_TO_PRINT)[1]:
+            raise OutputLost(what="nobody takes it")

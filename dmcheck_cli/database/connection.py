@@ -62,6 +62,18 @@ class Database:
         """Whether this is the embedded database, which dmcheck starts and sets up automatically."""
         return self.settings.neo4j_uri is None
 
+    @property
+    def place(self) -> str:
+        """A name of this database that does not depend on the scheme of NEO4J_URI, and holds no secret.
+
+        Raises NotConfigured when NEO4J_URI is no address.
+        """
+        if self.settings.neo4j_uri is not None:
+            return f"{address.read(self.settings.neo4j_uri).place}/{self.settings.neo4j_database or ''}"
+        from dmcheck_cli.embedded.folders import home_folder
+
+        return str(home_folder(self.settings))
+
     def run(self, statement: str, /, *, patience: float | None = None, **parameters: Any) -> list[Row]:
         """Run the statement of that name and return its rows, each a dict of its columns.
 

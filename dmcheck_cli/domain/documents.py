@@ -13,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from dmcheck_cli.domain import kept
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import ANSWERS, Answered
-from dmcheck_cli.errors import Malformed, Usage
+from dmcheck_cli.errors import Malformed, Temporary, Usage
 
 MAX_ID = 2**63 - 1
 """The largest number that the database can store (and that Twitter assigns)."""
@@ -70,16 +71,18 @@ def lease_id(text: str) -> str:
 
 
 def read_document(file: IO[bytes]) -> list[Answered]:
-    """The document from `fetch --json`, with `candm` added to the users who were checked.
+    """The document from `fetch --json`, with `candm` added to the users who were checked; or what `work` has kept.
 
-    Raises Usage when the file cannot be read.
+    Raises Usage when the file cannot be read, Temporary when there is nothing in it, Malformed.
     """
     with readable(file):
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise Malformed(what=f"The document is larger than {MAX_BYTES} bytes")
     if not raw.strip():
-        raise Malformed(what="The document is empty")
+        raise Temporary(what="Nothing came in: the command before this one failed, or had nothing; nothing was changed")
+    if kept.looks_kept(raw):
+        return _kept(raw)
     try:
         document = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
@@ -131,6 +134,16 @@ def _answered(bucket: Any, where: str) -> Answered:
         answers[name] = answer
         rounded += _was_rounded(user.get("id"), user.get("id_str"))
     return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None}, rounded)
+
+
+def _kept(raw: bytes) -> list[Answered]:
+    """What `work` has kept. A line that is not whole is left out only at the end, where a crash leaves one."""
+    lines = raw.splitlines()
+    found, unreadable = kept.read(b"\n".join(lines[:-1]))
+    if unreadable:
+        raise Malformed(what=f"{unreadable} lines of the kept answers make no sense")
+    found, _ = kept.read(raw)
+    return [one.answered() for one in found.values() if one.answers]
 
 
 def _was_rounded(id: Any, text: Any) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dmcheck_cli.domain.policy.forecast import Forecast
+
 ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
 
@@ -151,8 +153,8 @@ class ClientStats:
 
     `allowance` is how many leases it may hold: what it has earned, but no more than it stated (`capacity`).
     `judged_for` is the reason for its last verdict (answered, slow, unknown, died, refused), `judged_seconds` how long
-    ago that was, `turnaround_seconds` how long the last answered bucket took. `id` and `screen_name` are None where
-    another program stored none.
+    ago that was, `turnaround_seconds` how long the last answered bucket took. `buckets_failed`: how many it gave back
+    because COMMAND failed. `id` and `screen_name` are None where another program stored none.
     """
 
     id: int | None
@@ -169,6 +171,7 @@ class ClientStats:
     buckets_processed: int
     buckets_fault: int
     buckets_dead: int
+    buckets_failed: int
     answers: dict[str, int]
     users_checked: int
     users_unknown: int
@@ -176,6 +179,8 @@ class ClientStats:
     last_access_seconds: int | None
     first_registered: str | None
     last_registered: str | None
+    next_fetch_seconds: int | None
+    place: int | None
     flags: list[str]
 
 
@@ -189,7 +194,8 @@ class Wait:
 
 @dataclass(frozen=True)
 class SystemStats:
-    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none."""
+    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none. Answers of the
+    last day and hour are those of leases that ended then; the day before is the one before that."""
 
     users_total: int
     users_waiting: int
@@ -202,6 +208,12 @@ class SystemStats:
     oldest_wait_seconds: int | None
     prioritized: Wait
     ordinary: Wait
+    answered_last_hour: int
+    answered_last_day: int
+    answered_day_before: int
+    estimated_end: Forecast | None
+    clients_active: int
+    clients_by_flag: dict[str, int]
 
 
 def _digest(answers: Iterable[tuple[str, str]]) -> str:

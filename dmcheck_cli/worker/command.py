@@ -14,9 +14,12 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 
+from dmcheck_cli.errors import PASSING, TEMPORARY
 from dmcheck_cli.worker.protocol import Conversation
 
 PIECE = 65536
@@ -39,15 +42,49 @@ class Ending(StrEnum):
     failed = "command_failed"
     timed_out = "command_timeout"
     cancelled = "cancelled"
+    later = "later"
+    """It said so (exit status 75), or the machine lacks what a process needs."""
+
+
+ENDINGS = {0: Ending.done, TEMPORARY: Ending.later}
+"""What COMMAND's exit status means; any other is a failure."""
+
+_births = threading.Lock()
+"""Held while a COMMAND is started, until its number is in _children."""
+
+_children: set[int] = set()
+"""The COMMANDs whose ends their threads wait for."""
+
+
+def reap() -> None:
+    """Collect the processes that COMMANDs left behind, where they become our children: as process 1 of a container."""
+    if os.getpid() != 1:
+        return
+    with _births, contextlib.suppress(ChildProcessError):
+        while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if found.si_pid in _children:
+                return  # its thread collects it; the others have their turn the next time
+            os.waitpid(found.si_pid, os.WNOHANG)
 
 
 class Command:
     """One run of COMMAND. `timeout`: seconds without progress after which it is ended; `kill_after`: seconds between
-    SIGTERM and SIGKILL. Call `close` when nobody will call `cancel` any more."""
+    SIGTERM and SIGKILL; `environment`: None for ours. Call `close` when nobody will call `cancel` any more.
 
-    def __init__(self, command: list[str], conversation: Conversation, timeout: float, kill_after: float) -> None:
+    Raises OSError when the machine lacks file descriptors.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        conversation: Conversation,
+        timeout: float,
+        kill_after: float,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.conversation = conversation
         self.why = ""
+        self._environment = environment
         self._command = command
         self._timeout = timeout
         self._kill_after = kill_after
@@ -72,24 +109,31 @@ class Command:
     def run(self) -> Ending:
         """Run it until it ends, however that happens. `why` then explains a bad ending."""
         try:
-            process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                bufsize=0,
-                # Its own process group: Ctrl-C reaches only us, and we end COMMAND with everything it started in order.
-                start_new_session=True,
-            )
+            with _births:
+                process = subprocess.Popen(
+                    self._command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    bufsize=0,
+                    env=self._environment,
+                    # Its own process group: Ctrl-C reaches only us, and we end COMMAND with everything it started in
+                    # order.
+                    start_new_session=True,
+                )
+                _children.add(process.pid)
         except OSError as error:
             self.why = f"it cannot be started: {error.strerror}"
-            return Ending.failed
+            return Ending.later if error.errno in PASSING else Ending.failed
         self._process = process
-        with process:
-            try:
-                return self._drive(process)
-            finally:
-                if process.poll() is None:
-                    self._signal(signal.SIGKILL)
+        try:
+            with process:
+                try:
+                    return self._drive(process)
+                finally:
+                    if process.poll() is None:
+                        self._signal(signal.SIGKILL)
+        finally:
+            _children.discard(process.pid)
 
     def _drive(self, process: subprocess.Popen[bytes]) -> Ending:
         early = self._talk(process)
@@ -97,7 +141,7 @@ class Command:
         if early is None:
             if _ends(process, self._kill_after):
                 self.why = _reason(process.returncode)
-                return Ending.done if process.returncode == 0 else Ending.failed
+                return ENDINGS.get(process.returncode, Ending.failed)
             self._ask_to_end()  # its stdout is closed, so all its answers have arrived
         _ends(process, self._kill_at - time.monotonic())
         # Also kill what it started and left running. No other group can have this number yet: process ids are assigned

@@ -65,6 +65,11 @@ class Fetcher:
         """Postpone the next fetch, longer each time."""
         self.at = time.monotonic() + self._backoff.delay(retry_after)
 
+    def postpone(self, until: float) -> None:
+        """Fetch nothing before `until`, on the clock of time.monotonic(); what waits then is another question."""
+        self.refusal = None
+        self.at = max(self.at, until)
+
     def freed(self, accepted: int) -> None:
         """Leases have ended, `accepted` of them with answers: a client that was at its limit can lease others."""
         if accepted:

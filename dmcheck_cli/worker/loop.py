@@ -1,4 +1,7 @@
-"""The loop: fetch ahead so that no COMMAND waits for the database, wait when there is nothing, shut down in order."""
+"""The loop: fetch ahead so that no COMMAND waits for the database, wait when there is nothing, shut down in order.
+
+README.md in this folder draws its states, with the test of each arrow.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,41 @@ from dataclasses import dataclass, replace
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
-from dmcheck_cli.errors import CommandFailed, Temporary
+from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, machine_lacks
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
-from dmcheck_cli.worker.command import Ending
+from dmcheck_cli.worker.command import Ending, reap
 from dmcheck_cli.worker.fetcher import Fetcher
-from dmcheck_cli.worker.holdings import Holdings, next_renewal
-from dmcheck_cli.worker.pool import Finished, Pool
+from dmcheck_cli.worker.holdings import Holdings
+from dmcheck_cli.worker.keeping import AnswerFile
+from dmcheck_cli.worker.pool import Finished, HeldLease, Pool
 from dmcheck_cli.worker.summary import Summary
 
 MAX_FAILURES = 5
 """Consecutive COMMANDs that failed without a single answer: the next would fail too, and each keeps a bucket from
 others."""
 
+MAX_RESUMES = 3
+"""Runs that started COMMAND on a bucket of an earlier one and got no answer: whatever ended them (the machine's memory,
+a crash) would end the next one, too."""
+
 MAX_IDLE = 60.0
 """Idle seconds after which the database connection is closed: it would cost the server memory, and routers on the way
 drop it."""
+
+MAX_SHUT_OUT = 900.0
+"""Seconds for which a loop that was let in before goes on when it no longer is: whoever changes the account's password
+changes its file as well, a little later."""
+
+MIN_SHUT_OUT_DELAY = 5.0
+"""Seconds between two log-ins that are refused: three in a row lock the account for all who share it."""
+
+LEAD = 10.0
+"""Seconds before the end of a bucket, by COMMAND's own pace, at which the next one is leased. A fetch takes 0.01 s, and
+some seconds while the database restarts."""
+
+TICK = 2.0
+"""Seconds between two looks at COMMAND's pace and at the clocks while leases are held."""
 
 
 @dataclass(frozen=True)
@@ -41,35 +63,51 @@ class Limits:
 
 
 class Loop:
-    """Decides what to do next. Everything runs in one thread, except `stop` and `state`."""
+    """Decides what to do next. Everything runs in one thread, except `stop`, `continued` and `state`."""
 
-    def __init__(self, service: Service, client: int, pool: Pool, limits: Limits, timeout_seconds: int) -> None:
+    def __init__(
+        self,
+        service: Service,
+        client: int,
+        pool: Pool,
+        file: AnswerFile,
+        limits: Limits,
+        timeout_seconds: int,
+    ) -> None:
         self.summary = Summary()
         self._say: Callable[[str], None] = print  # replaced by `run`
         self._service = service
         self._client = client
         self._timeout_seconds = timeout_seconds
         self._pool = pool
+        self._file = file
         self._limits = limits
         self._stopped = threading.Event()
         self._stopped_at = math.inf
         self._fetcher = Fetcher(service, limits.once, self._tell)
-        self._holdings = Holdings(service, pool, self.summary, self._tell, self._fetcher.freed)
+        self._holdings = Holdings(service, pool, file, self.summary, self._tell, self._fetcher.freed)
         self._given = 0
         self._seen: set[str] = set()  # with `once`: buckets already started, none of which is started twice
         self._fruitless = 0
         self._why = ""
         self._resumed = False
+        self._seconds: float | None = None  # that the last COMMAND took for its bucket
         # After a restart Neo4j re-plans every statement. If all clients reconnect at once, no plan is ready within the
         # time limit, so back off in proportion to it.
         self._outage = between_requests(timeout_seconds / 2)
         self._reach_at = 0.0
+        self._shut_out_since = math.inf
 
     def stop(self) -> None:
         """Shut down in order: COMMANDs are ended, answers are submitted, the rest is released."""
         self._stopped_at = min(self._stopped_at, time.monotonic())
         self._stopped.set()
         self._pool.stop()
+
+    def continued(self) -> None:
+        """The process was stopped, for who knows how long, and goes on."""
+        self._pool.clock.continued()
+        self._pool.finished.put(None)
 
     def state(self) -> str:
         """The current state in one line."""
@@ -78,27 +116,34 @@ class Loop:
         return progress.line(self._client, self.summary, running, waiting)
 
     def run(self, say: Callable[[str], None]) -> None:
-        """Work until there is a reason to stop, then submit or release everything; `say` tells people what happens.
+        """Work until there is a reason to stop, then submit or release everything; `say` tells people what happens. It
+        must not wait for them.
 
         Raises CommandFailed; NothingToFetch or OverQuota when `once` found nothing to do; Temporary when the last
-        answers could not be submitted; any other refusal by the database, at once.
+        answers could not be submitted; NotConfigured when the database does not let it in, at once or no longer; any
+        other refusal by the database, at once. Answers that were not submitted are then in the file.
         """
-        self._say = say
-        self._pool.start()
+        self._say = self._file.say = say
         try:
+            self._pool.start()
             while not self._over():
                 self._turn()
                 self._wait()
-            self.stop()
-            self._pool.join()
-            self._close()
+            self._end_in_order()
+        except DmcheckError:
+            raise
+        except Exception:
+            # A defect, or the machine lacks something. What is held must not stay held.
+            self._end_in_order()
+            raise
         finally:
             self._pool.stop()
             self._pool.join()
+            self._file.sync()
             self._service.close()
         if self._fruitless >= MAX_FAILURES or (self._limits.once and self._fruitless and not self.summary.users):
             raise CommandFailed(times=self._fruitless, why=self._why)
-        if self._limits.once and not self._given and self._fetcher.refusal is not None:
+        if self._limits.once and not self._given and not self.summary.buckets and self._fetcher.refusal is not None:
             raise self._fetcher.refusal
 
     def _tell(self, text: str) -> None:
@@ -113,21 +158,43 @@ class Loop:
 
     def _turn(self) -> None:
         """Make the database calls that are due. An outage costs time, but nothing else."""
+        if self._pool.clock.jumped():
+            self._holdings.doubt_all()
+            self._pool.clock.settle()
+            self._reach_at = 0.0
         if time.monotonic() < self._reach_at:
             return
         try:
             self._resume()
-            self._holdings.hand_in()
             self._holdings.renew()
+            self._holdings.hand_in()
             self._fetch()
         except Temporary as problem:
             self._reach_at = time.monotonic() + self._outage.delay(problem.retry_after)
-            self.summary.failed("temporary")
-            waiting = len(self._holdings.answered)
-            kept = f"; the answers of {waiting} buckets are kept" if waiting else ""
-            self._say(f"{problem.message}{kept}")
+            self._cannot_reach(problem)
+        except NotConfigured as problem:
+            self._shut_out_since = min(self._shut_out_since, time.monotonic())
+            if not self._resumed or time.monotonic() - self._shut_out_since > MAX_SHUT_OUT:
+                raise
+            self._reach_at = time.monotonic() + MIN_SHUT_OUT_DELAY + self._outage.delay()
+            self._service.close()  # the next try reads the password again
+            self._cannot_reach(problem)
+        except Exception as error:
+            lacking = machine_lacks(error)
+            if lacking is None:
+                raise
+            self._reach_at = time.monotonic() + self._outage.delay()
+            self._cannot_reach(lacking)
         else:
             self._outage.reset()
+            self._shut_out_since = math.inf
+
+    def _cannot_reach(self, problem: DmcheckError) -> None:
+        self.summary.failed("temporary")
+        waiting = len(self._holdings.answered)
+        kept = f"; the answers of {waiting} buckets are kept" if waiting else ""
+        self._say(f"{problem.message}{kept}")
+        self._file.sync()
 
     def _wait(self) -> None:
         """Wait until something happens or is due."""
@@ -142,46 +209,82 @@ class Loop:
         seconds = max(until - time.monotonic(), 0.0)
         if seconds > MAX_IDLE:
             self._service.close()
+        if self._holdings.holds:
+            seconds = min(seconds, TICK)
+        else:
+            seconds = min(seconds, max(self._pool.paused_until() - time.monotonic(), TICK))
         try:
-            finished = self._pool.finished.get(timeout=None if math.isinf(seconds) else seconds)
+            finished = self._pool.finished.get(timeout=seconds)
             while True:  # take everything that has arrived, which then costs one submit
+                if isinstance(finished, BaseException):
+                    raise finished
                 if finished is not None:
                     self._take_back(finished)
                 finished = self._pool.finished.get_nowait()
         except queue.Empty:
             pass
+        reap()
 
     def _resume(self) -> None:
+        """What an earlier run left: first its answers, then its leases."""
         if self._resumed:
             return
+        self._holdings.hand_in_earlier()
         for lease in self._fetcher.resume():
-            self._take(lease, renew_at=0.0)  # it may be about to expire, or dead
+            begun = self._file.earlier.get(lease.lease)
+            if begun is not None and begun.resumed >= MAX_RESUMES:
+                self._say(
+                    f"bucket {lease.bucket} was resumed {begun.resumed} times without an answer, and is given back"
+                )
+                self._holdings.give_back([lease], failed=True)
+                continue
+            self._take(lease, None)
+        self._file.ended(set(self._file.earlier) - set(self._holdings.busy))
         self._resumed = True
+        if self._file.elsewhere:
+            self._say(
+                f"{self._file.elsewhere} answers for another database are kept in {self._file.path}: with the settings "
+                f"of that one, `dmcheck submit --client {self._client} {self._file.path}` hands them in"
+            )
 
     def _room(self) -> int:
-        """How many more buckets to lease: each job has one in work and one waiting."""
-        wanted = min(2 * self._limits.jobs - len(self._holdings.busy), DEFAULTS.max_fetch)
+        """How many more buckets to lease: one for each job, and the next for each whose own is nearly done."""
+        if time.monotonic() < self._pool.paused_until():
+            return 0
+        running = self._pool.running()
+        soon = sum(self._left(held) < LEAD for held in running)
+        if self._seconds is not None and self._seconds < LEAD:
+            soon += self._limits.jobs - len(running)
+        wanted = min(self._limits.jobs + soon - len(self._holdings.busy), DEFAULTS.max_fetch)
         return int(min(wanted, self._limits.most - self._given))
+
+    def _left(self, held: HeldLease) -> float:
+        """In how many seconds COMMAND will be done with this bucket, by its pace, or else by that of the one before."""
+        elapsed = time.monotonic() - held.began
+        heard = held.conversation.heard
+        if heard:
+            return elapsed / heard * (len(held.lease.users) - heard)
+        return math.inf if self._seconds is None else self._seconds - elapsed
 
     def _fetch(self) -> None:
         count = self._room()
         if count <= 0 or time.monotonic() < self._fetcher.at or self._stopped.is_set():
             return
-        renew_at = next_renewal(self._service)
+        asked = time.monotonic()
         for lease in self._fetcher.fetch(count):
-            self._take(lease, renew_at)
+            self._take(lease, asked)
 
-    def _take(self, lease: Lease, renew_at: float) -> None:
-        if self._given >= self._limits.most or lease.bucket in self._seen:
-            self._holdings.park(lease, renew_at)
+    def _take(self, lease: Lease, taken: float | None) -> None:
+        if not lease.users or self._given >= self._limits.most:
+            self._holdings.give_back([lease])  # all of its users were deleted, or there is no room for it
             return
-        if not lease.users:
-            self._holdings.give_back([lease])  # all of them were deleted
+        if lease.bucket in self._seen:
+            self._holdings.park(lease, taken)
             return
         self._given += 1
         if self._limits.once:
             self._seen.add(lease.bucket)
-        self._holdings.begin(lease, renew_at)
+        self._holdings.begin(lease, taken)
 
     def _take_back(self, finished: Finished) -> None:
         held, said = finished.held, finished.held.conversation
@@ -191,18 +294,31 @@ class Loop:
         if failed:
             self.summary.failed(finished.ending)
             self._say(f"bucket {held.lease.bucket}: COMMAND failed: {finished.why}")
-        if held.dropped:
-            return
+        elif finished.ending is Ending.done:
+            self._seconds = finished.seconds
         if said.answers:
+            # Also those of a lease that cannot be renewed: unless its bucket was leased again, they are taken.
             self._holdings.answered.append(held)
             self._fruitless = 0
-            return
+        elif held.dropped:
+            self._file.ended([held.lease.lease])
+        elif finished.ending is Ending.later:
+            self._holdings.begin_again(held)
+        else:
+            self._unanswered(finished, failed)
+        if finished.ending is Ending.later:
+            self._mind_the_pause(finished.why)
+
+    def _unanswered(self, finished: Finished, failed: bool) -> None:
+        """A bucket of which nothing was said that counts."""
+        held = finished.held
         self._holdings.unanswered.append(held)
-        if finished.ending is Ending.done and not said.undecided:
+        if finished.ending is Ending.done and not held.conversation.undecided:
             self.summary.failed("no_answers")
             finished = replace(finished, why="it said nothing that makes sense")
             failed = True
         if failed:
+            held.failed = True
             self._fruitless += 1
             self._why = finished.why
         elif finished.ending is Ending.done:
@@ -210,13 +326,28 @@ class Loop:
             self._say(f"bucket {held.lease.bucket}: COMMAND could tell of none of its users")
             self._fetcher.pause()
 
-    def _close(self) -> None:
-        """Submit or release everything held, within DMCHECK_TIMEOUT_SECONDS of the stop."""
+    def _mind_the_pause(self, why: str) -> None:
+        """COMMAND said "later": keep the leases that last until then, and give the others back."""
+        until = self._pool.paused_until()
+        returned = self._holdings.give_back_waiting(until)
+        for held in returned:
+            self._given -= 1
+            self._seen.discard(held.lease.bucket)
+        if returned:
+            self._fetcher.postpone(until)
+        seconds = max(until - time.monotonic(), 0.0)
+        self._say(f"COMMAND is to be started again later ({why}): in {seconds:.0f} seconds")
+
+    def _end_in_order(self) -> None:
+        """End all COMMANDs, then submit or release everything held, within DMCHECK_TIMEOUT_SECONDS of the stop."""
+        self.stop()
+        self._pool.join()
         while not self._pool.finished.empty():
             finished = self._pool.finished.get()
-            if finished is not None:
+            if isinstance(finished, Finished):
                 self._take_back(finished)
         self._holdings.give_back_all()
+        self._file.sync()
         left = self._timeout_seconds - (time.monotonic() - self._stopped_at)
         self._service.hurry(max(math.ceil(left), 1))
         self._holdings.give_back(self._fetcher.settle())

@@ -1,17 +1,36 @@
-"""Reports progress to people, on stderr: one live line on a terminal, one plain line per event elsewhere."""
+"""Reports progress to people, on stderr: one live line on a terminal, one plain line per event elsewhere.
+
+Only a thread of its own writes. A terminal held with Ctrl-S, a log collector that does not read, a terminal that is
+gone or a full disk hold up that thread, and nobody else.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import os
+import queue
+import select
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO
 
-from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.show import escaped
 from dmcheck_cli.worker.pool import HeldLease
 from dmcheck_cli.worker.summary import Summary
 
+if TYPE_CHECKING:
+    from rich.live import Live
+
 UPDATES_PER_SECOND = 2
+
+MAX_WAITING = 1000
+"""Messages kept for a reader that is slow; what comes beyond is counted and left out."""
+
+SECONDS_TO_END = 2.0
+"""For the last messages to be written."""
+
+SHOW_CURSOR = "\x1b[?25h"
 
 
 def line(client: int, summary: Summary, running: Sequence[HeldLease], waiting: int) -> str:
@@ -29,34 +48,92 @@ def line(client: int, summary: Summary, running: Sequence[HeldLease], waiting: i
     return "; ".join(parts if trouble == "-" else [*parts, trouble])
 
 
-@contextmanager
-def live_status(state: Callable[[], str]) -> Iterator[Callable[[str], None]]:
-    """Yield a function to call with each event; on a terminal, `state()` is shown below and kept up to date."""
-    if not sys.stderr.isatty():
-        yield _plain
-        return
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
+class Teller:
+    """Writes messages to stderr; on a terminal, `state()` is shown below them and kept up to date."""
 
-    console = Console(stderr=True)
+    def __init__(self, state: Callable[[], str]) -> None:
+        self._state = state
+        self._messages: queue.Queue[str | None] = queue.Queue(MAX_WAITING)
+        self._left_out = 0
+        self._is_terminal = sys.stderr.isatty()
+        self._out = _own_stderr()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
-    def live() -> Text:
-        return Text(state(), no_wrap=True, overflow="ellipsis")
+    def say(self, text: str) -> None:
+        """Have a message written, without waiting for it. May be called from any thread."""
+        try:
+            self._messages.put_nowait(text)
+        except queue.Full:
+            self._left_out += 1
 
-    with Live(
-        get_renderable=live,
-        console=console,
-        refresh_per_second=UPDATES_PER_SECOND,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    ):
-        yield lambda text: console.print(Text(text))
+    def close(self) -> bool:
+        """Write what is waiting, for SECONDS_TO_END at most; returns whether all was taken."""
+        with suppress(queue.Full):
+            self._messages.put(None, timeout=SECONDS_TO_END)
+        self._thread.join(SECONDS_TO_END)
+        return not self._thread.is_alive()
+
+    def abandon(self, text: str) -> None:
+        """A last message before the process ends at once; left out if it cannot be written at once."""
+        message = (SHOW_CURSOR if self._is_terminal else "") + (text + "\n" if text else "")
+        with suppress(OSError):
+            if message and select.select([], [2], [], 0)[1]:
+                os.write(2, message.encode())
+
+    def _run(self) -> None:
+        if self._is_terminal:
+            with suppress(OSError):
+                self._run_live()
+                return
+            # The terminal is gone: what is said from now on reaches nobody.
+        while (text := self._messages.get()) is not None:
+            self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self._left_out:
+            text, self._left_out = f"{text}\n({self._left_out} messages were left out: nobody took them)", 0
+        with suppress(OSError):  # the reader is gone, or the disk is full: no reason to stop the work
+            self._out.write(escaped(text, keep="\n") + "\n")
+            self._out.flush()
+
+    def _run_live(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+        from rich.text import Text
+
+        console = Console(file=self._out, force_terminal=True)
+
+        def shown() -> Text:
+            return Text(self._state(), no_wrap=True, overflow="ellipsis")
+
+        with Live(
+            get_renderable=shown,
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as live:
+            self._follow(live, lambda text: console.print(Text(text)))
+
+    def _follow(self, live: Live, show: Callable[[str], None]) -> None:
+        while True:
+            live.refresh()
+            try:
+                text = self._messages.get(timeout=1 / UPDATES_PER_SECOND)
+            except queue.Empty:
+                continue
+            if text is None:
+                return
+            show(escaped(text, keep="\n"))
 
 
-def _plain(text: str) -> None:
-    # The reader of stderr may be gone; that is no reason to stop the work.
-    with contextlib.suppress(OSError):
-        show.message(text)
-        sys.stderr.flush()
+def _own_stderr() -> TextIO:
+    """Stderr as a file of its own: whoever is held up in a write to sys.stderr holds its lock, which the end of the
+    process needs as well."""
+    try:
+        descriptor = os.dup(sys.stderr.fileno())
+    except OSError:  # it is no file, or the machine has no descriptor left
+        return sys.stderr
+    return open(descriptor, "w", encoding=sys.stderr.encoding, errors="backslashreplace")

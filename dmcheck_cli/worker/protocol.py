@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,12 +13,18 @@ from dmcheck_cli.domain.model import ANSWERS, User
 MAX_LINE = 64 * 1024
 """Bytes. A checker may add anything it knows to a user's line; a longer line is garbage and is not kept in memory."""
 
+MAX_RETRY_AFTER = 86_400.0
+"""Seconds that COMMAND may ask for. The longest limits of such platforms are counted by the day."""
+
 
 @dataclass
 class Conversation:
-    """One bucket's users, and what COMMAND has said about them so far."""
+    """One bucket's users, and what COMMAND has said about them so far. `keep` is called with new answers, before
+    anything else is done with them; `retry_after`: when COMMAND wants to be started again, in seconds."""
 
     users: list[User]
+    keep: Callable[[dict[str, str]], None] = lambda answers: None
+    retry_after: float | None = None
     answers: dict[str, str] = field(default_factory=dict)
     undecided: set[str] = field(default_factory=set)
     garbage: int = 0
@@ -27,6 +35,7 @@ class Conversation:
         self._names = {user.screen_name for user in self.users}
         self._rest = b""
         self._skipping = False
+        self._new: dict[str, str] = {}
 
     @property
     def heard(self) -> int:
@@ -54,12 +63,19 @@ class Conversation:
             self.garbage += 1
             self._skipping = True
         self._rest = b"" if self._skipping else rest
+        self._keep()
 
     def end(self) -> None:
         """Process the end of the output: a last line need not end with a newline."""
         if self._rest:
             self._line(self._rest)
             self._rest = b""
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._new:
+            self.keep(self._new)
+            self._new = {}
 
     def _line(self, line: bytes) -> None:
         if not line.strip():
@@ -69,7 +85,9 @@ class Conversation:
         except (ValueError, RecursionError):  # ValueError: also for bytes that are not UTF-8
             said = None
         name, answer = _read(said)
-        if name is None:
+        if name is None and (seconds := _retry_after(said)) is not None:
+            self.retry_after = seconds
+        elif name is None:
             self.garbage += 1
         elif name not in self._names:
             self.strangers += 1
@@ -80,7 +98,7 @@ class Conversation:
             self.undecided.add(name)
         else:
             self.undecided.discard(name)
-            self.answers[name] = answer
+            self.answers[name] = self._new[name] = answer
 
 
 def _read(said: Any) -> tuple[str | None, str | None]:
@@ -91,3 +109,11 @@ def _read(said: Any) -> tuple[str | None, str | None]:
     if not isinstance(name, str) or not (answer is None or answer in ANSWERS):
         return None, None
     return name.removeprefix("@"), answer
+
+
+def _retry_after(said: Any) -> float | None:
+    """The seconds that a line `{"retry_after": seconds}` asks for, if it is one."""
+    seconds = said.get("retry_after") if isinstance(said, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not (0 <= seconds < math.inf):
+        return None
+    return min(float(seconds), MAX_RETRY_AFTER)

@@ -420,7 +420,8 @@ def _report(query: Query, fleet: Fleet, loops: int, lowest: dict[int, int], seco
 
 def _environment(settings: Settings) -> dict[str, str]:
     """The environment of a loop that uses the embedded database of `settings`."""
-    return {**outside(), "DMCHECK_HOME": str(settings.home), "DMCHECK_LEASE_SECONDS": str(settings.lease_seconds)}
+    own = {"DMCHECK_HOME": str(settings.home), "XDG_STATE_HOME": str(settings.home)}
+    return {**outside(), **own, "DMCHECK_LEASE_SECONDS": str(settings.lease_seconds)}
 
 
 def run(

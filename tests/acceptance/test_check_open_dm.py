@@ -139,7 +139,7 @@ class Result(programs.Result):
     def users(self) -> dict[str, str | None]:
         """What was said, by name."""
         rows = [json.loads(line) for line in self.out.splitlines()]
-        return {row["screen_name"]: row.get("candm") for row in rows}
+        return {row["screen_name"]: row.get("candm") for row in rows if "screen_name" in row}
 
 
 Run = Callable[..., Result]
@@ -274,7 +274,8 @@ def test_the_last_request_of_a_window_is_followed_by_a_wait(api: Server, check: 
 
 
 def test_a_rate_limit_that_is_too_far_away_ends_the_run(api: Server, check: Run) -> None:
-    """Longer than --longest-wait: status 75, at once; what was answered before is there."""
+    """Longer than --longest-wait: status 75, at once; what was answered before is there, and `work` is told for how
+    long to pause."""
     for id in range(1, 151):
         api.add(id, f"user{id}", receives_your_dm=True)
     far = Answer(429, {}, limit(900, int(time.time())))
@@ -284,6 +285,7 @@ def test_a_rate_limit_that_is_too_far_away_ends_the_run(api: Server, check: Run)
     assert list(result.users.values()).count("DM") == 100
     assert list(result.users.values()).count(None) == 50
     assert "limit" in result.err
+    assert 850 < json.loads(result.out.splitlines()[-1])["retry_after"] < 905
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -85,7 +85,7 @@ def test_every_command_and_job_ends_as_documented_in_any_surroundings(
 
 def _starter(around: Surroundings, environment: dict[str, str], folder: Path) -> Callable[[Step], Result]:
     variables = {name: value for name, value in environment.items() if name not in around.less}
-    variables["DMCHECK_BUCKET_SIZE"] = str(SIZE)
+    variables |= {"DMCHECK_BUCKET_SIZE": str(SIZE), "XDG_STATE_HOME": str(folder / "state")}
 
     def start(step: Step) -> Result:
         launch = f"from {MODULES[step.program]} import main; main()"

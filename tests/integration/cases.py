@@ -79,9 +79,9 @@ def given(lease: Lease, **answered: str) -> dict[str, Any]:
     return parameters(Answered(lease.bucket, lease.lease, answered))
 
 
-def named(*leases: Lease) -> list[dict[str, str]]:
+def named(*leases: Lease) -> list[dict[str, Any]]:
     """What `renew_lease` and `release_lease` are given."""
-    return [{"bucket": lease.bucket, "lease": lease.lease} for lease in leases]
+    return [{"bucket": lease.bucket, "lease": lease.lease, "failed": True} for lease in leases]
 
 
 CLOCKS = ("last_access_time",)

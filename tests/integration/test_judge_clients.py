@@ -19,6 +19,7 @@ from support.graphs import (
     prepare,
     together,
     transactions,
+    wait_until,
     wait_until_blocked,
     wait_until_gone,
 )
@@ -257,8 +258,8 @@ def test_killed_between_batches(environment: dict[str, str], database: Database,
     with transactions(environment) as [rival]:
         rival.run("MATCH (c:DMCheckClient {id: $id}) SET c.id = c.id", id=many).consume()
         with start_job(environment) as job:
+            wait_until(lambda: unjudged(query) == 2 * 20)
             wait_until_blocked(query, "judge_clients")
-            assert unjudged(query) == 2 * 20
             job.kill()
     wait_until_gone(query, "judge_clients")
     assert run(database) == {"judged": 2 * 20, "raised": 20, "lowered": 0}

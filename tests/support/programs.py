@@ -46,7 +46,7 @@ def outside(*kept: str) -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(OURS) or name == JAVA_OPTIONS or name in kept
+        if not name.startswith((*OURS, "XDG_STATE_HOME")) or name == JAVA_OPTIONS or name in kept
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from dmcheck_cli import entry
+from dmcheck_cli.errors import PASSING
 
 
 def _status(error: BaseException, as_json: bool = False) -> int:
@@ -43,7 +44,7 @@ def test_what_nobody_foresaw_is_a_bug_and_says_so(error: Exception, capsys: pyte
     [
         (MemoryError(), 75),
         (RuntimeError("can't start new thread"), 75),
-        *((OSError(number, os.strerror(number)), 75) for number in sorted(entry.PASSING)),
+        *((OSError(number, os.strerror(number)), 75) for number in sorted(PASSING)),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), 75),
         (OSError(errno.EBADF, "Bad file descriptor"), 75),
         (PermissionError(errno.EACCES, "Permission denied", "/a/file"), 1),

@@ -7,7 +7,7 @@
             AND NOT EXISTS { (:DMCheckClient {id: toIntegerOrNull(c.id)}) } THEN 'clients whose id is stored as a text'
         WHEN nodes <> 1 THEN 'clients with no counters, or with several nodes of them'
         WHEN NOT all(n IN [s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead,
-                coalesce(s.allowance, 0), coalesce(s.faults_judged, 0)]
+                coalesce(s.allowance, 0), coalesce(s.faults_judged, 0), coalesce(s.buckets_failed, 0)]
             WHERE n IS :: INTEGER NOT NULL AND -1e15 < n < 1e15)
             THEN 'clients with a counter that is missing or no whole number'
         WHEN s.buckets_fault < 0 OR s.buckets_dead < 0 OR s.buckets_processed < 0
