@@ -19,7 +19,8 @@ from dmcheck_cli.embedded.files import make_private_folder, private_opener, writ
 from dmcheck_cli.errors import AlreadyRunning, NotConfigured
 
 SYNC_SECONDS = 1.0
-"""At most so much is lost when the power fails. Syncing each answer would cost a fast COMMAND more than the answer."""
+"""Age at which an answer that is not acknowledged is synced, for the case that the power fails. Those of a fast COMMAND
+are acknowledged before."""
 
 MAX_DEAD_BYTES = 1024 * 1024
 """Bytes after which the file is written anew without what was acknowledged: some 30 buckets of 180 users."""
@@ -61,7 +62,7 @@ class AnswerFile:
         self._unwritten = b""
         self._counts: dict[str, int] = {}  # by lease: how many answers are kept
         self._size = 0
-        self._synced = 0.0
+        self._unsynced: dict[str, float] = {}  # by lease: since when
         self._trouble = ""
 
     def open(self) -> None:
@@ -113,14 +114,15 @@ class AnswerFile:
         """COMMAND has given these answers."""
         with self._lock:
             self._counts[lease.lease] = self._counts.get(lease.lease, 0) + len(answers)
+            self._unsynced.setdefault(lease.lease, time.monotonic())
             self._append(kept.answer_lines(lease.bucket, lease.lease, self._database, answers))
-            if not self._unwritten and time.monotonic() - self._synced >= SYNC_SECONDS:
-                self._sync()
 
     def ended(self, leases: Iterable[str]) -> None:
         """Nothing of these leases is needed any more: it was acknowledged, or there was nothing."""
         with self._lock:
             over = [lease for lease in leases if self._counts.pop(lease, None) is not None]
+            for lease in over:
+                self._unsynced.pop(lease, None)
             if not over:
                 return
             if not self._counts:
@@ -135,10 +137,17 @@ class AnswerFile:
             if self._size > MAX_DEAD_BYTES:
                 self._write_anew()
 
-    def sync(self) -> None:
-        """Let what is kept survive a power cut, too."""
+    def sync(self, age: float = 0.0) -> None:
+        """Let what is kept survive a power cut, too, if some of it is older than `age` seconds."""
         with self._lock:
-            self._sync()
+            if not self._unsynced or time.monotonic() - min(self._unsynced.values()) < age:
+                return
+            self._unsynced = {}
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS):  # some file systems cannot
+                    self._note(error)
 
     def told(self) -> str:
         """What to say at an end without a submit; nothing when nothing is kept."""
@@ -177,14 +186,6 @@ class AnswerFile:
             self._trouble = ""
         except OSError as error:
             self._note(error)
-
-    def _sync(self) -> None:
-        self._synced = time.monotonic()
-        try:
-            os.fsync(self._file)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOSYS):  # some file systems cannot
-                self._note(error)
 
     def _write_anew(self) -> None:
         try:

@@ -21,7 +21,7 @@ from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
 from dmcheck_cli.worker.fetcher import Fetcher
 from dmcheck_cli.worker.holdings import Holdings
-from dmcheck_cli.worker.keeping import AnswerFile
+from dmcheck_cli.worker.keeping import SYNC_SECONDS, AnswerFile
 from dmcheck_cli.worker.pool import Finished, HeldLease, Pool
 from dmcheck_cli.worker.summary import Summary
 
@@ -224,6 +224,7 @@ class Loop:
         except queue.Empty:
             pass
         reap()
+        self._file.sync(SYNC_SECONDS)
 
     def _resume(self) -> None:
         """What an earlier run left: first its answers, then its leases."""
