@@ -55,12 +55,13 @@ CALL () {
 }
 CALL () {
     MATCH (l:DMCheckLease) WHERE l.ended > datetime() - duration('P2D')
-    WITH duration.inSeconds(l.ended, datetime()).seconds / 3600 AS ago,
-         sum(coalesce(l.accepted, l.dm + l.non_dm + l.unknown, 0)) AS answers WHERE answers > 0 AND ago >= 0
+    WITH duration.inSeconds(l.ended, datetime()).seconds / 3600 AS ago, sum(coalesce(toIntegerOrNull(l.accepted),
+        toIntegerOrNull(l.dm) + toIntegerOrNull(l.non_dm) + toIntegerOrNull(l.unknown), 0)) AS answers
+    WHERE answers > 0 AND ago >= 0
     RETURN collect([ago, answers]) AS hourly
 }
 CALL () {
-    MATCH (c:DMCheckClient) WHERE $client IS NOT NULL AND c.state = 'ACTIVE'
+    MATCH (c:DMCheckClient) WHERE $client IS NOT NULL AND c.state = 'ACTIVE' AND c.id IS :: INTEGER NOT NULL
     WITH c, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers ORDER BY answers DESC, c.id
     RETURN collect(c.id) AS ranking
 }
