@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 import typer
 
@@ -31,37 +32,28 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 refused, 2 wrong usage, 3 nothing to fetch, 4 not configured, 70 a bug, 75 repeat. "
     "The database: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD_FILE; without them an embedded one in DMCHECK_HOME.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback()(entry.versioned)
-app.command(
-    rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck register --id 42 --screen-name @volunteer --capacity 4"
-)(register.register)
-app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck unregister --id 42 --screen-name @volunteer")(
-    register.unregister
-)
-app.command(
-    rich_help_panel=VOLUNTEERS,
-    epilog="Example: dmcheck fetch --client 42 --json | my-checker | dmcheck submit --client 42",
-)(fetch.fetch)
-app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck submit --client 42 answers.json")(submit.submit)
-app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck renew --client 42 --bucket UUID --lease ID")(
-    fetch.renew
-)
-app.command(rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck release --client 42 --bucket UUID --lease ID")(
-    fetch.release
-)
-app.command(
-    rich_help_panel=VOLUNTEERS, epilog="Example: dmcheck work --client 42 -- my-checker", context_settings=work.CONTEXT
-)(work.work)
-app.command(rich_help_panel=OPERATORS, epilog="Example: dmcheck prioritize @someone @another --priority 5")(
-    prioritize.prioritize
-)
-app.command(rich_help_panel=OPERATORS, epilog="Example: dmcheck stats --client 42")(stats.stats)
-app.command(rich_help_panel=UPKEEP, epilog="Example: dmcheck doctor --deep")(doctor.doctor)
-app.command(rich_help_panel=UPKEEP, epilog="Example: dmcheck settings")(settings.settings)
+
+
+def _add(panel: str, verb: Callable[..., Any], example: str, **more: Any) -> None:
+    app.command(rich_help_panel=panel, epilog=f"Example: dmcheck {example}", **more)(verb)
+
+
+_add(VOLUNTEERS, register.register, "register --id 42 --screen-name @volunteer --capacity 4")
+_add(VOLUNTEERS, register.unregister, "unregister --id 42 --screen-name @volunteer")
+_add(VOLUNTEERS, fetch.fetch, "fetch --client 42 --json | my-checker | dmcheck submit --client 42")
+_add(VOLUNTEERS, submit.submit, "submit --client 42 answers.json")
+_add(VOLUNTEERS, fetch.renew, "renew --client 42 --bucket UUID --lease ID")
+_add(VOLUNTEERS, fetch.release, "release --client 42 --bucket UUID --lease ID")
+_add(VOLUNTEERS, work.work, "work --client 42 -- my-checker", context_settings=work.CONTEXT)
+_add(OPERATORS, prioritize.prioritize, "prioritize @someone @another --priority 5")
+_add(OPERATORS, stats.stats, "stats --sort buckets_dead --limit 5")
+_add(UPKEEP, doctor.doctor, "doctor --deep")
+_add(UPKEEP, settings.settings, "settings")
 users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
 app.add_typer(users.app, name="users", rich_help_panel=OPERATORS)
 app.add_typer(client.app, name="client", rich_help_panel=OPERATORS)

@@ -41,6 +41,20 @@ def versioned(version: Version = False) -> None:
     """Hand out accounts to check to many clients, and take their answers back."""
 
 
+READING = (
+    ("stats",),
+    ("doctor",),
+    ("settings",),
+    ("users", "show"),
+    ("users", "pending"),
+    ("users", "export"),
+    ("server", "status"),
+)
+"""Commands that change nothing."""
+
+READING_OPTIONS = frozenset({"--help", "-h", "--version", "--dry-run", "--show-completion"})
+"""Options with which no command changes anything."""
+
 # Typer 0.26 and later bundle their own click; this is the class of whichever click Typer uses.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -57,11 +71,14 @@ def main(app: typer.Typer) -> NoReturn:
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the program with these arguments on the process's streams; returns its exit status."""
     as_json = _asks_for_json(arguments)
-    status = _status(app, arguments, as_json)
+    status = 0
     try:
+        status = _status(app, arguments, as_json)
         sys.stdout.flush()
+    except OutputLost as problem:
+        status = _lost(problem, arguments, as_json)
     except OSError as problem:
-        status = status or _failed(OutputLost(what=problem.strerror), as_json)  # an earlier error was already reported
+        status = status or _lost(OutputLost(what=problem.strerror), arguments, as_json)  # an earlier error was reported
     with suppress(OSError):  # nobody reads stderr; the exit status still tells
         sys.stderr.flush()
     return status
@@ -90,6 +107,8 @@ def _open_streams() -> None:
 def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     try:
         return int(app(args=list(arguments), standalone_mode=False) or 0)
+    except OutputLost:
+        raise
     except DmcheckError as problem:
         return _failed(problem, as_json)
     except _UsageError as wrong:
@@ -99,9 +118,12 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130  # what shells report for an interrupted program
     except SystemExit:  # raised by Typer when its help text cannot be written
-        return _failed(OutputLost(what=os.strerror(errno.EPIPE)), as_json)
+        raise OutputLost(what=os.strerror(errno.EPIPE)) from None
     except Exception as error:
-        return _failed(_explained(error), as_json)
+        explained = _explained(error)
+        if isinstance(explained, OutputLost):
+            raise explained from error
+        return _failed(explained, as_json)
 
 
 def _explained(error: Exception) -> DmcheckError:
@@ -128,6 +150,19 @@ def _failed(problem: DmcheckError, as_json: bool) -> int:
         show.error(problem, as_json)
         sys.stderr.flush()
     return problem.exit_status
+
+
+def _lost(problem: OutputLost, arguments: Sequence[str], as_json: bool) -> int:
+    """A reader that closes the pipe of a command that only reads has seen enough: that needs no message."""
+    if os.strerror(errno.EPIPE) in problem.message and _only_reads(arguments):
+        return problem.exit_status
+    return _failed(problem, as_json)
+
+
+def _only_reads(arguments: Sequence[str]) -> bool:
+    ours = list(arguments[: list(arguments).index("--")] if "--" in arguments else arguments)
+    words = tuple(one for one in ours if not one.startswith("-"))
+    return bool(READING_OPTIONS & set(ours)) or any(words[: len(verb)] == verb for verb in READING)
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

@@ -156,6 +156,9 @@ def _steps(tour: Tour) -> None:
     tour.run("dmcheck-judge-clients")
     tour.say("Who did what, and the whole.")
     tour.run("dmcheck stats")
+    tour.say("And what came out: the list of accounts that take messages from everyone, its first lines.")
+    tour.run('dmcheck users export "$DMCHECK_HOME/open.csv" --answer DM')
+    tour.run('head -n 4 "$DMCHECK_HOME/open.csv"')
 
 
 def main() -> int:

@@ -10,12 +10,13 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli.commands.settings import used
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import REFUSED
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.forms import duration, moment
-from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.show import SEPARATORS, Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import health
@@ -28,25 +29,39 @@ def doctor(
     format: Shape = Format.auto,
 ) -> int:
     """Say whether all is well: the database, its schema, the jobs. Exit status 1 if something is wrong."""
-    with Database(Settings.load(), "doctor") as database:
+    loaded = Settings.load()
+    with Database(loaded, "doctor") as database:
         found = health.health(database)
-        problems = found.problems
+        problems, looked = found.problems, ["schema", "jobs", "times", "waits"]
         if deep:
-            with _progress(count_users(database)) as looked_at:
+            users = count_users(database)
+            with _progress(users) as looked_at:
                 problems = problems + health.broken(database, looked_at)
+            looked += [f"{users} users", "all buckets", "all clients"]
+        facts = health.facts(database)
+    where = used(loaded)
+    idle = facts.waiting and not facts.active
     # Made only where a table is printed: `moment` and `duration` load dateutil, which takes longer than the rest.
     rows = ((job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs)
+    wrong = [(one.what, one.remedy) for one in problems]
     show.results(
         as_json,
         format,
         lambda: {
             "version": found.version,
+            "database": where,
             "jobs": [asdict(job) for job in found.jobs],
+            "clients": {"active": facts.active, "flagged": facts.flagged},
+            "users_waiting": facts.waiting,
             "problems": [asdict(one) for one in problems],
         },
-        Table(f"Neo4j {found.version}", ("job", "last success (UTC)", "ago"), rows),
-        Table("Problems", ("what is wrong", "what mends it"), [(one.what, one.mend) for one in problems]),
+        Table(f"Neo4j {found.version} at {where['uri']}", ("job", "last success (UTC)", "ago"), rows),
+        Table("Clients", ("active", "flagged", "users waiting"), [(facts.active, facts.flagged, facts.waiting)]),
+        *([Table("Problems", ("what is wrong", "remedy"), wrong)] if problems else []),
+        notes=[f"{facts.waiting} users wait, and no client is active: dmcheck register"] if idle else [],
     )
+    if not problems and not show.wants_json(as_json, format) and format not in SEPARATORS:
+        show.line(f"\nAll is well. Looked at: {', '.join(looked)}.")
     return REFUSED if problems else 0
 
 

@@ -2,29 +2,97 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from operator import attrgetter
+from typing import Annotated
+
+import typer
 
 from dmcheck_cli.commands.options import ClientId
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.model import ClientStats
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
-from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import ALLOWANCE, CLIENTS, SYSTEM, WAITS
+from dmcheck_cli.reporting.show import SEPARATORS, Format
+from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, WAITS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.stats import stats as read
 
+STATES = ("ACTIVE", "DEACTIVE")
+SORTABLE = tuple(field.name for field in fields(ClientStats) if field.name not in ("answers", "flags"))
 
-def stats(client: ClientId = None, as_json: Json = False, format: Shape = Format.auto) -> None:
-    """Show the clients, their counters and flags, and the state of the whole."""
+ASCENDING = frozenset({"id", "screen_name", "state", "judged_for"})
+
+MAX_SHOWN = 1_000_000
+
+
+def stats(
+    client: ClientId = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD",
+            help="Order by a field of the JSON: numbers and times largest first, names and ids ascending.",
+        ),
+    ] = None,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {' or '.join(STATES)}.")
+    ] = None,
+    flagged: Annotated[bool, typer.Option("--flagged", help="Only clients with a flag.")] = False,
+    limit: Annotated[
+        int,
+        typer.Option(
+            parser=documents.whole_number("A limit", 0, MAX_SHOWN),
+            metavar="N",
+            help="How many clients tables show; 0: all. JSON always has all.",
+        ),
+    ] = 20,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Show the state of the system, and the clients that need attention most."""
+    if state is not None and state.upper() not in STATES:
+        raise Usage(what=f"--state takes {' or '.join(STATES)}, not {state!r}")
+    if sort is not None and sort not in SORTABLE:
+        raise Usage(what=f"--sort takes one of {', '.join(SORTABLE)}, not {sort!r}")
     with Database(Settings.load(), "stats") as database:
         clients, system = read(database, client)
-    of_one = [ALLOWANCE.of(clients)] if client is not None else []
+    chosen = [one for one in clients if (state is None or one.state == state.upper()) and (one.flags or not flagged)]
+    ordered = _sorted(chosen, sort) if sort else chosen
+    shown = (ordered if sort else sorted(chosen, key=_need))[: limit or None]
+    of_system = [
+        SYSTEM.of([system]),
+        PROGRESS.of([system]),
+        BUCKETS.of([system]),
+        WAITS.of([("prioritized", system.prioritized), ("ordinary", system.ordinary)]),
+    ]
+    of_clients = [CLIENTS.of(shown), *([ALLOWANCE.of(clients), OWN.of(clients)] if client is not None else [])]
     show.results(
         as_json,
         format,
-        lambda: {"clients": [asdict(one) for one in clients], "system": asdict(system)},
-        CLIENTS.of(clients),
-        *of_one,
-        SYSTEM.of([system]),
-        WAITS.of([("prioritized", system.prioritized), ("ordinary", system.ordinary)]),
+        lambda: {"clients": [asdict(one) for one in ordered], "system": asdict(system)},
+        *(of_clients if format in SEPARATORS or client is not None else of_system + of_clients),
+        notes=_left_out(shown, ordered),
     )
+
+
+def _sorted(clients: Sequence[ClientStats], field: str) -> list[ClientStats]:
+    """Numbers and times from the largest, ids and names from the smallest; what is not known last."""
+    known = [one for one in clients if getattr(one, field) is not None]
+    known.sort(key=attrgetter(field), reverse=field not in ASCENDING)
+    return known + [one for one in clients if getattr(one, field) is None]
+
+
+def _need(client: ClientStats) -> tuple[object, ...]:
+    """Active clients first, those with most flags first, then those seen last."""
+    unseen = client.last_access_seconds is None
+    return client.state != "ACTIVE", -len(client.flags), unseen, client.last_access_seconds or 0
+
+
+def _left_out(shown: Sequence[ClientStats], of: Sequence[ClientStats]) -> list[str]:
+    if len(shown) == len(of):
+        return []
+    return [f"{len(of) - len(shown)} more clients: --limit 0 shows all, --flagged those with a flag"]

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from dmcheck_cli.domain.policy.forecast import Forecast
+
 ANSWERS = ("DM", "NON_DM", "UNKNOWN")
 
 
@@ -177,6 +179,8 @@ class ClientStats:
     last_access_seconds: int | None
     first_registered: str | None
     last_registered: str | None
+    next_fetch_seconds: int | None
+    place: int | None
     flags: list[str]
 
 
@@ -190,7 +194,8 @@ class Wait:
 
 @dataclass(frozen=True)
 class SystemStats:
-    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none."""
+    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none. Answers of the
+    last day and hour are those of leases that ended then; the day before is the one before that."""
 
     users_total: int
     users_waiting: int
@@ -203,6 +208,12 @@ class SystemStats:
     oldest_wait_seconds: int | None
     prioritized: Wait
     ordinary: Wait
+    answered_last_hour: int
+    answered_last_day: int
+    answered_day_before: int
+    estimated_end: Forecast | None
+    clients_active: int
+    clients_by_flag: dict[str, int]
 
 
 def _digest(answers: Iterable[tuple[str, str]]) -> str:

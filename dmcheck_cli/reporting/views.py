@@ -71,22 +71,55 @@ ALLOWANCE: View[ClientStats] = View(
     ),
 )
 
-SYSTEM: View[SystemStats] = View(
-    "System",
+OWN: View[ClientStats] = View(
+    "Answers",
     (
-        ("users", lambda s: s.users_total),
+        ("DM", lambda c: c.answers["DM"]),
+        ("NON_DM", lambda c: c.answers["NON_DM"]),
+        ("UNKNOWN", lambda c: c.answers["UNKNOWN"]),
+        ("place among the active", lambda c: c.place),
+        ("may ask again in", lambda c: duration(c.next_fetch_seconds)),
+    ),
+)
+
+SYSTEM: View[SystemStats] = View(
+    "Users",
+    (
+        ("all", lambda s: s.users_total),
         ("waiting", lambda s: s.users_waiting),
         ("leased", lambda s: s.users_leased),
         ("checked", lambda s: s.users_checked),
-        ("buckets", lambda s: s.buckets_ready + s.buckets_leased + s.buckets_dead),
-        ("ready", lambda s: s.buckets_ready),
+        ("DM", lambda s: s.answers["DM"]),
+        ("NON_DM", lambda s: s.answers["NON_DM"]),
+        ("UNKNOWN", lambda s: s.answers["UNKNOWN"]),
+    ),
+)
+
+PROGRESS: View[SystemStats] = View(
+    "Answers",
+    (
+        ("last hour", lambda s: s.answered_last_hour),
+        ("last day", lambda s: s.answered_last_day),
+        ("day before", lambda s: s.answered_day_before),
+        ("all checked in", lambda s: s.estimated_end and duration(s.estimated_end.seconds)),
+        ("at the earliest", lambda s: s.estimated_end and duration(s.estimated_end.earliest, units=1)),
+        ("at the latest", lambda s: s.estimated_end and duration(s.estimated_end.latest, units=1)),
+    ),
+)
+
+BUCKETS: View[SystemStats] = View(
+    "Buckets and active clients",
+    (
+        ("waiting", lambda s: s.buckets_ready),
         ("leased", lambda s: s.buckets_leased),
         ("dead", lambda s: s.buckets_dead),
+        ("active clients", lambda s: s.clients_active),
+        ("flags", lambda s: [f"{flag} {count}" for flag, count in sorted(s.clients_by_flag.items())]),
     ),
 )
 
 WAITS: View[tuple[str, Wait]] = View(
-    "Waiting buckets",
+    "Waits",
     (
         ("kind", lambda w: w[0]),
         ("oldest wait", lambda w: duration(w[1].oldest_seconds)),

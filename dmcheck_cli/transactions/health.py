@@ -8,8 +8,8 @@ from typing import Any
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.transactions import schema, times, users
-from dmcheck_cli.transactions.stats import count_users
+from dmcheck_cli.transactions import buckets, schema, times, users
+from dmcheck_cli.transactions.stats import count_users, stats
 
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 
@@ -51,7 +51,16 @@ class Problem:
     """What is wrong, and what repairs it, ready to run: a shell command or a Cypher statement."""
 
     what: str
-    mend: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Numbers: active clients, those of them with a flag, and users that wait."""
+
+    active: int
+    flagged: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -84,8 +93,21 @@ def health(database: Database) -> Health:
             since = "never" if job.seconds_ago is None else f"not for {job.seconds_ago // 3600} hours"
             program = f"dmcheck-{job.name.replace('_', '-')}"
             problems.append(Problem(f"{job.name} has {since} run to its end: is cron running it?", program))
-    rows = database.run("check_times")
-    return Health(row["version"], jobs, problems + [_problem(one) for one in rows])
+    problems += [_problem(one) for one in database.run("check_times")]
+    if not lacking and other is None:
+        late = buckets.starved(database)
+        if late:
+            problems.append(Problem(f"{late} buckets wait longer than they should", "dmcheck-raise-starved"))
+    return Health(row["version"], jobs, problems)
+
+
+def facts(database: Database) -> Facts:
+    """What no command can repair, but an operator should know; zeros on a graph of another version."""
+    if schema.missing(database) or schema.other_version(database) is not None:
+        return Facts(0, 0, 0)
+    clients, system = stats(database)
+    active = [client for client in clients if client.state == "ACTIVE"]
+    return Facts(len(active), sum(bool(client.flags) for client in active), system.users_waiting)
 
 
 def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:
@@ -101,7 +123,7 @@ def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem
     found += _members(database)
     users.name_all(database)
     found += _users(database, looked_at)
-    return sorted(found, key=lambda problem: problem.mend == APPLY)
+    return sorted(found, key=lambda problem: problem.remedy == APPLY)
 
 
 def _members(database: Database) -> Iterator[Problem]:
@@ -137,7 +159,9 @@ def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Pro
         if counts[kind]:
             problem = _kind(what, counts[kind], examples.get(kind, "one without a name, or with one that is no text"))
             # Their account stays, under the other name, which has an answer if either has.
-            yield replace(problem, mend=f"dmcheck users delete {' '.join(again[:20])}") if kind == "cases" else problem
+            yield (
+                replace(problem, remedy=f"dmcheck users delete {' '.join(again[:20])}") if kind == "cases" else problem
+            )
 
 
 def _problem(row: dict[str, Any]) -> Problem:
@@ -145,5 +169,5 @@ def _problem(row: dict[str, Any]) -> Problem:
 
 
 def _kind(what: str, count: int, example: str) -> Problem:
-    mend = " ".join(cypher.text(BY_HAND[what]).split()) if what in BY_HAND else APPLY
-    return Problem(f"{what}: {count}, such as {example}", mend)
+    remedy = " ".join(cypher.text(BY_HAND[what]).split()) if what in BY_HAND else APPLY
+    return Problem(f"{what}: {count}, such as {example}", remedy)

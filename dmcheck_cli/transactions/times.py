@@ -27,6 +27,12 @@ def age(stored: str | None, now: str) -> int | None:
     return None if seconds is None else max(seconds, 0)
 
 
+def left(stored: str | None, now: str) -> int | None:
+    """Whole seconds from `now` to a stored time; None for one that has passed, and for anything that is not a time."""
+    seconds = _seconds(stored, now)
+    return None if seconds is None or seconds >= 0 else -seconds
+
+
 def ahead(stored: str | None, now: str) -> bool:
     """Whether a stored time is further in the future than clocks and locks explain (`max_skew_seconds`)."""
     seconds = _seconds(stored, now)

@@ -58,10 +58,11 @@ def add(database: Database, users: list[User], replace: bool = False, twice: Col
     With `replace`, their ids replace others that are stored. `twice`: those of the names that the list had with
     several ids; they count as filled.
     """
-    rows = [
-        {"screen_name": user.screen_name, "key": user.screen_name.lower(), "id": user.id}
-        for user in sorted(users, key=lambda user: user.screen_name)
-    ]
+    rows = []
+    for user in sorted(users, key=lambda user: user.screen_name):
+        key = user.screen_name.lower()
+        lower = None if key == user.screen_name else key
+        rows.append({"screen_name": user.screen_name, "key": key, "lower": lower, "id": user.id})
     row = schema.write_one(database, "add_users", users=rows, replace=replace, twice=list(twice))
     return Added(row["added"], row["existing"], row["filled"], row["conflicting"])
 

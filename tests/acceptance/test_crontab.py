@@ -119,8 +119,8 @@ def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, 
     )
     assert found == {"dead": True, "made": 100, "raised": True}
     assert (cron.home / "dmcheck-jobs.log").read_text() == (
-        "reclaim_leases: marked dead 1, released 0\nmake_buckets: buckets 1, users 1\nraise_starved: raised 1\n"
-        "judge_clients: judged 0, raised 0, lowered 0\n"
+        "reclaim_leases: marked dead 1, released 0\nmake_buckets: buckets 1, users 1, waiting 0\n"
+        "raise_starved: raised 1\njudge_clients: judged 0, raised 0, lowered 0\n"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from support.graphs import answered, pass_time, prepare
 from support.invariants import Query, broken
 
@@ -140,3 +141,72 @@ def test_10_1_a_malfunctioning_client_is_flagged(run: Callable[..., Any], databa
     assert sick["last_registered"] < sick["last_access_time"]
     assert (sound["id"], sound["flags"]) == (43, [])
     assert "dying" in run("stats", "--format", "plain").out
+
+
+def test_the_system_says_how_fast_and_until_when(run: Callable[..., Any], database: Database, query: Query) -> None:
+    """Answers of the last hour, the last day and the day before, and the end with its bounds, by the leases' records; a
+    client sees its own share."""
+    prepare(database, [42, 43], 60, size=5)
+    for hours, client in ((30, 43), (3, 42), (0, 42)):
+        query("MATCH (s:DMCheckClientStats) SET s.next_fetch = null")
+        given = run("fetch", "--client", client, "--count", 1, "--json").document
+        assert run("submit", "--client", client, stdin=answered(given)).status == 0
+        query(
+            "MATCH (l:DMCheckLease {id: $lease}) SET l.ended = datetime() - duration({minutes: 60 * $hours})",
+            lease=given["buckets"][0]["lease"],
+            hours=hours,
+        )
+
+    document = run("stats", "--client", 42, "--json").document
+
+    system = document["system"]
+    assert [system[f"answered_{when}"] for when in ("last_hour", "last_day", "day_before")] == [5, 10, 5]
+    assert system["answers"] == {"DM": 15, "NON_DM": 0, "UNKNOWN": 0}
+    end = system["estimated_end"]
+    assert 0 < end["earliest"] < end["seconds"] < end["latest"]
+    [client] = document["clients"]
+    assert (client["answers"]["DM"], client["place"], client["next_fetch_seconds"]) == (10, 1, None)
+    assert run("stats", "--client", 43, "--json").document["clients"][0]["place"] == 2
+
+
+@pytest.fixture
+def crowd(database: Database, query: Query) -> None:
+    """Thirty clients: 1 to 3 with ever more dead leases, 4 inactive, the others without a fault."""
+    prepare(database, [])
+    query(
+        """UNWIND range(1, 30) AS i
+        WITH i, CASE i WHEN 4 THEN 'DEACTIVE' ELSE 'ACTIVE' END AS state
+        CREATE (:DMCheckClient {id: i, screen_name: 'client' + i, state: state})
+            -[:STATS]->(:DMCheckClientStats {buckets_assigned: 100, buckets_processed: 100 - i, buckets_fault: 0,
+                buckets_dead: CASE WHEN i <= 3 THEN 30 + i ELSE 0 END, last_access_time: datetime()})"""
+    )
+
+
+@pytest.mark.usefixtures("crowd")
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (("--flagged",), [1, 2, 3]),
+        (("--flagged", "--sort", "buckets_dead"), [3, 2, 1]),
+        (("--state", "deactive"), [4]),
+        (("--sort", "buckets_processed"), list(range(1, 31))),
+        (("--sort", "id", "--limit", 2), list(range(1, 31))),  # the limit is for tables
+    ],
+)
+def test_what_is_shown_of_many_clients(run: Callable[..., Any], options: tuple[object, ...], ids: list[int]) -> None:
+    """Filters and orders of the JSON document."""
+    assert [client["id"] for client in run("stats", "--json", *options).document["clients"]] == ids
+
+
+@pytest.mark.usefixtures("crowd")
+def test_a_table_shows_who_needs_attention_most(run: Callable[..., Any]) -> None:
+    """Twenty clients unless asked otherwise, those with flags first; how many are left out is said."""
+    shown = run("stats", "--format", "csv")
+    rows = [line.split(",") for line in shown.out.splitlines()]
+    assert len(rows) == 21
+    assert {row[0] for row in rows[1:4]} == {"1", "2", "3"}
+    assert "4" not in {row[0] for row in rows}
+    assert "10 more clients" in shown.err
+    assert len(run("stats", "--format", "csv", "--limit", 0).out.splitlines()) == 31
+    for wrong in (("--sort", "answers"), ("--state", "asleep"), ("--limit", -1)):
+        assert run("stats", *wrong).status == 2

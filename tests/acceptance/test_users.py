@@ -351,7 +351,7 @@ def test_doctor_lists_names_stored_twice_in_different_case(direct: Call, databas
     query("MATCH (c:DMCheckClient {id: 42}), (u:User {screen_name: 'who'}) CREATE (c)-[:DM_YES]->(u)")
     found = [one for one in direct("doctor", "--deep", "--json").document["problems"] if "another case" in one["what"]]
     assert [one["what"].split(":")[1] for one in found] == [" 3, such as Nasa"]
-    assert direct(*found[0]["mend"].split()[1:]).status == 0
+    assert direct(*found[0]["remedy"].split()[1:]).status == 0
     assert stored(query).keys() == {"NASA", "who", "other"}
     assert not [
         one for one in direct("doctor", "--deep", "--json").document["problems"] if "another case" in one["what"]

@@ -91,9 +91,9 @@ CASES: dict[str, Case] = {
     "add_users": Case(
         lambda w: {
             "users": [
-                {"screen_name": "BARE2", "key": "bare2", "id": 6},
-                {"screen_name": "bare1", "key": "bare1", "id": 5},
-                {"screen_name": "new", "key": "new", "id": None},
+                {"screen_name": "BARE2", "key": "bare2", "lower": "bare2", "id": 6},
+                {"screen_name": "bare1", "key": "bare1", "lower": None, "id": 5},
+                {"screen_name": "new", "key": "new", "lower": None, "id": None},
             ],
             "replace": False,
             "twice": [],

@@ -129,7 +129,7 @@ def test_doctor_names_what_lies_in_the_future_and_its_remedy_helps(database: Dat
     found = health.health(database).problems
     assert len([one for one in found if "a clock was ahead" in one.what]) == 4
     assert len([one for one in found if "with a time that lies in the future" in one.what]) == 2
-    assert {one.mend for one in found} == {"dmcheck schema apply"}
+    assert {one.remedy for one in found} == {"dmcheck schema apply"}
     schema.apply(database)
     assert health.health(database).problems == []
     [row] = query(

@@ -256,7 +256,7 @@ class TestRemedies:
         query("CREATE (:User {screen_name: 'good', id: 7})")
         [problem] = health.broken(database, lambda seen: None)
         assert f": {len(ODD) - 1}, such as odd00" in problem.what
-        query(problem.mend)
+        query(problem.remedy)
         assert health.broken(database, lambda seen: None) == []
         found = {row["id"] for row in query("MATCH (u:User) RETURN u.id AS id")}
         assert found == {7, 1234567890123456789, None}
@@ -268,7 +268,7 @@ class TestRemedies:
         query("CREATE (:User {id: 7})-[:WROTE]->(:Tweet), (:User {screen_name: 5})")
         [problem] = health.broken(database, lambda seen: None)
         assert ": 7, such as " in problem.what
-        query(problem.mend)
+        query(problem.remedy)
         assert health.broken(database, lambda seen: None) == []
         [row] = query("MATCH (u:UncheckableUser) RETURN count(u) AS users, COUNT { ()-[:WROTE]->() } AS tweets")
         assert row == {"users": 7, "tweets": 1}
@@ -280,7 +280,7 @@ class TestRemedies:
         query("CREATE (:DMCheckClient {id: '77', screen_name: 'old', state: 'ACTIVE'})")
         for _ in range(2):
             for problem in health.broken(database, lambda seen: None):
-                schema.apply(database) if problem.mend == health.APPLY else query(problem.mend)
+                schema.apply(database) if problem.remedy == health.APPLY else query(problem.remedy)
         assert health.broken(database, lambda seen: None) == []
         found = {row["id"] for row in query("MATCH (c:DMCheckClient) RETURN c.id AS id")}
         assert found == {77, 1234567890123456789}
@@ -293,7 +293,7 @@ class TestRemedies:
         found = health.broken(database, lambda seen: None)
         named = {one.what.split(":")[0] for one in found}
         assert named == set(BROKEN)
-        assert {one.mend for one in found} == {health.APPLY}
+        assert {one.remedy for one in found} == {health.APPLY}
         schema.apply(database)
         assert health.broken(database, lambda seen: None) == []
         assert broken(query) == []

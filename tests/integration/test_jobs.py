@@ -212,7 +212,7 @@ class TestMakeBuckets:
         assert looks == []
         add(database, 5, prefix="more")
         assert make_buckets.run(sized(bucket_size=1)) == Made(0, 0)
-        assert looks == [1]
+        assert 1 <= len(looks) <= 2  # the slice behind the last name of the run before, and from the beginning
 
 
 class TestReclaimLeases:

@@ -127,6 +127,13 @@ def test_it_is_sound(graph: Graph, database: Database, query: Callable) -> None:
     assert system.buckets_leased + system.buckets_dead == len(graph.held + graph.dead + graph.dying)
 
 
+def test_its_users_are_found_in_any_case(database: Database, query: Callable, graph: Graph) -> None:
+    """Each has a name in lower case, with the index of it."""
+    assert query("MATCH (u:User) WHERE NOT u:DMCheckName RETURN u") == []
+    names = [row["name"] for row in query("MATCH (u:User) RETURN u.screen_name AS name")]
+    assert users.spelled(database, [name.swapcase() for name in names]) == {name.swapcase(): name for name in names}
+
+
 def test_leases_in_flight_go_on(graph: Graph, database: Database) -> None:
     """They are resumed and repeated as they were given, submitted, renewed and released."""
     go_on(graph, database)

@@ -10,17 +10,17 @@ import pytest
 import typer
 
 from dmcheck_cli import entry
-from dmcheck_cli.errors import PASSING
+from dmcheck_cli.errors import PASSING, OutputLost
 
 
 def _status(error: BaseException, as_json: bool = False) -> int:
     app = typer.Typer()
 
     @app.command()
-    def fail() -> None:
+    def fail(as_json: entry.Json = False) -> None:
         raise error
 
-    return entry._status(app, [], as_json)
+    return entry.run(app, ["--json"] if as_json else [])
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,24 @@ def test_what_a_machine_can_cause_is_no_bug(
 def test_errors_are_json_however_that_was_asked_for(arguments: list[str], as_json: bool) -> None:
     """`--format` takes its values in any case, and what belongs to COMMAND asks for nothing."""
     assert entry._asks_for_json(arguments) is as_json
+
+
+@pytest.mark.parametrize(
+    ("arguments", "silent"),
+    [
+        (["stats", "--json"], True),
+        (["users", "export", "--answer", "DM"], True),
+        (["submit", "--help"], True),
+        (["work", "--client", "1", "--", "checker", "--help"], False),
+        (["fetch", "--client", "1"], False),
+        (["users", "add", "stats"], False),
+    ],
+)
+def test_a_closed_pipe_is_silent_where_nothing_can_have_changed(
+    arguments: list[str], silent: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The reader has seen enough; the status says that not all was written."""
+    assert entry._lost(OutputLost(what=os.strerror(errno.EPIPE)), arguments, False) == 75
+    assert (capsys.readouterr().err == "") is silent
+    assert entry._lost(OutputLost(what=os.strerror(errno.ENOSPC)), arguments, False) == 75
+    assert "could not be written" in capsys.readouterr().err

@@ -11,7 +11,7 @@ from dmcheck_cli.domain.policy.flags import FEW, HOARD_SECONDS, flags
 
 SOUND: dict[str, Any] = {
     "dead": 0, "buckets_assigned": 100, "buckets_processed": 100, "buckets_fault": 0, "buckets_dead": 0,
-    "users_checked": 1000, "users_unknown": 20, "oldest_lease_seconds": None,
+    "held": 0, "users_checked": 1000, "users_unknown": 20, "oldest_lease_seconds": None,
 }  # fmt: skip
 
 
@@ -23,12 +23,16 @@ SOUND: dict[str, Any] = {
         ({"buckets_dead": FEW, "buckets_assigned": FEW * 4}, []),
         ({"buckets_dead": FEW, "buckets_assigned": FEW * 4 - 1}, ["dying"]),
         ({"buckets_dead": FEW - 1, "buckets_assigned": FEW - 1}, []),
-        ({"buckets_fault": FEW, "buckets_processed": FEW * 10}, []),
-        ({"buckets_fault": FEW, "buckets_processed": FEW * 10 - 1}, ["faulty"]),
-        ({"buckets_fault": FEW - 1, "buckets_processed": 0}, []),
+        ({"buckets_fault": FEW, "buckets_processed": FEW * 10, "buckets_assigned": FEW * 10}, []),
+        ({"buckets_fault": FEW, "buckets_processed": FEW * 10 - 1, "buckets_assigned": FEW * 10}, ["faulty"]),
+        ({"buckets_fault": FEW - 1, "buckets_processed": 0, "buckets_assigned": FEW}, []),
         ({"users_checked": DEFAULTS.flood * 2, "users_unknown": DEFAULTS.flood}, []),
         ({"users_checked": DEFAULTS.flood * 2 - 1, "users_unknown": DEFAULTS.flood}, ["blind"]),
         ({"users_checked": DEFAULTS.flood - 1, "users_unknown": DEFAULTS.flood - 1}, []),
+        ({"buckets_assigned": 10, "buckets_processed": 0}, ["returning"]),
+        ({"buckets_assigned": 9, "buckets_processed": 0}, []),
+        ({"buckets_assigned": 30, "buckets_processed": 15, "held": 1}, []),
+        ({"buckets_assigned": 30, "buckets_processed": 10, "buckets_dead": 5}, []),
         ({"oldest_lease_seconds": 0}, []),
         ({"oldest_lease_seconds": HOARD_SECONDS - 1}, []),
         ({"oldest_lease_seconds": HOARD_SECONDS}, ["hoarding"]),

@@ -17,8 +17,8 @@ from dmcheck_cli.domain.policy.forecast import Forecast, forecast
         (
             2400,
             [50] * 24 + [100] * 24,
-            Forecast(115_200, 78_545, 192_000),
-        ),  # between the slow day's rate and the fast one's
+            Forecast(115_200, 86_400, 172_800),
+        ),  # one day brought twice as much
         (1000, [100] * 5, Forecast(51_045, 32_727, 68_800)),  # shorter than a day: a pause is allowed for
     ],
 )

@@ -104,7 +104,7 @@ def test_the_map_names_every_folder_and_module() -> None:
     """And everything that it names exists."""
     shown = section(ROOT / ".github" / "CONTRIBUTING.md", "The map")
     package = ROOT / "dmcheck_cli"
-    modules = [path for path in package.iterdir() if path.suffix == ".py" and path.name != "__init__.py"]
+    modules = [path for path in package.iterdir() if path.suffix == ".py" and not path.stem.startswith("__")]
     folders = [path for path in package.iterdir() if path.is_dir() and path.name != "__pycache__"]
     for path in modules:
         assert f"`dmcheck_cli/{path.name}`" in shown

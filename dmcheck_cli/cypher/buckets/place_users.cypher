@@ -23,6 +23,10 @@ CALL (room, free, n, parts) {
         edit_datetime: datetime()
     })
     FOREACH (u IN members | CREATE (u)-[:INDMCHECKBUCKET]->(b))
+    // Those that another program stored: found in any case from now on (`name_users`).
+    FOREACH (u IN [x IN members WHERE NOT x:DMCheckName] |
+        SET u:DMCheckName,
+            u.dmcheck_name = CASE WHEN toLower(u.screen_name) <> u.screen_name THEN toLower(u.screen_name) END)
     RETURN count(b) AS buckets, coalesce(sum(size(members)), 0) AS users
 }
 RETURN buckets, users

@@ -28,10 +28,10 @@ CALL (c, items) {
     CALL (given, answered) {
         WITH split(given.spelled, ' ') AS names, [u IN answered | toLower(u.screen_name)] AS here
         WHERE size(answered) < given.answers
-        UNWIND [x IN range(0, size(names) - 1) WHERE NOT toLower(names[x]) IN here] AS place
-        WITH * WHERE EXISTS { (:User {screen_name: names[place]}) }
-            OR EXISTS { (:DMCheckName {dmcheck_name: toLower(names[place])}) }
-        RETURN collect(place) AS refused
+        UNWIND [x IN range(0, size(names) - 1) WHERE NOT toLower(names[x]) IN here] AS i
+        WITH * WHERE EXISTS { (u:User) WHERE u.screen_name IN [names[i], toLower(names[i])] }
+            OR EXISTS { (:DMCheckName {dmcheck_name: toLower(names[i])}) }
+        RETURN collect(i) AS refused
     }
     // 4. The answers, and the record of the lease.
     FOREACH (u IN yes | CREATE (c)-[:DM_YES {at: datetime()}]->(u))

@@ -10,12 +10,14 @@ WITH u ORDER BY u.screen_name LIMIT $slice
 WITH u.screen_name AS name, COUNT { (u)-[:INDMCHECKBUCKET]->() } AS buckets,
      COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS answers, toLower(u.screen_name) AS key,
      u.id IS NOT NULL AND NOT coalesce(u.id IS :: INTEGER AND u.id > 0, false) AS wrong_id
-WITH *, EXISTS {
-    MATCH (o:DMCheckName {dmcheck_name: key})
-    WITH o.screen_name AS other, COUNT { (o)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS more WHERE o:User AND other <> name
-    WITH other, more WHERE more > answers OR more = answers AND other < name
-    RETURN 1
-} AS again
+WITH *, COLLECT {
+    CALL (key) {
+        MATCH (o:User {screen_name: key}) RETURN o
+        UNION MATCH (o:DMCheckName {dmcheck_name: key}) WHERE o:User RETURN o
+    }
+    WITH o.screen_name AS kept, COUNT { (o)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS more
+    RETURN kept ORDER BY more DESC, kept LIMIT 1
+}[0] <> name AS again
 WITH count(name) AS seen, max(name) AS last, collect(CASE WHEN buckets > 1 THEN name END) AS several_buckets,
      collect(CASE WHEN answers > 1 THEN name END) AS several_answers,
      collect(CASE WHEN answers > 0 AND buckets = 1 THEN name END) AS checked_and_waiting,

@@ -2,7 +2,8 @@
 // Parameters: client (an id, or null for all), limits.
 // Columns: now, clients (a list of maps), users, yes, no, gone (relationships), buckets, held, dead (leases), leased_users,
 //   and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
-//   oldest_ordinary.
+//   oldest_ordinary; hourly (for the last two days: a list of [hours ago, answers]), ranking (when a client is asked
+//   for: the ids of the active ones, by how much each has answered).
 // Repeating: reads only. User and answer counts come from the count store; only buckets and clients are scanned.
 CALL () { MATCH (u:User) RETURN count(u) AS users }
 CALL () { MATCH ()-[r:DM_YES]->() RETURN count(r) AS yes }
@@ -48,9 +49,21 @@ CALL () {
             MATCH (c)<-[:DMCHECKCLIENT]-(b) WHERE b.assigned_datetime IS :: ZONED DATETIME NOT NULL
             RETURN b.assigned_datetime AS since ORDER BY since LIMIT 1
         }[0]),
-        last_access_time: toStringOrNull(s.last_access_time),
+        last_access_time: toStringOrNull(s.last_access_time), next_fetch: toStringOrNull(s.next_fetch),
         first_registered: toStringOrNull(c.create_datetime), last_registered: toStringOrNull(c.edit_datetime)
     }) AS clients
 }
-RETURN toString(datetime()) AS now, clients, users, yes, no, gone, buckets, held, dead, leased_users,
+CALL () {
+    MATCH (l:DMCheckLease) WHERE l.ended > datetime() - duration('P2D')
+    WITH duration.inSeconds(l.ended, datetime()).seconds / 3600 AS ago, sum(coalesce(toIntegerOrNull(l.accepted),
+        toIntegerOrNull(l.dm) + toIntegerOrNull(l.non_dm) + toIntegerOrNull(l.unknown), 0)) AS answers
+    WHERE answers > 0 AND ago >= 0
+    RETURN collect([ago, answers]) AS hourly
+}
+CALL () {
+    MATCH (c:DMCheckClient) WHERE $client IS NOT NULL AND c.state = 'ACTIVE' AND c.id IS :: INTEGER NOT NULL
+    WITH c, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers ORDER BY answers DESC, c.id
+    RETURN collect(c.id) AS ranking
+}
+RETURN toString(datetime()) AS now, clients, hourly, ranking, users, yes, no, gone, buckets, held, dead, leased_users,
        toString(oldest_prioritized) AS oldest_prioritized, toString(oldest_ordinary) AS oldest_ordinary

@@ -1,6 +1,7 @@
 // Adds users, and stores the id of known users whose id is missing or invalid. A name that is stored in another case is
 // known.
-// Parameters: users (a list of {screen_name, key (the name in lower case), id (may be null)}, each key once, sorted by
+// Parameters: users (a list of {screen_name, key (the name in lower case), lower (the same, or null where the
+//   name is so), id (may be null)}, each key once, sorted by
 //   name), replace (whether other ids replace the stored ones), twice (those of the names that had several ids, to
 //   count as filled), schema.
 // Columns: added, existing, filled (whose id is known now; numbers), conflicting (stored names with another id). No row:
@@ -14,23 +15,27 @@ WITH lock
 CALL (lock) {
     UNWIND $users AS row
     OPTIONAL MATCH (u:User {screen_name: row.screen_name})
-    OPTIONAL CALL (row, u) {
-        WITH row WHERE u IS NULL
-        MATCH (o:DMCheckName {dmcheck_name: row.key}) WHERE o:User
-        RETURN o ORDER BY o.screen_name LIMIT 1
-    }
-    RETURN collect({row: row, u: coalesce(u, o)}) AS items
+    RETURN collect(CASE WHEN u IS NULL THEN row END) AS missing,
+           collect(CASE WHEN u IS NOT NULL THEN {row: row, u: u} END) AS exact
 }
-CALL (items) {
-    UNWIND items AS item
-    WITH item.row AS row WHERE item.u IS NULL
-    MERGE (n:User {screen_name: row.screen_name})
-    ON CREATE SET n:DMCheckName, n.id = row.id, n.dmcheck_name = row.key
+CALL (missing) {
+    UNWIND missing AS row
+    OPTIONAL MATCH (l:User {screen_name: row.lower})
+    OPTIONAL MATCH (o:DMCheckName {dmcheck_name: row.key}) WHERE l IS NULL AND o:User
+        AND NOT EXISTS { (p:DMCheckName {dmcheck_name: row.key}) WHERE p:User AND p.screen_name < o.screen_name }
+    WITH row, coalesce(l, o) AS u
+    RETURN collect(CASE WHEN u IS NULL THEN row END) AS new,
+           collect(CASE WHEN u IS NOT NULL THEN {row: row, u: u} END) AS other
+}
+CALL (new) {
+    // Fails, and is tried again, where another program has just added the same name.
+    UNWIND new AS row
+    CREATE (:User:DMCheckName {screen_name: row.screen_name, id: row.id, dmcheck_name: row.lower})
     RETURN count(*) AS created, count(CASE WHEN row.screen_name IN $twice THEN 1 END) AS settled
 }
-CALL (items) {
-    UNWIND items AS item
-    WITH item.row AS row, item.u AS u WHERE u IS NOT NULL
+CALL (exact, other) {
+    UNWIND exact + other AS item
+    WITH item.row AS row, item.u AS u
     WITH row, u, CASE WHEN u.id IS :: INTEGER NOT NULL AND u.id > 0 THEN u.id END AS known
     WITH row, u, CASE
         WHEN row.screen_name IN $twice THEN 'filled'

@@ -6,7 +6,11 @@ UNWIND $names AS name
 OPTIONAL MATCH (u:User {screen_name: name[0]})
 OPTIONAL CALL (name, u) {
     WITH name WHERE u IS NULL
-    MATCH (o:DMCheckName {dmcheck_name: name[1]}) WHERE o:User AND toLower(o.screen_name) = name[1]
-    RETURN collect(o.screen_name) AS others
+    CALL (name) {
+        MATCH (o:User {screen_name: name[1]}) RETURN o
+        UNION MATCH (o:DMCheckName {dmcheck_name: name[1]}) WHERE o:User AND toLower(o.screen_name) = name[1] RETURN o
+    }
+    WITH o.screen_name AS other ORDER BY other
+    RETURN collect(other) AS others
 }
 RETURN name[0] AS name, CASE WHEN u IS NULL THEN coalesce(others, []) ELSE [name[0]] END AS stored

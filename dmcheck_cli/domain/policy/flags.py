@@ -17,17 +17,20 @@ it."""
 def flags(counters: dict[str, Any]) -> list[str]:
     """What an operator should look at (design, 10.1), given a client's counters.
 
+    `returning`: at least flood leases, and more than half of all, ended with no answer and without dying.
     `unresponsive`: holds a dead lease. `dying`: at least FEW leases, and more than a quarter of all, died. `faulty`: at
     least FEW faults, and more than one per ten processed buckets. `blind`: more than half of its answers are UNKNOWN,
     and too many to be chance. `hoarding`: has kept a lease alive for HOARD_SECONDS.
     """
     dead, fault = counters["buckets_dead"], counters["buckets_fault"]
+    returned = counters["buckets_assigned"] - counters["held"] - counters["buckets_processed"] - dead
     signs = {
         "unresponsive": counters["dead"] > 0,
         "dying": dead >= FEW and dead * 4 > counters["buckets_assigned"],
         "blind": counters["users_unknown"] >= DEFAULTS.flood
         and counters["users_unknown"] * 2 > counters["users_checked"],
         "hoarding": (counters["oldest_lease_seconds"] or 0) >= HOARD_SECONDS,
+        "returning": returned >= DEFAULTS.flood and returned * 2 > counters["buckets_assigned"],
         "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
     }
     return [flag for flag, raised in signs.items() if raised]

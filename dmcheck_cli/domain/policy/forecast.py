@@ -32,8 +32,9 @@ def forecast(remaining: int, hourly: Sequence[int]) -> Forecast | None:
     """The forecast for `remaining` users. `hourly`: answers in each hour of the record, the last one last.
 
     Each hour to come brings what that hour of the day brought before, on average. Hours of the day that the record does
-    not have yet bring what a working hour brings, less LIKELY_PAUSE of the pause that may be still to come; the bounds count on
-    none and on all of that pause, and on days as different as those of the record. None if nothing remains or nobody answers.
+    not have yet bring what a working hour brings, less LIKELY_PAUSE of the pause that may be still to come. The bounds
+    count on none and on all of that pause, and on days as different as those of the record. None if nothing remains or
+    nobody answers.
     """
     if remaining <= 0 or not any(hourly):
         return None

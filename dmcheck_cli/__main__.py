@@ -1,0 +1,5 @@
+"""`python -m dmcheck_cli` is `dmcheck`."""
+
+from dmcheck_cli.cli import main
+
+main()
