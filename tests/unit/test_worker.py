@@ -130,7 +130,7 @@ def test_how_long_command_may_ask_for(said: str, expected: float | None) -> None
 
 
 def test_names_may_come_back_in_another_case() -> None:
-    """They are those that were given, with their exact id beside the number; twins are told apart by their exact names."""
+    """They are those that were given, each with its exact id; twins are told apart by their exact names."""
     told = Conversation([User("NASA", 2**60 + 1), User("who", None), User("WHO", None)])
     lines = [json.loads(line) for line in told.question().splitlines()]
     assert [line["id_str"] for line in lines] == [str(2**60 + 1), None, None]
