@@ -87,10 +87,10 @@ def spelled(database: Database, names: Iterable[str]) -> dict[str, str]:
     Raises AmbiguousName where there are several others.
     """
     found = _stored(database, list(names))
-    missing = [name for name, stored in found.items() if not stored]
-    if missing:
+    others = [name for name, stored in found.items() if stored != [name]]
+    if others:  # there may be more of them, or some, that another program has added
         name_all(database)
-        found |= _stored(database, missing)
+        found |= _stored(database, others)
     several = [" and ".join(stored) for stored in found.values() if len(stored) > 1]
     if several:
         raise AmbiguousName(names=documents.some(several))

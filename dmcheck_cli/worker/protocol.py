@@ -32,7 +32,9 @@ class Conversation:
     answered_twice: int = 0
 
     def __post_init__(self) -> None:
-        self._names = {user.screen_name for user in self.users}
+        # COMMAND may write names in another case; of two that differ in case only, each is meant by its exact name.
+        self._names = {user.screen_name.lower(): user.screen_name for user in self.users}
+        self._names |= {user.screen_name: user.screen_name for user in self.users}
         self._rest = b""
         self._skipping = False
         self._new: dict[str, str] = {}
@@ -49,8 +51,7 @@ class Conversation:
 
     def question(self) -> bytes:
         """The input for COMMAND's stdin."""
-        rows = ({"screen_name": user.screen_name, "id": user.id} for user in self.users)
-        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+        return "".join(json.dumps(user.document()) + "\n" for user in self.users).encode()
 
     def hear(self, data: bytes) -> None:
         """Process a piece of COMMAND's stdout, wherever it was cut."""
@@ -89,7 +90,7 @@ class Conversation:
             self.retry_after = seconds
         elif name is None:
             self.garbage += 1
-        elif name not in self._names:
+        elif (name := self._names.get(name) or self._names.get(name.lower())) is None:
             self.strangers += 1
         elif name in self.answers:
             # The first answer counts: nothing says which of two is right.

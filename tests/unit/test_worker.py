@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -126,6 +127,16 @@ def test_how_long_command_may_ask_for(said: str, expected: float | None) -> None
     heard = Conversation([User("a", 1)])
     heard.hear(f'{{"retry_after": {said}}}\n'.encode())
     assert (heard.retry_after, heard.garbage) == (expected, int(expected is None))
+
+
+def test_names_may_come_back_in_another_case() -> None:
+    """They are those that were given, each with its exact id; twins are told apart by their exact names."""
+    told = Conversation([User("NASA", 2**60 + 1), User("who", None), User("WHO", None)])
+    lines = [json.loads(line) for line in told.question().splitlines()]
+    assert [line["id_str"] for line in lines] == [str(2**60 + 1), None, None]
+    for name, answer in (("nasa", "DM"), ("WHO", "NON_DM"), ("who", "DM"), ("nobody", "DM")):
+        told.hear(json.dumps({"screen_name": name, "candm": answer}).encode() + b"\n")
+    assert (told.answers, told.strangers) == ({"NASA": "DM", "WHO": "NON_DM", "who": "DM"}, 1)
 
 
 def test_each_arrow_of_the_state_machine_has_its_test() -> None:

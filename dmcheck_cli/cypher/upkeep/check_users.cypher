@@ -13,7 +13,7 @@ WITH u.screen_name AS name, COUNT { (u)-[:INDMCHECKBUCKET]->() } AS buckets,
 WITH *, COLLECT {
     CALL (key) {
         MATCH (o:User {screen_name: key}) RETURN o
-        UNION MATCH (o:DMCheckName {dmcheck_name: key}) WHERE o:User RETURN o
+        UNION MATCH (o:DMCheckName {dmcheck_name: key}) USING INDEX SEEK o:DMCheckName(dmcheck_name) WHERE o:User RETURN o
     }
     WITH o.screen_name AS kept, COUNT { (o)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS more
     RETURN kept ORDER BY more DESC, kept LIMIT 1

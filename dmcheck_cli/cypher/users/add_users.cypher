@@ -21,8 +21,11 @@ CALL (lock) {
 CALL (missing) {
     UNWIND missing AS row
     OPTIONAL MATCH (l:User {screen_name: row.lower})
-    OPTIONAL MATCH (o:DMCheckName {dmcheck_name: row.key}) WHERE l IS NULL AND o:User
-        AND NOT EXISTS { (p:DMCheckName {dmcheck_name: row.key}) WHERE p:User AND p.screen_name < o.screen_name }
+    OPTIONAL CALL (row, l) {
+        WITH row WHERE l IS NULL
+        MATCH (o:DMCheckName {dmcheck_name: row.key}) USING INDEX SEEK o:DMCheckName(dmcheck_name) WHERE o:User
+        RETURN o ORDER BY o.screen_name LIMIT 1
+    }
     WITH row, coalesce(l, o) AS u
     RETURN collect(CASE WHEN u IS NULL THEN row END) AS new,
            collect(CASE WHEN u IS NOT NULL THEN {row: row, u: u} END) AS other

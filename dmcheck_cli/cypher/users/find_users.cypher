@@ -8,7 +8,9 @@ OPTIONAL CALL (name, u) {
     WITH name WHERE u IS NULL
     CALL (name) {
         MATCH (o:User {screen_name: name[1]}) RETURN o
-        UNION MATCH (o:DMCheckName {dmcheck_name: name[1]}) WHERE o:User AND toLower(o.screen_name) = name[1] RETURN o
+        // Without the hint, the planner may read the whole index.
+        UNION MATCH (o:DMCheckName {dmcheck_name: name[1]}) USING INDEX SEEK o:DMCheckName(dmcheck_name)
+        WHERE o:User AND toLower(o.screen_name) = name[1] RETURN o
     }
     WITH o.screen_name AS other ORDER BY other
     RETURN collect(other) AS others
