@@ -186,7 +186,6 @@ def test_every_spelling_of_json_gives_json_errors(direct: Call, spelling: tuple[
 
 
 DOCUMENTS: dict[str, bytes] = {
-    "an empty file": b"",
     "not JSON": b"hello",
     "a list": b"[]",
     "no buckets": b"{}",

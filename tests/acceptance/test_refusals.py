@@ -249,7 +249,7 @@ def test_strangers_inside_an_accepted_bucket(direct: Call, query: Query, given: 
 
 
 def test_strangers_alone_are_no_work(direct: Call, query: Query, given: dict[str, Any]) -> None:
-    """An answer for none but strangers gives the bucket back, and stores nothing."""
+    """Answers for none but strangers are refused; the client keeps its lease, and nothing is stored."""
     [bucket] = given["buckets"]
     [stranger] = query(
         "MATCH (u:User)-[:INDMCHECKBUCKET]->(b) WHERE b.uuid <> $b RETURN u.screen_name AS name ORDER BY name LIMIT 1",
@@ -257,11 +257,11 @@ def test_strangers_alone_are_no_work(direct: Call, query: Query, given: dict[str
     )
     document = {"buckets": [{**bucket, "users": [{"screen_name": stranger["name"], "candm": "DM"}]}]}
     result = direct("submit", "--client", 1, "--json", stdin=json.dumps(document))
-    assert result.status == 0
+    refused(result, "not_in_bucket")
     [report] = result.document["buckets"]
-    assert (report["accepted"], report["returned"], len(report["refused"])) == (0, 5, 1)
+    assert (report["status"], report["accepted"], report["reason"]) == ("refused", 0, "not_in_bucket")
     assert query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN count(r) AS n") == [{"n": 0}]
-    assert query("MATCH ()-[r:DMCHECKCLIENT]->() RETURN count(r) AS n") == [{"n": 0}]
+    assert query("MATCH ()-[r:DMCHECKCLIENT]->() RETURN count(r) AS n") == [{"n": 1}]
     assert counters(query, 1) == (1, 0, 1, 0)
     assert broken(query) == []
 
