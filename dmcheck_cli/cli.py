@@ -9,6 +9,7 @@ import typer
 
 from dmcheck_cli import entry
 from dmcheck_cli.commands import (
+    bucket,
     client,
     doctor,
     export,
@@ -56,6 +57,7 @@ _add(UPKEEP, doctor.doctor, "doctor --deep")
 _add(UPKEEP, settings.settings, "settings")
 users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
 app.add_typer(users.app, name="users", rich_help_panel=OPERATORS)
+app.add_typer(bucket.app, name="bucket", rich_help_panel=OPERATORS)
 app.add_typer(client.app, name="client", rich_help_panel=OPERATORS)
 app.add_typer(schema.app, name="schema", rich_help_panel=UPKEEP)
 app.add_typer(server.app, name="server", rich_help_panel=UPKEEP)

@@ -45,6 +45,7 @@ READING = (
     ("stats",),
     ("doctor",),
     ("settings",),
+    ("bucket", "show"),
     ("users", "show"),
     ("users", "pending"),
     ("users", "export"),

@@ -81,6 +81,24 @@ class Known:
 
 
 @dataclass(frozen=True)
+class BucketState:
+    """A bucket: `state` is waiting, leased or dead; `users` counts those without an answer; `since`: it waits, or is
+    leased. `next_job` is the job that moves it if no client does, `next_job_seconds` when that is due (0: at its next
+    run). Times are ISO 8601 in UTC."""
+
+    bucket: str
+    state: str
+    priority: int | None
+    users: int
+    client: int | None
+    lease: str | None
+    since: str | None
+    expires: str | None
+    next_job: str
+    next_job_seconds: int
+
+
+@dataclass(frozen=True)
 class Lease:
     """One bucket held by one client. `expires` is ISO 8601 in UTC; None if another system gave the lease."""
 

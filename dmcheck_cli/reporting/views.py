@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dmcheck_cli.domain.model import Client, ClientStats, Known, Lease, Report, SystemStats, User, Wait
+from dmcheck_cli.domain.model import BucketState, Client, ClientStats, Known, Lease, Report, SystemStats, User, Wait
 from dmcheck_cli.reporting.forms import duration, moment
 
 T = TypeVar("T")
@@ -136,6 +136,20 @@ CLIENT: View[Client] = View(
         ("capacity", lambda c: c.capacity),
         ("first registered", lambda c: moment(c.first_registered)),
         ("last registered", lambda c: moment(c.last_registered)),
+    ),
+)
+
+BUCKET: View[BucketState] = View(
+    "Bucket",
+    (
+        ("bucket", lambda b: b.bucket),
+        ("state", lambda b: b.state),
+        ("priority", lambda b: b.priority),
+        ("users", lambda b: b.users),
+        ("held by", lambda b: b.client),
+        ("since (UTC)", lambda b: moment(b.since)),
+        ("expires (UTC)", lambda b: moment(b.expires)),
+        ("if no client acts", lambda b: f"{b.next_job} in {duration(b.next_job_seconds)}"),
     ),
 )
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import BucketState
+from dmcheck_cli.errors import UnknownBucket
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import schema
+from dmcheck_cli.transactions import schema, times
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,36 @@ class Made:
     users: int
     waiting: int = field(default=0, compare=False)
     reason: str | None = field(default=None, compare=False)
+
+
+def show(database: Database, bucket: str) -> BucketState:
+    """Who holds a bucket, and what happens to it next. Raises UnknownBucket."""
+    rows = database.run("show_bucket", bucket=bucket)
+    if not rows:
+        raise UnknownBucket(bucket=bucket)
+    [row] = rows
+    settings, now = database.settings, row["now"]
+    prioritized, ordinary = longest_waits(settings)
+    if row["lease"] is None:
+        state, job = "waiting", "raise_starved"
+        due = (prioritized if row["urgent"] else ordinary) - (times.age(row["since"], now) or 0)
+    elif row["dead"] is None:
+        state, job, due = "leased", "reclaim_leases", times.left(row["expires"], now) or 0
+    else:
+        state, job = "dead", "reclaim_leases"
+        due = settings.grace_seconds - (times.age(row["dead"], now) or 0)
+    return BucketState(
+        bucket=row["bucket"],
+        state=state,
+        priority=row["priority"],
+        users=row["users"],
+        client=row["client"],
+        lease=row["lease"],
+        since=times.utc(row["since"]),
+        expires=times.utc(row["expires"]) if row["lease"] is not None else None,
+        next_job=job,
+        next_job_seconds=max(due, 0),
+    )
 
 
 def plan(database: Database) -> Plan:

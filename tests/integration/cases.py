@@ -216,6 +216,7 @@ CASES: dict[str, Case] = {
     "show_schema": Case(writes=False),
     "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
+    "show_bucket": Case(lambda w: {"bucket": w.held.bucket}, writes=False),
     "show_users": Case(lambda w: {"names": [w.checked, w.waiting, w.held.users[0].screen_name]}, writes=False),
     "show_version": Case(writes=False),
     "submit_answers": Case(

@@ -29,6 +29,7 @@ LAYERS = (
     ("entry", "worker"),
     ("commands", "jobs"),
     ("cli",),
+    ("__main__",),
 )
 LAYER_OF = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 
