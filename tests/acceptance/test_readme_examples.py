@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -32,6 +33,7 @@ def test_the_operators_path(environment: dict[str, str], database: Database, que
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     install, *rest = lines("For operators")
     assert install.startswith("pip install ")
+    printed: dict[str, str] = {}
     for line in rest:
         done = subprocess.run(
             ["bash", "-o", "pipefail", "-c", line],
@@ -43,4 +45,7 @@ def test_the_operators_path(environment: dict[str, str], database: Database, que
             check=False,
         )
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
+        printed[line] = done.stdout
+    exported = [json.loads(one) for one in printed["dmcheck users export --answer DM"].splitlines()]
+    assert {one["answer"] for one in exported} == {"DM"}
     assert query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN count(r) > 0 AS some") == [{"some": True}]
