@@ -71,7 +71,7 @@ class NotOwner(DmcheckError):
 
 
 class LeaseLost(DmcheckError):
-    template = "The lease of bucket {bucket} is over: the bucket was leased anew, or is finished."
+    template = "The lease of bucket {bucket} is over: the bucket was leased again, or is finished."
     code = "lease_lost"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -30,10 +31,12 @@ def all_batches(step: Callable[[], int]) -> int:
 
 
 def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool, reason: str | None = None) -> None:
-    """Print a job's summary line, or one JSON document; `reason`: why it did nothing, if there is one to say."""
+    """Print a job's summary line, with the time for a log, or one JSON document; `reason`: why it did nothing, if there
+    is one to say."""
     if as_json:
         show.document(counts if reason is None else {**counts, "reason": reason})
     else:
         what = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts.items())
         why = "" if reason is None else f" ({reason.replace('_', ' ')})"
-        show.line(f"{job}{' (dry run)' if dry_run else ''}: {what}{why}")
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        show.line(f"{now} {job}{' (dry run)' if dry_run else ''}: {what}{why}")

@@ -18,7 +18,7 @@ CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("mypy",))
 def main() -> int:
     """Run all checks, even after one fails."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--fix", action="store_true", help="mend what can be mended without a person")
+    parser.add_argument("--fix", action="store_true", help="fix what can be fixed automatically")
     fix = parser.parse_args().fix
     try:
         programs = environment.ensure(tests=True)

@@ -142,7 +142,7 @@ def _steps(tour: Tour) -> None:
     tour.run("DMCHECK_GRACE_SECONDS=0 dmcheck-reclaim-leases")
     tour.say("Some users cannot wait: they go to the front, into a bucket of priority 10.")
     tour.run("dmcheck prioritize @NASA @britishmuseum @metoffice")
-    tour.say("So whoever fetches next gets them, and can ask again what it holds.")
+    tour.say("The next client that fetches gets them, and can ask again what it holds.")
     tour.run("dmcheck fetch --client 42 --count 1")
     tour.run(f"dmcheck fetch --client 42 --resume --json | {CHECK} | dmcheck submit --client 42")
     tour.say("Both clients: fetch, check, submit, until nothing is left.")

@@ -34,7 +34,7 @@ def submit(
     if any(one.rounded for one in answered):
         show.message(
             "Some ids came back as other numbers: the checker's language rounds them. The answers are taken; "
-            "whoever looks accounts up by id must use id_str"
+            "to look accounts up by id, use id_str"
         )
     with Direct(settings, who, "submit") as service:
         reports = service.submit(answered)

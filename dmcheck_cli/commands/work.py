@@ -59,7 +59,7 @@ def work(
 ) -> int:
     """Work by itself: lease buckets, have COMMAND check their users, hand in the answers, until it is stopped.
 
-    COMMAND is started anew for each bucket. It reads users from its stdin, one JSON object a line ("screen_name",
+    A new COMMAND is started for each bucket. It reads users from its stdin, one JSON object a line ("screen_name",
     "id"), until the end, and writes them to its stdout with "candm": "DM", "NON_DM" or "UNKNOWN" put on each. Its
     exit status 75 means later.
     """

@@ -133,7 +133,7 @@ class _Building:
         failures = [index.failure for index in indexes if index.name == one.name and index.failure]
         if failures:
             raise DatabaseRefused(what=f"{one.name} cannot be filled: {' '.join(failures[0].split())}")
-        raise DatabaseRefused(what=f"something else bears the name {one.name}; in Cypher: DROP CONSTRAINT {one.name}")
+        raise DatabaseRefused(what=f"something else has the name {one.name}; in Cypher: DROP CONSTRAINT {one.name}")
 
     def _check(self, failure: BaseException | None) -> None:
         """Raise permanent errors; the next look decides about those that may be transient."""

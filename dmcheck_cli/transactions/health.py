@@ -23,7 +23,7 @@ ABOUT_USERS = {
     "several_buckets": "users in several buckets",
     "several_answers": "users with several answers in force",
     "checked_and_waiting": "users who are checked, and in a bucket",
-    "names": "users whose name nobody can ask for (1 to 20 of A-Z, a-z, 0-9 and _)",
+    "names": "users whose name cannot be looked up (1 to 20 of A-Z, a-z, 0-9 and _)",
     "ids": "users whose id is no whole number from 1 to 2^63-1",
     "cases": "users who are stored again under a name in another case",
 }
@@ -133,7 +133,7 @@ def _members(database: Database) -> Iterator[Problem]:
         [row] = database.run("check_members", after=after, slice=database.settings.limits.scan_buckets)
         count, example, after = count + row["found"], example or row["example"], row["last"]
     if count:
-        yield _kind("users in a bucket whose name nobody can ask for", count, f"one in bucket {example}")
+        yield _kind("users in a bucket whose name cannot be looked up", count, f"one in bucket {example}")
 
 
 def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Problem]:

@@ -235,7 +235,9 @@ def test_jobs_print_one_line_or_one_document(direct: Call, program: str) -> None
     assert {value for value in document.values() if value != "no_clients"} == {0}
     line = direct(program=program)
     assert (line.status, line.out.count("\n"), line.err) == (0, 1, "")
-    assert line.out.startswith(program)
+    time, name, _ = line.out.split(maxsplit=2)
+    assert with_zone(time)
+    assert name == f"{program}:"
     assert "dry run" in direct("--dry-run", program=program).out
 
 

@@ -262,7 +262,7 @@ class TestRemedies:
         assert found == {7, 1234567890123456789, None}
 
     def test_names(self, database: Database, query: Callable) -> None:
-        """Users whose name nobody can ask for are no users any more; nothing of them is lost."""
+        """Users whose name cannot be looked up are no users any more; nothing of them is lost."""
         _plant_users(query)
         query("MATCH (u:User) WHERE u.screen_name STARTS WITH 'id' DETACH DELETE u")
         query("CREATE (:User {id: 7})-[:WROTE]->(:Tweet), (:User {screen_name: 5})")
@@ -335,7 +335,7 @@ BROKEN = {
     "state: 'DEACTIVE'})-[:STATS]->(:DMCheckClientStats {buckets_assigned: 1, buckets_processed: 4, "
     "buckets_fault: -1, buckets_dead: 0})",
     "clients whose id is stored as a text": "CREATE (:DMCheckClient {id: '4', screen_name: 'four', state: 'ACTIVE'})",
-    "users in a bucket whose name nobody can ask for": _WAITING.format(0)
+    "users in a bucket whose name cannot be looked up": _WAITING.format(0)
     + "CREATE (b)<-[:INDMCHECKBUCKET]-(:Other {screen_name: 'no.name'})",
     "users in several buckets": _WAITING.format(1) + "MATCH (u:User)-[:INDMCHECKBUCKET]->(o) "
     "WHERE o <> b AND u.screen_name STARTS WITH 'user' WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET]->(b)",
