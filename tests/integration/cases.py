@@ -212,11 +212,11 @@ CASES: dict[str, Case] = {
         },
         same_answer=False,
     ),
+    "show_bucket": Case(lambda w: {"bucket": w.held.bucket}, writes=False, same_answer=False),  # it tells the time
     "show_health": Case(writes=False, same_answer=False),  # it tells what time it is
     "show_schema": Case(writes=False),
     "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
-    "show_bucket": Case(lambda w: {"bucket": w.held.bucket}, writes=False),
     "show_users": Case(lambda w: {"names": [w.checked, w.waiting, w.held.users[0].screen_name]}, writes=False),
     "show_version": Case(writes=False),
     "submit_answers": Case(
