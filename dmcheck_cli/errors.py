@@ -122,7 +122,6 @@ class AlreadyRunning(DmcheckError):
 
 
 class CommandFailed(DmcheckError):
-    template = "COMMAND failed {times} times in a row without a single answer ({why}); the buckets were given back."
     code = "command_failed"
 
 

@@ -14,9 +14,11 @@ import typer
 
 from dmcheck_cli import cypher
 from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
+from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import DmcheckError, OutputLost, Usage
+from dmcheck_cli.errors import CommandFailed, DmcheckError, OutputLost, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
@@ -54,6 +56,14 @@ def work(
     pending: Annotated[
         bool, typer.Option("--pending", help="Show how many answers are kept on this machine, and where; do nothing.")
     ] = False,
+    trial: Annotated[
+        str | None,
+        typer.Option(
+            "--try",
+            metavar="FILE",
+            help="Run COMMAND on a file of users (- is stdin), and show what it would submit.",
+        ),
+    ] = None,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> int:
@@ -70,16 +80,16 @@ def work(
     from dmcheck_cli.worker.pool import Pool
 
     settings = Settings.load()
+    if trial is not None:
+        _try(trial, _checked(command), settings.bucket_size, command_timeout, kill_after, as_json, format)
+        return 0
     who = client_of(client, settings)
     if pending:
         path, answers = keeping.pending(state_folder(), who)
         kept = {"client": who, "answers": answers, "file": str(path)}
         show.results(as_json, format, lambda: kept, Table("Kept answers", tuple(kept), [tuple(kept.values())]))
         return 0
-    if not command:
-        raise Usage(what="Missing argument '-- COMMAND ...'")
-    if shutil.which(command[0]) is None:
-        raise Usage(what=f"COMMAND cannot be run: there is no program {command[0]}")
+    command = _checked(command)
     if math.isnan(command_timeout) or math.isnan(kill_after):
         raise Usage(what="SECONDS is a number")
     cypher.load()
@@ -119,6 +129,38 @@ def work(
     if problem is not None:
         raise problem
     return 0
+
+
+def _checked(command: list[str] | None) -> list[str]:
+    if not command:
+        raise Usage(what="Missing argument '-- COMMAND ...'")
+    if shutil.which(command[0]) is None:
+        raise Usage(what=f"COMMAND cannot be run: there is no program {command[0]}")
+    return command
+
+
+def _try(
+    file: str, command: list[str], size: int, timeout: float, kill_after: float, as_json: bool, format: Format
+) -> None:
+    """Run COMMAND on a file of users. Raises CommandFailed with the first problem."""
+    from dmcheck_cli.worker import trial
+
+    with documents.open_file(file) as source:
+        given = UserList(source)
+        users = list({user.screen_name.lower(): user for user in given}.values())
+    for note in given.notes():
+        show.message(note)
+    done = trial.run(command, users, size, timeout, kill_after)
+    document = done.document()
+    show.results(
+        as_json,
+        format,
+        lambda: document,
+        Table("Answers", ("screen name", "answer"), [(user.screen_name, answer) for user, answer in done.users]),
+        Table("Counts", tuple(document["answers"]), [tuple(document["answers"].values())]),
+    )
+    if done.problems:
+        raise CommandFailed(what="; ".join(done.problems))
 
 
 def _wait_for_stdout() -> None:

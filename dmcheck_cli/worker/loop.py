@@ -22,10 +22,10 @@ from dmcheck_cli.worker.command import Ending, reap
 from dmcheck_cli.worker.fetcher import Fetcher
 from dmcheck_cli.worker.holdings import Holdings
 from dmcheck_cli.worker.keeping import SYNC_SECONDS, AnswerFile
-from dmcheck_cli.worker.pool import Finished, HeldLease, Pool
+from dmcheck_cli.worker.pool import MAX_UNPROVEN, Finished, HeldLease, Pool
 from dmcheck_cli.worker.summary import Summary
 
-MAX_FAILURES = 5
+MAX_FAILURES = MAX_UNPROVEN
 """Consecutive COMMANDs that failed without a single answer: the next would fail too, and each keeps a bucket from
 others."""
 
@@ -90,6 +90,8 @@ class Loop:
         self._seen: set[str] = set()  # with `once`: buckets already started, none of which is started twice
         self._fruitless = 0
         self._why = ""
+        self._objected = False
+        self._failed = False
         self._resumed = False
         self._seconds: float | None = None  # that the last COMMAND took for its bucket
         # After a restart Neo4j re-plans every statement. If all clients reconnect at once, no plan is ready within the
@@ -141,8 +143,11 @@ class Loop:
             self._pool.join()
             self._file.sync()
             self._service.close()
-        if self._fruitless >= MAX_FAILURES or (self._limits.once and self._fruitless and not self.summary.users):
-            raise CommandFailed(times=self._fruitless, why=self._why)
+        if self._fruitless >= MAX_FAILURES or (self._limits.once and self._failed and not self.summary.users):
+            raise CommandFailed(
+                what=f"COMMAND was started {self._fruitless} times in a row without a single answer ({self._why}); the "
+                "buckets were given back"
+            )
         if self._limits.once and not self._given and not self.summary.buckets and self._fetcher.refusal is not None:
             raise self._fetcher.refusal
 
@@ -291,6 +296,9 @@ class Loop:
         held, said = finished.held, finished.held.conversation
         del self._holdings.busy[held.lease.lease]
         self.summary.noticed(said)
+        if said.problem and not self._objected:
+            self._objected = True
+            self._say(f"bucket {held.lease.bucket}: in COMMAND's output {said.problem}")
         failed = finished.ending in (Ending.failed, Ending.timed_out)
         if failed:
             self.summary.failed(finished.ending)
@@ -319,13 +327,14 @@ class Loop:
             finished = replace(finished, why="it said nothing that makes sense")
             failed = True
         if failed:
-            held.failed = True
-            self._fruitless += 1
-            self._why = finished.why
+            held.failed = self._failed = True
         elif finished.ending is Ending.done:
             # COMMAND could not decide about anyone here. The bucket waits again, and would come back at once.
-            self._say(f"bucket {held.lease.bucket}: COMMAND could tell of none of its users")
+            self._say(f"bucket {held.lease.bucket}: COMMAND answered for none of its users")
             self._fetcher.pause()
+        if failed or finished.ending is Ending.done:
+            self._fruitless += 1
+            self._why = "; ".join(filter(None, (finished.why, held.conversation.objection)))
 
     def _mind_the_pause(self, why: str) -> None:
         """COMMAND said "later": keep the leases that last until then, and give the others back."""

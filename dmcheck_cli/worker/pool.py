@@ -21,6 +21,9 @@ FIRST_PAUSE, MAX_PAUSE = 5.0, 900.0
 """Seconds after a COMMAND that said "later" without saying when; doubled each time up to the length of the platform's
 own window of 15 minutes."""
 
+MAX_UNPROVEN = 5
+"""COMMANDs that are started before one of them has answered anything: a wrong one is started no more often."""
+
 LOOK_AGAIN = 0.5
 """Seconds between two looks at whether a lease has been renewed since the machine slept."""
 
@@ -85,6 +88,8 @@ class Pool:
         self._running: dict[HeldLease, Command] = {}
         self._stopping = False
         self._not_before = 0.0
+        self._tries = 0  # COMMANDs started while none had answered anything yet
+        self._proven = False
         self._pause = FIRST_PAUSE
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(jobs)]
 
@@ -174,6 +179,7 @@ class Pool:
                 if self._waiting:
                     seconds = self._seconds_until(self._waiting[0])
                     if seconds <= 0:
+                        self._tries += 1
                         return self._waiting.popleft()
                 self._changed.wait(seconds)
         return None
@@ -182,6 +188,8 @@ class Pool:
         now = time.monotonic()
         if held.dropped:
             return 0.0
+        if not self._proven and self._tries >= MAX_UNPROVEN:
+            return LOOK_AGAIN
         if now < self._not_before:
             return self._not_before - now
         if now < held.sure_until and not self.clock.jumped():
@@ -204,6 +212,7 @@ class Pool:
                 if not unwanted:
                     self._running[held] = command
             if unwanted:
+                self._was_no_try()
                 return Finished(held, Ending.cancelled, "")
             if held.resumed:
                 held.file.resumed(held.lease)
@@ -218,11 +227,19 @@ class Pool:
     def _ended(self, held: HeldLease, ending: Ending, why: str) -> Finished:
         now = time.monotonic()
         with self._changed:
+            self._proven = self._proven or bool(held.conversation.answers)
+            if ending is Ending.later or held.dropped:
+                self._was_no_try()
             if ending is Ending.later:
                 self._postpone(now, held.conversation.retry_after)
             elif held.conversation.answers:
                 self._pause = FIRST_PAUSE
         return Finished(held, ending, why, now - held.began)
+
+    def _was_no_try(self) -> None:
+        with self._changed:
+            self._tries -= 1
+            self._changed.notify_all()
 
     def _postpone(self, now: float, told: float | None) -> None:
         """Start no COMMAND for as long as one was told, or longer each time. Of several that say so at the same moment,

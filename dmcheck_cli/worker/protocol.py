@@ -13,6 +13,11 @@ from dmcheck_cli.domain.model import ANSWERS, User
 MAX_LINE = 64 * 1024
 """Bytes. A checker may add anything it knows to a user's line; a longer line is garbage and is not kept in memory."""
 
+MAX_SHOWN = 160
+"""Characters of a line that a message shows."""
+
+CHOICE = '"DM", "NON_DM" or "UNKNOWN"'
+
 MAX_RETRY_AFTER = 86_400.0
 """Seconds that COMMAND may ask for. The longest limits of such platforms are counted by the day."""
 
@@ -30,6 +35,8 @@ class Conversation:
     garbage: int = 0
     strangers: int = 0
     answered_twice: int = 0
+    problem: str = ""
+    """The first line that was no answer, and why; "" for none."""
 
     def __post_init__(self) -> None:
         # COMMAND may write names in another case; of two that differ in case only, each is meant by its exact name.
@@ -38,6 +45,14 @@ class Conversation:
         self._rest = b""
         self._skipping = False
         self._new: dict[str, str] = {}
+        self._bare = ""
+
+    @property
+    def objection(self) -> str:
+        """What its author should know, if anything: the first line that was no answer, or that no line was one."""
+        if self.problem or self.answers or not self._bare:
+            return self.problem
+        return f'no user has an answer: {self._bare} has no "candm", which is {CHOICE}'
 
     @property
     def heard(self) -> int:
@@ -62,6 +77,7 @@ class Conversation:
             self._skipping = False
         if len(rest) > MAX_LINE and not self._skipping:
             self.garbage += 1
+            self._object_to(rest, f"is longer than {MAX_LINE} bytes")
             self._skipping = True
         self._rest = b"" if self._skipping else rest
         self._keep()
@@ -78,6 +94,9 @@ class Conversation:
             self.keep(self._new)
             self._new = {}
 
+    def _object_to(self, line: bytes, objection: str) -> None:
+        self.problem = self.problem or f"{_shown(line)} {objection}"
+
     def _line(self, line: bytes) -> None:
         if not line.strip():
             return
@@ -85,31 +104,42 @@ class Conversation:
             said = json.loads(line)
         except (ValueError, RecursionError):  # ValueError: also for bytes that are not UTF-8
             said = None
-        name, answer = _read(said)
+        name, answer, objection = _read(said)
         if name is None and (seconds := _retry_after(said)) is not None:
             self.retry_after = seconds
         elif name is None:
             self.garbage += 1
+            self._object_to(line, objection)
         elif (name := self._names.get(name) or self._names.get(name.lower())) is None:
             self.strangers += 1
+            self._object_to(line, "is about a user who is not in the bucket")
         elif name in self.answers:
             # The first answer counts: nothing says which of two is right.
             self.answered_twice += answer is not None
         elif answer is None:
             self.undecided.add(name)
+            self._bare = self._bare or _shown(line)
         else:
             self.undecided.discard(name)
             self.answers[name] = self._new[name] = answer
 
 
-def _read(said: Any) -> tuple[str | None, str | None]:
-    """The name and the answer, if any; no name when the line makes no sense."""
+def _shown(line: bytes) -> str:
+    """A line as a message shows it."""
+    text = line.decode("utf-8", "backslashreplace").strip()
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _read(said: Any) -> tuple[str | None, str | None, str]:
+    """The name and the answer, if any; no name, and what is wrong, when the line makes no sense."""
     if not isinstance(said, dict):
-        return None, None
+        return None, None, 'is no JSON object such as {"screen_name": "someone", "candm": "DM"}'
     name, answer = said.get("screen_name"), said.get("candm")
-    if not isinstance(name, str) or not (answer is None or answer in ANSWERS):
-        return None, None
-    return name.removeprefix("@"), answer
+    if not isinstance(name, str):
+        return None, None, 'has no "screen_name"'
+    if not (answer is None or answer in ANSWERS):
+        return None, None, f'has another "candm" than {CHOICE}'
+    return name.removeprefix("@"), answer, ""
 
 
 def _retry_after(said: Any) -> float | None:
