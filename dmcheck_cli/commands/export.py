@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
@@ -134,6 +135,8 @@ def _aside(path: Path) -> Iterator[Sink]:
             yield file
             file.flush()
             if whole:
+                with suppress(FileNotFoundError):  # whom the old file was hidden from, the new one is, too
+                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
                 os.fsync(file.fileno())
         if whole:
             os.replace(aside, target)

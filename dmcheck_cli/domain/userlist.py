@@ -192,6 +192,8 @@ class UserList:
         separator = max("\t,;", key=first.count)
         head = [cell.strip().lower() for cell in next(csv.reader([first], delimiter=separator))]
         wanted = {key: head.index(key) for key in (*NAME_KEYS, *ID_KEYS) if key in head}
+        if twice := [key for key in wanted if head.count(key) > 1]:
+            raise Malformed(what=f"the heading names {twice[0]} twice: keep one of these columns")
         if not any(key in wanted for key in NAME_KEYS):
             raise Malformed(
                 what=f"this looks like a table, and its first line names no column screen_name or username; it has "
@@ -345,11 +347,11 @@ class UserList:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        try:
-            with documents.readable(self._file):
+        with documents.readable(self._file):
+            try:
                 yield
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise Malformed(what=f"the compressed file is damaged: {error}") from error
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:  # the second is an OSError, too
+                raise Malformed(what=f"the compressed file is damaged: {error}") from error
 
 
 class _Joined(io.RawIOBase):

@@ -91,7 +91,7 @@ def spelled(database: Database, names: Iterable[str]) -> dict[str, str]:
     if others:  # there may be more of them, or some, that another program has added
         name_all(database)
         found |= _stored(database, others)
-    several = [" and ".join(stored) for stored in found.values() if len(stored) > 1]
+    several = list(dict.fromkeys(" and ".join(stored) for stored in found.values() if len(stored) > 1))
     if several:
         raise AmbiguousName(names=documents.some(several))
     return {name: stored[0] for name, stored in found.items() if stored}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 import threading
 from collections.abc import Callable
@@ -133,9 +134,9 @@ class TestCase:
         """All are named, nothing is changed; one that is written exactly so is meant."""
         query("CREATE (:User {screen_name: 'NASA'}), (:User {screen_name: 'nasa'}), (:User {screen_name: 'other'})")
         for command in ("prioritize", "users delete"):
-            result = direct(*command.split(), "Nasa", "other", "--json")
+            result = direct(*command.split(), "Nasa", "naSa", "other", "--json")
             assert (result.status, result.error["code"]) == (1, "ambiguous_name")
-            assert "NASA and nasa" in result.error["message"]
+            assert result.error["message"].count("NASA and nasa") == 1
         assert len(stored(query)) == 3
         assert direct("users", "delete", "nasa", "--json").document["deleted"] == 1
         assert stored(query).keys() == {"NASA", "other"}
@@ -294,6 +295,9 @@ class TestResults:
             assert written.replace(separator, ",").splitlines() == table
         assert len(lines_of((direct("users", "export", "a.txt"), (tmp_path / "a.txt").read_text())[1])) == 3
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.TSV", "a.csv", "a.txt"]
+        (tmp_path / "a.csv").chmod(0o600)
+        direct("users", "export", "a.csv")
+        assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o600
         # What comes out goes in again.
         assert direct("users", "add", "a.csv", "--json").document["existing"] == 3
 

@@ -128,6 +128,8 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a sheet": (b"PK\x03\x04xxx", "ZIP file or a spreadsheet"),
     "gzip cut short": (gzip.compress(b"alice\n" * 99)[:-9], "compressed file is damaged"),
     "gzip damaged": (gzip.compress(b"alice\n" * 99)[:12] + b"x" * 30, "compressed file is damaged"),
+    "gzip with a wrong sum": (gzip.compress(b"alice\n")[:-8] + b"x" * 8, "compressed file is damaged"),
+    "a field twice in the heading": ("screen_name,Screen_Name\na,b\n", "Line 1: the heading names screen_name twice"),
     "a long name": ("alice\n" + "x" * 70_000, "Line 2: it is longer than 65536 bytes"),
     "a long object": (f'{{"screen_name": "a", "x": "{"x" * 70_000}"}}', "Line 1: it is longer than 65536 bytes"),
 }  # fmt: skip
