@@ -155,8 +155,10 @@ def _failed(problem: DmcheckError, as_json: bool) -> int:
 
 def _lost(problem: OutputLost, arguments: Sequence[str], as_json: bool) -> int:
     """A reader that closes the pipe of a command that only reads has seen enough: that needs no message."""
-    if os.strerror(errno.EPIPE) in problem.message and _only_reads(arguments):
-        return problem.exit_status
+    if _only_reads(arguments):
+        if os.strerror(errno.EPIPE) in problem.message:
+            return problem.exit_status
+        problem.message = problem.message.partition(", but")[0] + "; nothing was changed."
     return _failed(problem, as_json)
 
 

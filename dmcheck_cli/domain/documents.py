@@ -117,7 +117,6 @@ def _answered(bucket: Any, where: str) -> Answered:
     uuid = _token(_member(bucket, "bucket", str, where), f"{where}.bucket")
     lease = _token(_member(bucket, "lease", str, where), f"{where}.lease")
     answers: dict[str, str | None] = {}
-    told: dict[str, str] = {}
     rounded = 0
     for i, user in enumerate(_member(bucket, "users", list, where)):
         name = screen_name(_member(user, "screen_name", str, f"{where}.users[{i}]"))
@@ -128,9 +127,6 @@ def _answered(bucket: Any, where: str) -> Answered:
             )
         if name in answers:
             raise Malformed(what=f"User {name} is in bucket {uuid} twice")
-        # An importer may have stored one account in two cases, and both come in one bucket.
-        if answer is not None and told.setdefault(name.lower(), answer) != answer:
-            raise Malformed(what=f"User {name} is in bucket {uuid} twice, in other case and with another answer")
         answers[name] = answer
         rounded += _was_rounded(user.get("id"), user.get("id_str"))
     return Answered(uuid, lease, {name: answer for name, answer in answers.items() if answer is not None}, rounded)

@@ -124,8 +124,13 @@ class Answered:
     """Ids that came back as other numbers than their `id_str`."""
 
     def names(self) -> list[str]:
-        """The names as spelled, in an order without case; of those that differ in case only, the last."""
-        spelled = {name.lower(): name for name in self.answers}
+        """The names as spelled, in an order without case.
+
+        Of those that differ in case only, which an importer may have stored and are one account to the platform, the one
+        whose answer comes first in ANSWERS: UNKNOWN counts only if the account was never seen. Its answer counts for all.
+        """
+        weakest_first = sorted(self.answers, key=lambda name: ANSWERS.index(self.answers[name]), reverse=True)
+        spelled = {name.lower(): name for name in weakest_first}
         return [spelled[name] for name in sorted(spelled)]
 
     def digests(self) -> list[str]:
