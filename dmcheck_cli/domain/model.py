@@ -126,8 +126,9 @@ class Answered:
     def names(self) -> list[str]:
         """The names as spelled, in an order without case.
 
-        Of those that differ in case only, which an importer may have stored and are one account to the platform, the one
-        whose answer comes first in ANSWERS: UNKNOWN counts only if the account was never seen. Its answer counts for all.
+        Of those that differ in case only (an importer may have stored both; they are one account to the platform), the
+        one whose answer comes first in ANSWERS: UNKNOWN counts only if the account was never seen. Its answer counts for
+        all of them.
         """
         weakest_first = sorted(self.answers, key=lambda name: ANSWERS.index(self.answers[name]), reverse=True)
         spelled = {name.lower(): name for name in weakest_first}
