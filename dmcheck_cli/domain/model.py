@@ -127,7 +127,7 @@ class Answered:
         """The names as spelled, in an order without case.
 
         Of those that differ in case only (an importer may have stored both; they are one account to the platform), the
-        one whose answer comes first in ANSWERS: UNKNOWN counts only if the account was never seen. Its answer counts for
+        one whose answer comes first in ANSWERS: UNKNOWN counts only if the account was never seen. That answer is for
         all of them.
         """
         weakest_first = sorted(self.answers, key=lambda name: ANSWERS.index(self.answers[name]), reverse=True)

@@ -86,7 +86,10 @@ def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: l
     assert f"judge_clients: judged {len(users) // 20 + 2}, " in done.stdout
     shown = [line.removeprefix("$ ") for line in done.stdout.splitlines() if line.startswith("$ ")]
     assert any(line.startswith("dmcheck fetch --client 42 --count 2 --json | ") for line in shown)
-    assert shown[-1] == "dmcheck stats"
+    assert shown[-1].startswith("head -n ")
+    head, first, *_ = done.stdout.partition("$ head -n ")[2].splitlines()[1:]
+    assert head == "screen_name,id,answer,answered_by,answered_at"
+    assert first.split(",")[2] == "DM"
     system = done.stdout.split("users  waiting")[-1].splitlines()[1].split()
     assert system[:4] == [str(len(users)), "0", "0", str(len(users))]
 
