@@ -90,7 +90,7 @@ def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: l
     head, first, *_ = done.stdout.partition("$ head -n ")[2].splitlines()[1:]
     assert head == "screen_name,id,answer,answered_by,answered_at"
     assert first.split(",")[2] == "DM"
-    system = done.stdout.split("users  waiting")[-1].splitlines()[1].split()
+    system = done.stdout.split("all  waiting")[-1].splitlines()[1].split()
     assert system[:4] == [str(len(users)), "0", "0", str(len(users))]
 
 
