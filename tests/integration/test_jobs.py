@@ -405,7 +405,7 @@ def test_jobs_run_as_modules(environment: dict[str, str], query: Query, to_do: N
         check=False,
     )
     assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
-    assert done.stdout.startswith(f"{program}: ")
+    assert f"Z {program}: " in done.stdout
     assert query("MATCH (job:DMCheckJob {name: $p}) RETURN job.last_success_time IS NOT NULL AS ok", p=program) == [
         {"ok": True}
     ]
