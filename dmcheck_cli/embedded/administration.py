@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dmcheck_cli.embedded.configuration import environment, java
-from dmcheck_cli.embedded.folders import home_folder
+from dmcheck_cli.embedded.folders import LOADING, home_folder
 from dmcheck_cli.embedded.parts import jars
 from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.embedded.remedies import DUMP, HOME, explained, java_trouble, trouble, using
@@ -25,9 +25,6 @@ MAIN_CLASS = "org.neo4j.cli.AdminTool"
 """What the script `neo4j-admin` of a Neo4j distribution runs; it is in the same jars as the server."""
 
 LINES_SHOWN = 5
-
-LOADING = "loading"
-"""The folder in a home where a dump is loaded."""
 
 
 @explained

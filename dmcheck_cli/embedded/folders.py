@@ -11,6 +11,9 @@ from pathlib import Path
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings, expanded
 
+LOADING = "loading"
+"""The folder in a home where a dump is loaded, a home by itself."""
+
 
 def home_folder(settings: Settings) -> Path:
     """The home, which need not exist: DMCHECK_HOME, else `dmcheck` in the platform's user data folder.

@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
 from dmcheck_cli.embedded import process, state
 from dmcheck_cli.embedded.credentials import read_password
 from dmcheck_cli.embedded.files import is_there, write_private_file
-from dmcheck_cli.embedded.folders import home_folder
+from dmcheck_cli.embedded.folders import LOADING, home_folder
 from dmcheck_cli.embedded.remedies import explained
 from dmcheck_cli.errors import Temporary
 from dmcheck_cli.settings import Settings
@@ -131,15 +131,16 @@ def ensure_running(
 
 @explained
 def stop(settings: Settings, hold: bool = False) -> bool:
-    """End this home's server; True if one was running. No process of it is left on return.
+    """End this home's server, and one that a killed load left; True if one was running. No process is left on return.
 
-    `hold`: whoever works unattended does not start it again, until someone else does.
+    `hold`: unattended programs do not start it again, until another one does.
     """
     with stopped(settings) as was_running:
         home = home_folder(settings)
         if hold and is_there(home):
             write_private_file(home / HELD, "")
-        return was_running
+    aside = home / LOADING
+    return (is_there(aside) and stop(replace(settings, home=str(aside)))) or was_running
 
 
 @explained

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from homes import MAX_WAIT_SECONDS, Query, environment, kill
+from homes import MAX_WAIT_SECONDS, Query, environment, kill, processes
 from support.programs import JOBS, launcher
 
 from dmcheck_cli.embedded import server
@@ -119,6 +119,15 @@ def test_a_load_that_was_killed_leaves_the_old_graph(settings: Settings, query: 
     if renamed:
         (home / "neo4j" / "data").rename(home / "neo4j" / "data.old")
     assert len(query(server.ensure_running(settings, progress=False), "MATCH (n:Old) RETURN n")) == 1
+
+
+def test_a_stop_ends_what_a_killed_load_left_running(settings: Settings) -> None:
+    """The dump is tried on a server of its own, in a folder of the home."""
+    aside = replace(settings, home=str(Path(str(settings.home)) / "loading"))
+    server.ensure_running(aside, progress=False)
+    assert len(processes(aside)) == 1
+    assert server.stop(settings)
+    assert processes(aside) == []
 
 
 def test_a_stop_holds_against_whoever_works_unattended(settings: Settings) -> None:
