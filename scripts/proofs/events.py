@@ -37,9 +37,9 @@ CLIENT = 42
 
 LEASE_SECONDS = 60
 
-IN_FLIGHT = 2
-"""At a kill: the line that the loop has not read yet, and the look-up that COMMAND makes before it finds its reader
-gone."""
+IN_FLIGHT = 1
+"""Look-ups at a kill whose line the loop has not read yet. Those that COMMAND makes from then on until it is ended are
+counted apart: nobody is left to take them."""
 
 MAX_STILLNESS_SECONDS = 180.0
 """Seconds without a new answer after which the loop counts as stuck."""
@@ -82,6 +82,7 @@ class Machine:
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     kills: int = 0
+    unheard: int = 0
     most_memory: int = 0
     most_descriptors: int = 0
 
@@ -97,6 +98,11 @@ class Machine:
             err.close()
         return self.process
 
+    def asked(self) -> int:
+        """How many look-ups COMMAND has made."""
+        journal = self.folder / "asked"
+        return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
     def measure(self) -> None:
         """Note its memory and descriptors."""
         if self.process is not None and self.process.poll() is None:
@@ -109,8 +115,14 @@ class Machine:
 
 
 def _kill(machine: Machine, pid: int) -> None:
+    """Kill it, and count what COMMAND asks until the guard has ended it."""
+    commands = psutil.Process(pid).children(recursive=True)
+    asked = machine.asked()
     machine.kills += 1
     os.kill(pid, signal.SIGKILL)
+    _, left = psutil.wait_procs(commands, timeout=MAX_STILLNESS_SECONDS)
+    assert not left, "COMMAND outlives its loop"
+    machine.unheard += machine.asked() - asked
 
 
 def _stop(machine: Machine, pid: int) -> None:
@@ -169,7 +181,7 @@ def of_one_machine(
             happened = _drive(database, machine, sorted(chance.randrange(total) for _ in range(events)), total)
             machine.run().send_signal(signal.SIGTERM)
             machine.run().wait(60)
-        _judge(database.run_text, folder, machine.kills, total, outcome)
+        _judge(database.run_text, folder, machine, total, outcome)
         outcome.faults = sum(happened.values())
         outcome.injection += (
             f" ({', '.join(f'{name} {times}' for name, times in sorted(happened.items()))}; {machine.starts} starts; "
@@ -217,11 +229,14 @@ def _has_begun(machine: Machine) -> bool:
     return bool(int(caught.split()[1], 16) >> (signal.SIGHUP - 1) & 1)
 
 
-def _judge(query: Query, folder: Path, kills: int, total: int, outcome: Outcome) -> None:
+def _judge(query: Query, folder: Path, machine: Machine, total: int, outcome: Outcome) -> None:
     asked = Counter((folder / "asked").read_text("utf-8").split())
     again = sum(times - 1 for times in asked.values())
-    if again > IN_FLIGHT * kills:
-        outcome.violations.append(f"{again} look-ups were made again, and the loop was killed {kills} times")
+    if again > IN_FLIGHT * machine.kills + machine.unheard:
+        outcome.violations.append(
+            f"{again} look-ups were made again; the loop was killed {machine.kills} times, and {machine.unheard} look-ups "
+            "were made before COMMAND was ended"
+        )
     if (answered := _answered(query)) != total:
         outcome.violations.append(f"{total - answered} users have no answer")
     outcome.violations += broken(query)

@@ -416,7 +416,7 @@ class Machine(RuleBasedStateMachine):
     def make(self, most: int) -> None:
         self.database.settings = replace(self.settings, max_users_per_run=most)
         try:
-            self.same(lambda: tuple(self.actor.make().values()), lambda: self.model.make(most))
+            self.same(lambda: tuple(self.actor.make().values())[:2], lambda: self.model.make(most))
         finally:
             self.database.settings = self.settings
 

@@ -25,7 +25,7 @@ def test_8_2_1_a_registered_client_fetches_a_bucket(run: Callable[..., Any], dat
     assert sorted(bucket) == ["bucket", "expires", "lease", "priority", "users"]
     assert bucket["priority"] == 100
     by_name = sorted(bucket["users"], key=lambda user: user["screen_name"])
-    assert by_name == [{"screen_name": name, "id": 1000 + i} for i, name in enumerate(names)]
+    assert by_name == [{"screen_name": name, "id": 1000 + i, "id_str": str(1000 + i)} for i, name in enumerate(names)]
     [row] = query(
         """MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c:DMCheckClient)
         RETURN b.uuid AS bucket, c.id AS client, toString(datetime()) AS now"""

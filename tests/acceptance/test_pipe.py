@@ -36,7 +36,7 @@ def test_every_user_of_a_real_list_is_answered_once(
     expected = -(-len(names) // 20)
 
     made = run("--json", program="make_buckets", DMCHECK_BUCKET_SIZE="20").document
-    assert made == {"buckets": expected, "users": len(names)}
+    assert made == {"buckets": expected, "users": len(names), "waiting": 0}
     program = shlex.join(launcher("dmcheck"))
     checker = shlex.join([sys.executable, str(ROOT / "scripts" / "demo_checker.py")])
     # Each client goes on until a fetch has nothing for it (exit status 3); `submit` takes the empty document, too.
