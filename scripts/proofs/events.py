@@ -234,8 +234,8 @@ def _judge(query: Query, folder: Path, machine: Machine, total: int, outcome: Ou
     again = sum(times - 1 for times in asked.values())
     if again > IN_FLIGHT * machine.kills + machine.unheard:
         outcome.violations.append(
-            f"{again} look-ups were made again; the loop was killed {machine.kills} times, and {machine.unheard} look-ups "
-            "were made before COMMAND was ended"
+            f"{again} look-ups were made again; the loop was killed {machine.kills} times, and COMMAND then made "
+            f"{machine.unheard} before it was ended"
         )
     if (answered := _answered(query)) != total:
         outcome.violations.append(f"{total - answered} users have no answer")
