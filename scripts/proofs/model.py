@@ -326,7 +326,10 @@ class Model:
         client = self.active(id)
         client.seen = 0
         reports = []
-        for (uuid, lease, answers), standing in [(one, self.standing(id, *one[:2])) for one in answered]:
+        for (uuid, lease, answers), found in [(one, self.standing(id, *one[:2])) for one in answered]:
+            standing = found
+            if standing == "newest" and answers and self.members(uuid) and not answers.keys() & set(self.members(uuid)):
+                standing = "not_in_bucket"
             if standing == "newest":
                 self._accept(client, id, uuid, lease, answers)
             same = standing == "answered" and self.leases[lease].answers == answers
