@@ -7,9 +7,13 @@ judge_clients runs. A contained client takes one in a round of eight, since it m
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import mean
+
+from tabulate import tabulate
 
 from dmcheck_cli.domain.policy.trust.rules import ANSWERS, DM, NON_DM, RULES, UNKNOWN, Rules
 from dmcheck_cli.domain.policy.trust.standing import Client, Standings
@@ -88,8 +92,10 @@ class Simulation:
         self.opinions: dict[int, list[Opinion]] = {}
         self.said: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
         self.needs: dict[int, str] = {}
+        self.needs_place: set[int] = set()
         self.conflicts: deque[int] = deque()
-        self.queues: dict[int, deque[int]] = defaultdict(deque)
+        self.dms: dict[int, deque[int]] = defaultdict(deque)
+        self.others: dict[int, deque[int]] = defaultdict(deque)
         self.line: list[tuple[list[int], set[int]]] = []
         self.again: list[int] = []
         self.mixes: list[tuple[int, int, int, int]] = []
@@ -113,18 +119,22 @@ class Simulation:
         return self.court.clients[id].contained is None or self.round % CONTAINED_EVERY == id % CONTAINED_EVERY
 
     def make_buckets(self) -> None:
-        """Fill the line; at most a quarter of a bucket are second opinions: conflicts first, from few first clients."""
+        """Fill the line; second opinions are spread over all new buckets, at most a quarter of each: conflicts first,
+        then DMs, from few first clients."""
         size, total = self.crowd.size, len(self.truth)
-        while len(self.line) < self.crowd.clients * self.crowd.line:
+        room = self.crowd.clients * self.crowd.line - len(self.line)
+        for left in range(room, 0, -1):
             users: list[int] = []
             heard: set[int] = set()
-            quota = size // 4 if self.fresh < total else size
-            waiting = [id for id, queue in self.queues.items() if queue]
+            quota = min(size // 4, -(-len(self.needs_place) // left)) if self.fresh < total else size
+            waiting = [id for id in range(self.crowd.clients) if self.dms[id] or self.others[id]]
             firsts = self.random.sample(waiting, min(FIRST_CLIENTS, len(waiting)))
-            for queue in (self.conflicts, *(self.queues[id] for id in firsts)):
-                room = EXCLUDED * self.crowd.clients * (0.8 if queue is self.conflicts else 1)
-                while queue and len(users) < quota and len(heard) < room:
+            queues = [self.conflicts, *(self.dms[id] for id in firsts), *(self.others[id] for id in firsts)]
+            for queue in queues:
+                others = EXCLUDED * self.crowd.clients * (0.8 if queue is self.conflicts else 1)
+                while queue and len(users) < quota and len(heard) < others:
                     users.append(queue.popleft())
+                    self.needs_place.discard(users[-1])
                     heard.update(opinion.client for opinion in self.heard(users[-1]))
             end = min(self.fresh + size - len(users), total)
             users += range(self.fresh, end)
@@ -175,7 +185,6 @@ class Simulation:
             compared = sum(cell.compared for cell in court.clients[id].cells)
             if id not in self.kind:
                 self.result.honest[id] = self.round
-                print(self.round, id, [(c.compared,c.contradicted,round(sum(c.sums),1)) for c in court.clients[id].cells])
             elif id not in self.result.contained:
                 self.result.contained[id] = (len(self.said[id]) - self.turn(id), compared)
             since = court.contain(id, self.round)
@@ -185,8 +194,6 @@ class Simulation:
                         opinion.doubted = opinion.doubted or opinion.client == id
                     self.look(user)
         for id in list(court.released()):
-            if id in self.kind:
-                print(self.round, "released", id, self.kind[id], [(c.compared,c.contradicted,round(sum(c.sums),1)) for c in court.clients[id].cells])
             self.result.released += id in self.kind
             court.release(id)
         self.shares = {id: court.share(id) for id in court.clients}
@@ -208,8 +215,10 @@ class Simulation:
         """Put a user on the list of those who need another opinion."""
         if user not in self.needs:
             self.needs[user] = why
-            queue = self.conflicts if why == "conflict" else self.queues[self.heard(user)[0].client]
-            queue.append(user)
+            first = self.heard(user)[0].client
+            queues = {"conflict": self.conflicts, "dm": self.dms[first]}
+            self.needs_place.add(user)
+            queues.get(why, self.others[first]).append(user)
 
     def cause(self, why: str, user: int) -> str:
         return why if why != "dm" else "true DM" if self.truth[user] == DM else "false DM"
@@ -270,35 +279,90 @@ class Simulation:
         return result
 
 
-def row(name: str, result: Result) -> str:
-    """One line of figures."""
-    asked = result.users - result.left
-    extra = ", ".join(f"{why} {count / asked:.2%}" for why, count in result.extra.most_common())
-    opened = max(result.words["open"], 1)
-    bad = "; ".join(
-        f"{kind} {result.contained[id][0]}b/{result.contained[id][1]}" if id in result.contained else f"{kind} never"
-        for id, kind in result.kinds.items()
+def believe_everyone(crowd: Crowd, seed: int) -> tuple[float, float]:
+    """The share of wrong ones among `open`, and of extra answers, if the first answer counts."""
+    told = Simulation(crowd, seed)
+    said = [(told.answer(user % crowd.clients, user), told.truth[user]) for user in range(len(told.truth))]
+    opened = [truth for answer, truth in said if answer == DM]
+    return 1 - opened.count(DM) / len(opened), 0.0
+
+
+def ask_twice(crowd: Crowd, seed: int) -> tuple[float, float]:
+    """The same, if two clients are asked about each user, and both must say DM."""
+    told = Simulation(crowd, seed)
+    clients = range(crowd.clients)
+    opened = []
+    for user, truth in enumerate(told.truth):
+        one, other = told.random.sample(clients, 2)
+        if told.answer(one, user) == DM == told.answer(other, user):
+            opened.append(truth)
+    return 1 - opened.count(DM) / len(opened), 1.0
+
+
+def figures(name: str, results: Sequence[Result]) -> list[object]:
+    """A row of the table: means over the seeds, and the worst."""
+    wrong = [result.wrong["open"] / max(result.words["open"], 1) for result in results]
+    asked = sum(result.users - result.left for result in results)
+    kinds: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    never = 0
+    for result in results:
+        for id, kind in result.kinds.items():
+            never += id not in result.contained
+            kinds[kind].append(result.contained.get(id, (10**6, 10**6)))
+    until = ", ".join(
+        f"{kind} {mean(buckets for buckets, _ in found):.1f} ({max(found)[0]}) / {mean(n for _, n in found):.0f}"
+        for kind, found in kinds.items()
     )
-    right = ", ".join(f"{bound}: {good / max(told, 1):.4%} of {told}" for bound, (told, good) in result.calibration.items())
-    return (
-        f"{name}: users {asked}, wrong open {result.wrong['open']}/{opened} {result.wrong['open'] / opened:.3%}"
-        f" (found {(opened - result.wrong['open']) / max(result.doors, 1):.1%}), DM {result.dms / asked:.1%},"
-        f" extra {result.extra.total() / asked:.2%}: {extra}\n  words {dict(result.words)} wrong {dict(result.wrong)}\n"
-        f"  contained {bad}; bad released {result.released}; honest contained {result.honest}, still {result.held}\n"
-        f"  calibration {right}"
+    right = ", ".join(
+        f"{bound}: {sum(r.calibration[bound][1] for r in results) / sum(r.calibration[bound][0] for r in results):.4%}"
+        for bound in CONFIDENCES
     )
+    return [
+        name,
+        f"{mean(wrong):.3%} ({max(wrong):.3%})",
+        f"{sum(result.extra.total() for result in results) / asked:.1%}",
+        f"{sum(result.dms for result in results) / asked:.1%}",
+        until,
+        sum(len(result.honest) for result in results),
+        sum(result.released for result in results),
+        right,
+    ]
+
+
+HEADS = (
+    "crowd",
+    "wrong open: mean (worst)",
+    "extra",
+    "said DM",
+    "buckets: mean (worst) / comparisons until contained",
+    "honest contained",
+    "bad released",
+    "right, of those at least so sure",
+)
+
+
+def causes(results: Sequence[Result]) -> str:
+    """Extra answers by cause, in % of users."""
+    total = sum((result.extra for result in results), Counter[str]())
+    asked = sum(result.users - result.left for result in results)
+    return ", ".join(f"{why} {count / asked:.2%}" for why, count in total.most_common())
+
+
+def simulate(name: str, crowd: Crowd, seeds: Sequence[int], rules: Rules = RULES) -> list[Result]:
+    """One run for each seed; prints the figures so far after each."""
+    results: list[Result] = []
+    for seed in seeds:
+        results.append(Simulation(crowd, seed, rules).run())
+        print(f"seed {seed}:", *figures(name, results[-1:]), sep=" | ", file=sys.stderr, flush=True)
+    print(tabulate([figures(name, results)], headers=HEADS, tablefmt="github"), causes(results), sep="\n", flush=True)
+    return results
 
 
 if __name__ == "__main__":
-    import sys
-    import time
-
     options = dict(option.split("=") for option in sys.argv[1:])
-    bad = TWENTY if options.pop("bad", "eight") == "twenty" else EIGHT
-    seeds = options.pop("seeds", "1").split("-")
+    crowds = {"eight": EIGHT, "twenty": TWENTY}
+    kinds = crowds[options.pop("bad", "eight")]
+    first, _, last = options.pop("seeds", "1-20").partition("-")
     rules = replace(RULES, **{name[6:]: float(options.pop(name)) for name in list(options) if name.startswith("rules.")})
-    numbers = {name: int(value) for name, value in options.items()}
-    for seed in range(int(seeds[0]), int(seeds[-1]) + 1):
-        began = time.process_time()
-        print(row(f"seed {seed}", Simulation(Crowd(bad=bad, **numbers), seed, rules).run()), flush=True)
-        print(f"  {time.process_time() - began:.1f} s of CPU time", flush=True)
+    crowd = Crowd(bad=kinds, **{name: int(value) for name, value in options.items()})
+    simulate(" ".join(sys.argv[1:]), crowd, range(int(first), int(last or first) + 1), rules)
