@@ -179,7 +179,7 @@ class Simulation:
         for mix in self.mixes:
             court.saw_bucket(*mix)
         for user in self.again:
-            self.look(user)
+            self.look(user, 1)
         self.mixes, self.again = [], []
         while (id := court.worst()) is not None:
             compared = sum(cell.compared for cell in court.clients[id].cells)
@@ -206,8 +206,8 @@ class Simulation:
             self.opinions[user] = [alone]
         return self.opinions[user]
 
-    def look(self, user: int) -> None:
-        verdict = self.court.count(self.heard(user))
+    def look(self, user: int, new: int = 0) -> None:
+        verdict = self.court.count(self.heard(user), new)
         if verdict.need is not None:
             self.ask(user, verdict.need)
 

@@ -38,6 +38,9 @@ class Rules:
     """A client's last ones, of each of which its evidence is kept apart. Answers bear out sooner than they are
     contradicted, which takes two others: so evidence is added up in the order in which answers were given."""
 
+    most_contained: float = 1 / 3
+    """Share of all clients. Where more seem bad, nobody can tell who is."""
+
     record_dm: int = 10
     record_other: int = 40
     """Compared answers of each class, first ones or second opinions, that make a record."""
@@ -58,7 +61,7 @@ class Rules:
     outweighs: float = 0.9
     """Least confidence of what is concluded from answers that differ."""
 
-    max_opinions: int = 9
+    max_opinions: int = 40
     """On one user. Where so many do not settle it, more will not."""
 
     window_seconds: float = 7 * 86_400
@@ -68,6 +71,18 @@ class Rules:
     false_dm: float = 0.01
     """Errors on open and on other doors, of a client of whom nothing is known in a crowd of which nothing is known."""
 
+    calm: float = 0.03
+    """A crowd that errs more often than this is taken to have hard cases, on which errors have common causes."""
+
+    common: float = 6.0
+    """By what the share of errors beyond `calm` is multiplied, to be the correlation of errors (1 at most)."""
+
+    prior_pairs: float = 10.0
+    """Pairs of opinions as many as the usual errors count for, in a crowd's."""
+
+    prior_answers: float = 20.0
+    """Answers as many as `shares` count for, in a crowd's."""
+
     shares: tuple[float, float, float] = (0.10, 0.88, 0.02)
     """Of DM, NON_DM, UNKNOWN in a crowd of which nothing is known."""
 
@@ -75,7 +90,7 @@ class Rules:
     """Comparisons as many as the crowd's usual errors count for, in a client's own."""
 
     prior_crowd: float = 200.0
-    """Comparisons or answers as many as the numbers above count for, in a crowd's."""
+    """Comparisons as many as the numbers above count for, in a crowd's."""
 
 
 RULES = Rules()

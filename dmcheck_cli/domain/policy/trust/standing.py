@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from math import log
+from math import log, sqrt
 
 from dmcheck_cli.domain.policy.trust.rules import (
     DM,
@@ -20,7 +20,7 @@ from dmcheck_cli.domain.policy.trust.verdict import Crowd, Errors, Opinion, Verd
 
 NEVER = float("-inf")
 
-MIN_ERROR, MAX_ERROR = 0.01, 0.6
+MIN_ERROR, MAX_ERROR = 0.01, 0.5
 """Errors of several clients may have one cause: nobody is taken to be so good that two of them outvote a third for
 sure. Who errs more than two times in three is not taken for one that tells the truth by its opposite."""
 
@@ -39,13 +39,16 @@ class Cell:
 class Client:
     """What is stored about a client: its four cells; `times`, when it answered its last buckets, the earliest first;
     since when it is contained (None: it is not); how many buckets are still watched after an unlikely mix; the answers
-    that it gave when it was asked first (DM, NON_DM, UNKNOWN); its `dm_from_id`."""
+    that it gave when it was asked first (DM, NON_DM, UNKNOWN); on how many of those other than DM there is a second
+    opinion, and how many of these differ; its `dm_from_id`."""
 
     cells: tuple[Cell, Cell, Cell, Cell] = field(default_factory=lambda: (Cell(), Cell(), Cell(), Cell()))
     times: list[float] = field(default_factory=list)
     contained: float | None = None
     watched: int = 0
     answers: list[int] = field(default_factory=lambda: [0, 0, 0])
+    pairs: int = 0
+    differ: int = 0
     dm_from_id: int | None = None
 
     def evidence(self) -> tuple[float, float]:
@@ -73,14 +76,14 @@ class Client:
         return False
 
     def add_bucket(self, at: float, buckets: int) -> None:
-        """Begin a sum for a bucket that was answered. What speaks against it in the earliest one goes into the next."""
+        """Begin a sum for a bucket that was answered, and forget the earliest of more than `buckets`."""
         self.times.append(at)
         for cell in self.cells:
             cell.sums.append(0.0)
         if len(self.times) > buckets:
             del self.times[0]
             for cell in self.cells:
-                cell.sums[0] += max(cell.sums.pop(0), 0.0)
+                del cell.sums[0]
 
 
 class Standings:
@@ -93,9 +96,9 @@ class Standings:
     def refresh(self) -> None:
         """Work out the crowd's numbers and the clients' errors anew: at the beginning of each run."""
         rules = self.rules
-        usual = _usual(self.clients.values(), rules)
-        pooled = _pooled(usual)
-        shares = _shares(usual, rules)
+        calm = _usual(self.clients.values(), rules)
+        pooled = _pooled(calm)
+        shares = _shares(calm, rules)
         honest = tuple(
             max(least, min(0.5, rules.room * _rate(cell, least / rules.room, rules.prior_crowd)))
             for cell, least in zip(pooled, rules.honest, strict=True)
@@ -103,12 +106,16 @@ class Standings:
         ratio = (1 - shares[0]) / shares[0]
         plain = Errors(rules.miss, rules.false_dm)
         base = _errors(pooled, ratio, plain, rules.prior_crowd)
-        self.crowd = Crowd(shares, base, False, honest)
+        noise = _noise(calm, rules)
+        if noise > rules.calm:
+            base = Errors(max(base.miss, noise), max(base.false_dm, noise))
+        common = min(max(noise - rules.calm, 0.0) * rules.common, 1.0)
+        usual = Errors(_bounded(base.miss), _bounded(base.false_dm))
         self.errors = {
             id: Errors(*_errors_of(client, ratio, base, rules), self.has_record(client), client.dm_from_id)
             for id, client in self.clients.items()
         }
-        self.crowd = Crowd(shares, base, any(one.record for one in self.errors.values()), honest)
+        self.crowd = Crowd(shares, usual, any(one.record for one in self.errors.values()), honest, common)
         bad = [rules.bad_odds * share / (1 - share + rules.bad_odds * share) for share in honest]
         self._steps = [
             (log((1 - worse) / (1 - share)), log(worse / share)) for share, worse in zip(honest, bad, strict=True)
@@ -136,10 +143,15 @@ class Standings:
         """The verdict on a user."""
         return conclude(opinions, self.errors, self.crowd, self.rules)
 
-    def count(self, opinions: Sequence[Opinion]) -> Verdict:
+    def count(self, opinions: Sequence[Opinion], new: int = 0) -> Verdict:
         """Compare the opinions on one user, in the order in which they came, and count what has changed since they
-        were last compared. Returns the verdict."""
+        were last compared. `new`: how many of them, the last ones, nobody has looked at. Returns the verdict."""
         verdict = self.conclude(opinions)
+        if len(opinions) - new < 2 <= len(opinions) and opinions[0].answer != DM:
+            first, second = opinions[0], opinions[1]
+            if not first.doubted and not second.doubted and first.client in self.clients:
+                self.clients[first.client].pairs += 1
+                self.clients[first.client].differ += first.answer != second.answer
         firm = agreed(verdict, self.rules)
         recent = max(opinion.at for opinion in opinions) - self.rules.window_seconds
         for place, opinion in enumerate(opinions):
@@ -164,10 +176,12 @@ class Standings:
         return unlikely
 
     def worst(self) -> int | None:
-        """The client with the most evidence against it, if that is enough to contain it."""
-        free = ((client.evidence()[0], -id) for id, client in self.clients.items() if client.contained is None)
+        """The client with the most evidence against it, if that is enough to contain it. None, too, when so many are
+        contained that the measure itself is in doubt: an operator must look."""
+        free = [(client.evidence()[0], -id) for id, client in self.clients.items() if client.contained is None]
         evidence, id = max(free, default=(0.0, 0))
-        return -id if evidence >= self.rules.bar else None
+        most = max(self.rules.most_contained * len(self.clients), 1)
+        return -id if evidence >= self.rules.bar and len(self.clients) - len(free) < most else None
 
     def contain(self, id: int, now: float) -> float:
         """Contain a client; returns since when what it said is doubted."""
@@ -200,8 +214,9 @@ class Standings:
         cell.contradicted = max(cell.contradicted + (0 if bore_out else sign), 0)
         if not client.times:
             client.add_bucket(opinion.at, self.rules.buckets)
-        bucket = max(bisect_right(client.times, opinion.at) - 1, 0)
-        cell.sums[bucket] += sign * self._steps[kind][not bore_out]
+        bucket = bisect_right(client.times, opinion.at) - 1
+        if bucket >= 0:
+            cell.sums[bucket] += sign * self._steps[kind][not bore_out]
 
 
 def _divergence(share: float, usual: float) -> float:
@@ -235,7 +250,7 @@ def _pooled(clients: Sequence[Client]) -> tuple[Cell, ...]:
 
 def _shares(clients: Sequence[Client], rules: Rules) -> tuple[float, float, float]:
     said = [
-        sum(client.answers[i] for client in clients) + rules.shares[i] * rules.prior_crowd for i in range(3)
+        sum(client.answers[i] for client in clients) + rules.shares[i] * rules.prior_answers for i in range(3)
     ]
     total = sum(said)
     return (said[0] / total, said[1] / total, said[2] / total)
@@ -253,13 +268,22 @@ def _errors(cells: Sequence[Cell], ratio: float, before: Errors, weight: float) 
     others = witness_other.compared + first_dm.contradicted + true_dm * ratio
     missed = witness_dm.contradicted + first_other.contradicted
     opened = witness_dm.compared + max(first_other.compared / ratio, first_other.contradicted)
-    return Errors(
-        min(max((missed + before.miss * weight) / (opened + weight), MIN_ERROR), MAX_ERROR),
-        min(max((false + before.false_dm * weight) / (others + weight), MIN_ERROR), MAX_ERROR),
-    )
+    return Errors((missed + before.miss * weight) / (opened + weight), (false + before.false_dm * weight) / (others + weight))
+
+
+def _noise(clients: Sequence[Client], rules: Rules) -> float:
+    """The crowd's share of errors by how often a second opinion differs from a first one that is not DM: these are drawn
+    at random, and need nobody who knows better. Two who err in a share e of their answers differ in 2 e (1 - e)."""
+    pairs = sum(client.pairs for client in clients) + rules.prior_pairs
+    differ = sum(client.differ for client in clients) + 2 * rules.false_dm * rules.prior_pairs
+    return (1 - sqrt(max(1 - 2 * differ / pairs, 0.0))) / 2
+
+
+def _bounded(share: float) -> float:
+    return min(max(share, MIN_ERROR), MAX_ERROR)
 
 
 def _errors_of(client: Client, ratio: float, base: Errors, rules: Rules) -> tuple[float, float]:
     own = _errors(client.cells, ratio, base, rules.prior_client)
-    return own.miss, own.false_dm
+    return _bounded(own.miss), _bounded(own.false_dm)
 

@@ -53,6 +53,7 @@ class Crowd:
     usual: Errors = Errors(RULES.miss, RULES.false_dm)
     records: bool = False
     honest: tuple[float, ...] = RULES.honest
+    common: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def conclude(
         return Verdict("unchecked", None, 0.0, None)
     counted = believed(opinions, errors)
     votes: dict[str, int] = {}
-    chances = crowd.shares
+    chances = (1.0, 1.0, 1.0)
     record = not crowd.records
     for opinion in counted or opinions:
         one = errors.get(opinion.client, crowd.usual)
@@ -107,6 +108,10 @@ def conclude(
         d, n, u = one.chances(opinion.answer)
         chances = (chances[0] * d, chances[1] * n, chances[2] * u)
         record = record or (one.record and opinion.answer == DM)
+    # Opinions whose errors have common causes say less together than each by itself.
+    weight = 1 / (1 + crowd.common * (sum(votes.values()) - 1))
+    d, n, u = ((share * chance) ** weight for share, chance in zip(crowd.shares, chances, strict=True))
+    chances = (d, n, u)
     # Nobody is taken to be right who was not heard: the answer in force is one that was given.
     confidence, _, answer = max(
         (chance, votes[answer], answer) for chance, answer in zip(chances, ANSWERS, strict=True) if answer in votes
