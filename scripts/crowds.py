@@ -94,7 +94,9 @@ def replay(answers: Answers, seed: int, rules: Rules = RULES) -> Replay:
             wanted = sorted(item for item in left[worker] if not heard[item] or item in drawn)
             mine = chance.sample(wanted, min(BUCKET, len(wanted)))
             idle = 0 if mine else idle
-            _submit(court, number[worker], {item: answers.said[worker][item] for item in mine}, clock, heard, drawn, chance)
+            _submit(
+                court, number[worker], {item: answers.said[worker][item] for item in mine}, clock, heard, drawn, chance
+            )
             left[worker].difference_update(mine)
         _judge(court, clock, heard, drawn)
     verdicts = {item: court.conclude(opinions) for item, opinions in heard.items() if opinions}
@@ -154,7 +156,11 @@ def majority(answers: Answers) -> float:
         for item, answer in said.items():
             votes[item][answer] += 1
     return mean(
-        1.0 if votes[item][truth] * 2 > votes[item].total() else 0.5 if votes[item][truth] * 2 == votes[item].total() else 0
+        1.0
+        if votes[item][truth] * 2 > votes[item].total()
+        else 0.5
+        if votes[item][truth] * 2 == votes[item].total()
+        else 0
         for item, truth in answers.truth.items()
     )
 

@@ -167,8 +167,7 @@ class Simulation:
                 self.ask(user, "dm" if opinion.answer == DM else "contained" if contained else f"checks {share:.0%}")
         self.mixes.append((id, self.round, answers[DM], answers.total()))
         self.court.clients[id].answers = [
-            before + answers[answer]
-            for before, answer in zip(self.court.clients[id].answers, ANSWERS, strict=True)
+            before + answers[answer] for before, answer in zip(self.court.clients[id].answers, ANSWERS, strict=True)
         ]
         return True
 
@@ -275,7 +274,9 @@ class Simulation:
                     tally[1] += confidence >= bound and words[word] == truth
         result.calibration = {bound: (told, right) for bound, (told, right) in tallies.items()}
         result.kinds = self.kind
-        result.held = [id for id, client in court.clients.items() if client.contained is not None and id not in self.kind]
+        result.held = [
+            id for id, client in court.clients.items() if client.contained is not None and id not in self.kind
+        ]
         return result
 
 
@@ -363,6 +364,8 @@ if __name__ == "__main__":
     crowds = {"eight": EIGHT, "twenty": TWENTY}
     kinds = crowds[options.pop("bad", "eight")]
     first, _, last = options.pop("seeds", "1-20").partition("-")
-    rules = replace(RULES, **{name[6:]: float(options.pop(name)) for name in list(options) if name.startswith("rules.")})
+    rules = replace(
+        RULES, **{name[6:]: float(options.pop(name)) for name in list(options) if name.startswith("rules.")}
+    )
     crowd = Crowd(bad=kinds, **{name: int(value) for name, value in options.items()})
     simulate(" ".join(sys.argv[1:]), crowd, range(int(first), int(last or first) + 1), rules)

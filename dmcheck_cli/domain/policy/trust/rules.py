@@ -58,7 +58,7 @@ class Rules:
     sure_alone: float = 0.95
     """The same for what one client says other than DM: it is checked at random, and wrong ones are found."""
 
-    outweighs: float = 0.9
+    outweighs: float = 0.8
     """Least confidence of what is concluded from answers that differ."""
 
     max_opinions: int = 40

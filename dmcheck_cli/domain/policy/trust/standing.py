@@ -11,6 +11,7 @@ from dmcheck_cli.domain.policy.trust.rules import (
     DM,
     FIRST_DM,
     FIRST_OTHER,
+    NON_DM,
     RULES,
     WITNESS_DM,
     WITNESS_OTHER,
@@ -134,8 +135,7 @@ class Standings:
     def share(self, id: int) -> float:
         """The share of a client's answers other than DM that are checked. `submit` draws by it; of DMs all are."""
         client, rules = self.clients[id], self.rules
-        alone = conclude([Opinion(id, "NON_DM", 0.0)], self.errors, self.crowd, rules)
-        if client.contained is not None or alone.confidence < rules.sure_alone:
+        if client.contained is not None or self.conclude([Opinion(id, NON_DM, 0.0)]).word != "closed":
             return 1.0
         return rules.share if self.errors[id].record and not client.watched else rules.newcomer_share
 
@@ -212,8 +212,6 @@ class Standings:
         cell = client.cells[kind]
         cell.compared = max(cell.compared + sign, 0)
         cell.contradicted = max(cell.contradicted + (0 if bore_out else sign), 0)
-        if not client.times:
-            client.add_bucket(opinion.at, self.rules.buckets)
         bucket = bisect_right(client.times, opinion.at) - 1
         if bucket >= 0:
             cell.sums[bucket] += sign * self._steps[kind][not bore_out]
@@ -249,9 +247,7 @@ def _pooled(clients: Sequence[Client]) -> tuple[Cell, ...]:
 
 
 def _shares(clients: Sequence[Client], rules: Rules) -> tuple[float, float, float]:
-    said = [
-        sum(client.answers[i] for client in clients) + rules.shares[i] * rules.prior_answers for i in range(3)
-    ]
+    said = [sum(client.answers[i] for client in clients) + rules.shares[i] * rules.prior_answers for i in range(3)]
     total = sum(said)
     return (said[0] / total, said[1] / total, said[2] / total)
 
@@ -268,12 +264,16 @@ def _errors(cells: Sequence[Cell], ratio: float, before: Errors, weight: float) 
     others = witness_other.compared + first_dm.contradicted + true_dm * ratio
     missed = witness_dm.contradicted + first_other.contradicted
     opened = witness_dm.compared + max(first_other.compared / ratio, first_other.contradicted)
-    return Errors((missed + before.miss * weight) / (opened + weight), (false + before.false_dm * weight) / (others + weight))
+    return Errors(
+        (missed + before.miss * weight) / (opened + weight), (false + before.false_dm * weight) / (others + weight)
+    )
 
 
 def _noise(clients: Sequence[Client], rules: Rules) -> float:
-    """The crowd's share of errors by how often a second opinion differs from a first one that is not DM: these are drawn
-    at random, and need nobody who knows better. Two who err in a share e of their answers differ in 2 e (1 - e)."""
+    """The crowd's share of errors, by how often a second opinion differs from a first one that is not DM.
+
+    These pairs are drawn at random, and need nobody who knows better. Two who err in a share e of their answers differ
+    in a share 2 e (1 - e)."""
     pairs = sum(client.pairs for client in clients) + rules.prior_pairs
     differ = sum(client.differ for client in clients) + 2 * rules.false_dm * rules.prior_pairs
     return (1 - sqrt(max(1 - 2 * differ / pairs, 0.0))) / 2
@@ -286,4 +286,3 @@ def _bounded(share: float) -> float:
 def _errors_of(client: Client, ratio: float, base: Errors, rules: Rules) -> tuple[float, float]:
     own = _errors(client.cells, ratio, base, rules.prior_client)
     return _bounded(own.miss), _bounded(own.false_dm)
-

@@ -47,7 +47,8 @@ class Errors:
 @dataclass(frozen=True, slots=True)
 class Crowd:
     """All clients together: the shares of DM, NON_DM and UNKNOWN; the errors of one of whom nothing is known; whether
-    any client has a record; for each cell the share of comparisons that contradict an honest client."""
+    any client has a record; for each cell the share of comparisons that contradict an honest client; `common`, the
+    correlation of errors (0: none)."""
 
     shares: tuple[float, float, float] = RULES.shares
     usual: Errors = Errors(RULES.miss, RULES.false_dm)
@@ -59,13 +60,15 @@ class Crowd:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The word; the answer in force (None: nobody answered); the chance that this answer is right; why another opinion
-    is needed (None: it is not); how many say what, of those that count."""
+    is needed (None: it is not); how many say what, of those that count; the chance that the answer is right if no two
+    errors had a common cause."""
 
     word: Word
     answer: str | None
     confidence: float
     need: Need | None
     votes: Mapping[str, int] = field(default_factory=dict)
+    each: float = 0.0
 
     @property
     def settled(self) -> bool:
@@ -89,9 +92,7 @@ class Verdict:
         return f"Of the clients that count, {said}: {sure}{why[self.need]}."
 
 
-def conclude(
-    opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: Crowd, rules: Rules = RULES
-) -> Verdict:
+def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: Crowd, rules: Rules = RULES) -> Verdict:
     """The verdict from all opinions on one user, in the order in which they came.
 
     `errors`: those of the clients; who is missing is taken for an unknown one.
@@ -108,20 +109,25 @@ def conclude(
         d, n, u = one.chances(opinion.answer)
         chances = (chances[0] * d, chances[1] * n, chances[2] * u)
         record = record or (one.record and opinion.answer == DM)
+    d, n, u = (share * chance for share, chance in zip(crowd.shares, chances, strict=True))
+    # Nobody is taken to be right who was not heard: the answer in force is one that was given.
+    most, _, answer = max(
+        (chance, votes[answer], answer) for chance, answer in zip((d, n, u), ANSWERS, strict=True) if answer in votes
+    )
+    each = most / (d + n + u)
     # Opinions whose errors have common causes say less together than each by itself.
     weight = 1 / (1 + crowd.common * (sum(votes.values()) - 1))
-    d, n, u = ((share * chance) ** weight for share, chance in zip(crowd.shares, chances, strict=True))
-    chances = (d, n, u)
-    # Nobody is taken to be right who was not heard: the answer in force is one that was given.
-    confidence, _, answer = max(
-        (chance, votes[answer], answer) for chance, answer in zip(chances, ANSWERS, strict=True) if answer in votes
-    )
-    confidence /= sum(chances)
+    confidence = most**weight / (d**weight + n**weight + u**weight)
     if not counted:
         return Verdict("unconfirmed", answer, confidence, "contained", votes)
-    need = _need(answer, confidence, votes, record, rules)
-    word = _word(answer, confidence, votes, record, rules)
-    return Verdict(word, answer, confidence, need if len(opinions) < rules.max_opinions else None, votes)
+    # In a crowd with hard cases nobody is believed alone. A lone UNKNOWN is never sure, since few accounts are gone: it
+    # is checked at random, as a NON_DM is.
+    alone = votes[answer] == 1 and len(votes) == 1
+    bar = rules.sure if not alone else rules.sure_alone if answer != UNKNOWN else 0.0
+    enough = confidence >= bar and not (alone and crowd.common > 0)
+    need = _need(answer, enough, votes, record)
+    word = _word(answer, enough if alone else confidence >= rules.outweighs, votes, record)
+    return Verdict(word, answer, confidence, need if len(opinions) < rules.max_opinions else None, votes, each)
 
 
 def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[Opinion]:
@@ -141,23 +147,27 @@ def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[
 
 def agreed(verdict: Verdict, rules: Rules = RULES) -> bool:
     """Whether others can be compared with it: two at least say so, more than contradict, and it is sure."""
-    mine = verdict.votes.get(verdict.answer or "", 0)
-    return mine >= 2 and mine * 2 > sum(verdict.votes.values()) and verdict.confidence >= rules.sure
+    return verdict.answer is not None and _more(verdict.answer, verdict.votes) and verdict.each >= rules.sure
 
 
-def _need(answer: str, confidence: float, votes: Mapping[str, int], record: bool, rules: Rules) -> Need | None:
+def _more(answer: str, votes: Mapping[str, int]) -> bool:
+    """Whether two at least say so, and more than say otherwise."""
+    return votes[answer] >= 2 and votes[answer] * 2 > sum(votes.values())
+
+
+def _need(answer: str, enough: bool, votes: Mapping[str, int], record: bool) -> Need | None:
     if len(votes) > 1:
-        return None if confidence >= rules.sure and (answer != DM or (votes[DM] > 1 and record)) else "conflict"
+        return None if enough and _more(answer, votes) and (answer != DM or record) else "conflict"
     if answer == DM and (votes[DM] < 2 or not record):
         return "dm"
-    return None if confidence >= (rules.sure_alone if votes[answer] == 1 else rules.sure) else "unsure"
+    return None if enough else "unsure"
 
 
-def _word(answer: str, confidence: float, votes: Mapping[str, int], record: bool, rules: Rules) -> Word:
-    if len(votes) > 1 and (votes[answer] < 2 or confidence < rules.outweighs):
+def _word(answer: str, enough: bool, votes: Mapping[str, int], record: bool) -> Word:
+    if len(votes) > 1 and not (enough and _more(answer, votes)):
         return "open_to_some" if DM in votes and NON_DM in votes else "unconfirmed"
     if answer == DM:
         return "open" if votes[DM] >= 2 and record else "unconfirmed"
-    if votes[answer] == 1 and confidence < rules.sure_alone and answer == NON_DM:
+    if votes[answer] == 1 and not enough:
         return "unconfirmed"
     return "not_found" if answer == UNKNOWN else "closed"
