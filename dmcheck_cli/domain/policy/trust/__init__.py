@@ -22,12 +22,13 @@ What `submit` decides alone: a user needs another opinion if the answer is DM, i
 1), or if a random number is below the client's `share`. A second opinion takes the user off the list of those who need
 one, and puts it on the list of those whom the job has to look at.
 
-What the job decides, for what is new since its last run: `Standings.count` for each user who got a second opinion, with
-all opinions on that user, after `Standings.saw_bucket` for each answered lease; then, while `Standings.worst` names a client,
-`Standings.contain`. That says since when to doubt. The job then reads what that client said since (lone answers and
-second opinions), marks it `doubted`, and passes each user to `count` again: this takes the client's word out of the
-counts of everybody else, and says who needs another opinion. `Standings.released` names those whose containment ends.
-Everything it changed is in `Standings.clients` and in the opinions; run again with nothing new, it changes nothing.
+What the job decides, for what is new since its last run: `Standings.count` for each user who got a second opinion,
+with all opinions on that user, after `Standings.saw_bucket` for each answered lease; then, while `Standings.worst`
+names a client, `Standings.contain`. That says since when to doubt. The job then reads what that client said since
+(lone answers and second opinions), marks it `doubted`, and passes each user to `count` again: this takes the client's
+word out of the counts of everybody else, and says who needs another opinion. `Standings.released` names those whose
+containment ends. Everything it changed is in `Standings.clients` and in the opinions; run again with nothing new, it
+changes nothing.
 
 What an error in the crowd as a whole changes (its shares, its noise) is worked out anew from the clients' counts when a
 run begins, and is stored nowhere. A lone answer that was enough before may then need another: whoever goes around the

@@ -71,11 +71,14 @@ class Rules:
     false_dm: float = 0.01
     """Errors on open and on other doors, of a client of whom nothing is known in a crowd of which nothing is known."""
 
-    calm: float = 0.03
+    calm: float = 0.02
     """A crowd that errs more often than this is taken to have hard cases, on which errors have common causes."""
 
     common: float = 6.0
     """By what the share of errors beyond `calm` is multiplied, to be the correlation of errors (1 at most)."""
+
+    hard: float = 2.5
+    """By what that correlation is multiplied, to discount the evidence against a client: hard cases are no proof."""
 
     prior_pairs: float = 10.0
     """Pairs of opinions as many as the usual errors count for, in a crowd's."""
@@ -86,10 +89,10 @@ class Rules:
     shares: tuple[float, float, float] = (0.10, 0.88, 0.02)
     """Of DM, NON_DM, UNKNOWN in a crowd of which nothing is known."""
 
-    prior_client: float = 50.0
+    prior_client: float = 10.0
     """Comparisons as many as the crowd's usual errors count for, in a client's own."""
 
-    prior_crowd: float = 200.0
+    prior_crowd: float = 40.0
     """Comparisons as many as the numbers above count for, in a crowd's."""
 
 

@@ -40,8 +40,8 @@ class Cell:
 class Client:
     """What is stored about a client: its four cells; `times`, when it answered its last buckets, the earliest first;
     since when it is contained (None: it is not); how many buckets are still watched after an unlikely mix; the answers
-    that it gave when it was asked first (DM, NON_DM, UNKNOWN); on how many of those other than DM there is a second
-    opinion, and how many of these differ; its `dm_from_id`."""
+    that it gave when it was asked first (DM, NON_DM, UNKNOWN); how many first answers other than DM it was the second
+    to be asked about, and on how many of these it differed; its `dm_from_id`."""
 
     cells: tuple[Cell, Cell, Cell, Cell] = field(default_factory=lambda: (Cell(), Cell(), Cell(), Cell()))
     times: list[float] = field(default_factory=list)
@@ -118,8 +118,10 @@ class Standings:
         }
         self.crowd = Crowd(shares, usual, any(one.record for one in self.errors.values()), honest, common)
         bad = [rules.bad_odds * share / (1 - share + rules.bad_odds * share) for share in honest]
+        weight = 1 / (1 + rules.hard * common)
         self._steps = [
-            (log((1 - worse) / (1 - share)), log(worse / share)) for share, worse in zip(honest, bad, strict=True)
+            (weight * log((1 - worse) / (1 - share)), weight * log(worse / share))
+            for share, worse in zip(honest, bad, strict=True)
         ]
 
     def has_record(self, client: Client) -> bool:
@@ -149,9 +151,9 @@ class Standings:
         verdict = self.conclude(opinions)
         if len(opinions) - new < 2 <= len(opinions) and opinions[0].answer != DM:
             first, second = opinions[0], opinions[1]
-            if not first.doubted and not second.doubted and first.client in self.clients:
-                self.clients[first.client].pairs += 1
-                self.clients[first.client].differ += first.answer != second.answer
+            if not first.doubted and not second.doubted and second.client in self.clients:
+                self.clients[second.client].pairs += 1
+                self.clients[second.client].differ += first.answer != second.answer
         firm = agreed(verdict, self.rules)
         recent = max(opinion.at for opinion in opinions) - self.rules.window_seconds
         for place, opinion in enumerate(opinions):
