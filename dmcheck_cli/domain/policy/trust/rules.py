@@ -80,7 +80,7 @@ class Rules:
     hard: float = 2.5
     """By what that correlation is multiplied, to discount the evidence against a client: hard cases are no proof."""
 
-    prior_pairs: float = 10.0
+    prior_pairs: float = 5.0
     """Pairs of opinions as many as the usual errors count for, in a crowd's."""
 
     prior_answers: float = 20.0
