@@ -18,6 +18,8 @@ from tabulate import tabulate
 from dmcheck_cli.domain.policy.trust.rules import ANSWERS, DM, NON_DM, RULES, UNKNOWN, Rules
 from dmcheck_cli.domain.policy.trust.standing import Client, Standings
 from dmcheck_cli.domain.policy.trust.verdict import Opinion
+from dmcheck_cli.settings import Settings
+from proofs.outcome import Outcome
 
 OPEN, GONE, ERROR, FOLLOWED = 0.10, 0.02, 0.005, 0.003
 """Shares of users who are open, who are gone; of honest look-ups that err; of closed users who follow a client."""
@@ -34,6 +36,12 @@ EXCLUDED = 0.25
 CONTAINED_EVERY = 8
 """Rounds between two buckets of a contained client."""
 
+COMMAND = "python scripts/prove.py trust"
+
+MAX_WRONG, MAX_EXTRA, MAX_BUCKETS = 0.001, 0.05, 4
+"""Aims: the share of wrong ones among open; extra answers beyond the share of DMs; buckets until a bad client
+is contained."""
+
 CONFIDENCES = (0.9, 0.99, 0.999)
 
 EIGHT = ("guess", "guess", "all DM", "all NON_DM", "later DM", "later NON_DM", "collude", "collude")
@@ -48,7 +56,7 @@ class Crowd:
     clients: int = 100
     buckets: int = 100
     size: int = 180
-    line: int = 2
+    line: int = 1
     bad: tuple[str, ...] = EIGHT
 
 
@@ -357,6 +365,33 @@ def simulate(name: str, crowd: Crowd, seeds: Sequence[int], rules: Rules = RULES
         print(f"seed {seed}:", *figures(name, results[-1:]), sep=" | ", file=sys.stderr, flush=True)
     print(tabulate([figures(name, results)], headers=HEADS, tablefmt="github"), causes(results), sep="\n", flush=True)
     return results
+
+
+def run(settings: Settings, *, seeds: int = 20, clients: int = 100, buckets: int = 100) -> list[Outcome]:
+    """The eight, then twenty who collude. The policy alone: no database is asked."""
+    outcomes = []
+    for name, bad in (("eight bad clients", EIGHT), ("twenty colluding clients", TWENTY)):
+        crowd = Crowd(clients, buckets, bad=bad)
+        results = simulate(name, crowd, range(1, seeds + 1))
+        outcome = Outcome(name, "simulated clients", COMMAND, ok=sum(result.users for result in results))
+        outcome.faults = sum(len(result.contained) for result in results)
+        for seed, result in enumerate(results, 1):
+            wrong = result.wrong["open"] / max(result.words["open"], 1)
+            asked = result.users - result.left
+            late = {id: found for id, found in result.contained.items() if found[0] > MAX_BUCKETS}
+            broken = {
+                f"{wrong:.3%} of open are wrong": wrong >= MAX_WRONG,
+                f"honest clients contained: {result.honest}": bool(result.honest),
+                f"contained late or never: {late}": bad is EIGHT and (late or len(result.contained) < len(bad)),
+                "too many extra answers": bad is EIGHT and (result.extra.total() - result.dms) / asked > MAX_EXTRA,
+                **{
+                    f"of those sure by {bound}, {right} of {told} are right": right < bound * told
+                    for bound, (told, right) in result.calibration.items()
+                },
+            }
+            outcome.violations += [f"seed {seed}: {what}" for what, holds in broken.items() if holds]
+        outcomes.append(outcome)
+    return outcomes
 
 
 if __name__ == "__main__":
