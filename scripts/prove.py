@@ -37,6 +37,7 @@ PROOFS = {
     "allowance": "proofs.allowance",
     "fairness": "proofs.fairness",
     "waits": "proofs.waits",
+    "trust": "proofs.trust",
     "drain": "proofs.drain",
     "steering": "proofs.steering",
     "upgrade": "proofs.upgrade",

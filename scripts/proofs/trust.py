@@ -1,0 +1,406 @@
+"""Liars among honest clients: the policy of trust on simulated clients, without a database.
+
+In a round make_buckets fills the line, each client takes a bucket from a random place in it and answers, and
+judge_clients runs. A contained client takes one in a round of eight, since it may hold only one lease.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import mean
+
+from tabulate import tabulate
+
+from dmcheck_cli.domain.policy.trust.rules import ANSWERS, DM, NON_DM, RULES, UNKNOWN, Rules
+from dmcheck_cli.domain.policy.trust.standing import Client, Standings
+from dmcheck_cli.domain.policy.trust.verdict import Opinion
+from dmcheck_cli.settings import Settings
+from proofs.outcome import Outcome
+
+OPEN, GONE, ERROR, FOLLOWED = 0.10, 0.02, 0.005, 0.003
+"""Shares of users who are open, who are gone; of honest look-ups that err; of closed users who follow a client."""
+
+TARGET = 1 / 3
+"""The share of closed doors that colluders call open."""
+
+FIRST_CLIENTS = 3
+"""Whose users one bucket takes second opinions from."""
+
+EXCLUDED = 0.25
+"""The share of all clients that may have been heard on users of one bucket: none of them gets it."""
+
+CONTAINED_EVERY = 8
+"""Rounds between two buckets of a contained client."""
+
+COMMAND = "python scripts/prove.py trust"
+
+MAX_WRONG, MAX_EXTRA, MAX_BUCKETS = 0.001, 0.05, 4
+"""Aims: the share of wrong ones among open; extra answers beyond the share of DMs; buckets until a bad client
+is contained."""
+
+CONFIDENCES = (0.9, 0.99, 0.999)
+
+EIGHT = ("guess", "guess", "all DM", "all NON_DM", "later DM", "later NON_DM", "collude", "collude")
+TWENTY = ("collude",) * 20
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """What is simulated: clients, of whom `bad` are of these kinds; buckets that each client answers, on average; users
+    in a bucket; buckets that wait per client."""
+
+    clients: int = 100
+    buckets: int = 100
+    size: int = 180
+    line: int = 1
+    bad: tuple[str, ...] = EIGHT
+
+
+@dataclass
+class Result:
+    """One run: users, and how many nobody answered; verdicts, and wrong ones; first answers DM, and open doors; extra
+    answers by cause; of each bad client buckets (since it began to lie) and comparisons until it was contained; the
+    round in which an honest one was, and who still is; for each confidence how many verdicts have it, and are right."""
+
+    users: int
+    left: int = 0
+    words: Counter[str] = field(default_factory=Counter)
+    wrong: Counter[str] = field(default_factory=Counter)
+    doors: int = 0
+    dms: int = 0
+    extra: Counter[str] = field(default_factory=Counter)
+    kinds: dict[int, str] = field(default_factory=dict)
+    contained: dict[int, tuple[int, int]] = field(default_factory=dict)
+    released: int = 0
+    honest: dict[int, int] = field(default_factory=dict)
+    held: list[int] = field(default_factory=list)
+    calibration: dict[float, tuple[int, int]] = field(default_factory=dict)
+
+
+class Simulation:
+    """A crowd, its users, and what it said."""
+
+    def __init__(
+        self, crowd: Crowd, seed: int, rules: Rules = RULES, court: Callable[..., Standings] = Standings
+    ) -> None:
+        self.crowd, self.rules = crowd, rules
+        self.random = random.Random(seed)
+        self.kind = dict(enumerate(crowd.bad))
+        self.court = court({id: Client() for id in range(crowd.clients)}, rules)
+        self.shares = {id: self.court.share(id) for id in self.court.clients}
+        total = int(crowd.clients * crowd.buckets * crowd.size / 1.17)
+        self.truth = self.random.choices(ANSWERS, (OPEN, 1 - OPEN - GONE, GONE), k=total)
+        self.target = self.random.choices((True, False), (TARGET, 1 - TARGET), k=total)
+        self.fresh = 0
+        self.alone: list[Opinion | None] = [None] * total
+        self.opinions: dict[int, list[Opinion]] = {}
+        self.said: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+        self.needs: dict[int, str] = {}
+        self.needs_place: set[int] = set()
+        self.conflicts: deque[int] = deque()
+        self.dms: dict[int, deque[int]] = defaultdict(deque)
+        self.others: dict[int, deque[int]] = defaultdict(deque)
+        self.line: list[tuple[list[int], set[int]]] = []
+        self.again: list[int] = []
+        self.mixes: list[tuple[int, int, int, int]] = []
+        self.round = 0
+        self.result = Result(users=total)
+
+    def run(self) -> Result:
+        """All rounds, until nobody needs anything."""
+        order = list(range(self.crowd.clients))
+        idle = 0
+        while idle < CONTAINED_EVERY and self.round < 30 * self.crowd.buckets:
+            self.round += 1
+            self.make_buckets()
+            self.random.shuffle(order)
+            worked = [self.work(id) for id in order if self.may_work(id)]
+            self.judge()
+            idle = 0 if any(worked) else idle + 1
+        return self.summary()
+
+    def may_work(self, id: int) -> bool:
+        return self.court.clients[id].contained is None or self.round % CONTAINED_EVERY == id % CONTAINED_EVERY
+
+    def make_buckets(self) -> None:
+        """Fill the line; second opinions are spread over all new buckets, at most a quarter of each: conflicts first,
+        then DMs, from few first clients."""
+        size, total = self.crowd.size, len(self.truth)
+        room = self.crowd.clients * self.crowd.line - len(self.line)
+        for left in range(room, 0, -1):
+            users: list[int] = []
+            heard: set[int] = set()
+            quota = min(size // 4, -(-len(self.needs_place) // left)) if self.fresh < total else size
+            waiting = [id for id in range(self.crowd.clients) if self.dms[id] or self.others[id]]
+            firsts = self.random.sample(waiting, min(FIRST_CLIENTS, len(waiting)))
+            queues = [self.conflicts, *(self.dms[id] for id in firsts), *(self.others[id] for id in firsts)]
+            for queue in queues:
+                others = EXCLUDED * self.crowd.clients * (0.8 if queue is self.conflicts else 1)
+                while queue and len(users) < quota and len(heard) < others:
+                    users.append(queue.popleft())
+                    self.needs_place.discard(users[-1])
+                    heard.update(opinion.client for opinion in self.heard(users[-1]))
+            end = min(self.fresh + size - len(users), total)
+            users += range(self.fresh, end)
+            self.fresh = end
+            if not users:
+                return
+            self.line.append((users, heard))
+
+    def work(self, id: int) -> bool:
+        """Take a bucket and answer it, as `submit` does: record, and mark who needs another opinion."""
+        line = self.line
+        free = [place for place in self.random.sample(range(len(line)), min(len(line), 64)) if id not in line[place][1]]
+        if not free:
+            return False
+        line[free[0]], line[-1] = line[-1], line[free[0]]
+        users, _ = line.pop()
+        self.said[id].append((self.round, users))
+        answers = Counter[str]()
+        contained, draw, share = self.court.clients[id].contained is not None, self.random.random, self.shares[id]
+        for user in users:
+            opinion = Opinion(id, self.answer(id, user), self.round, doubted=contained)
+            if self.alone[user] is not None:
+                self.heard(user).append(opinion)
+                self.result.extra[self.cause(self.needs.pop(user), user)] += 1
+                self.again.append(user)
+                continue
+            self.alone[user] = opinion
+            answers[opinion.answer] += 1
+            if opinion.answer == DM or draw() < share:
+                self.ask(user, "dm" if opinion.answer == DM else "contained" if contained else f"checks {share:.0%}")
+        self.mixes.append((id, self.round, answers[DM], answers.total()))
+        self.court.clients[id].answers = [
+            before + answers[answer] for before, answer in zip(self.court.clients[id].answers, ANSWERS, strict=True)
+        ]
+        return True
+
+    def judge(self) -> None:
+        """The job: compare what is new, contain the worst first, look again without its word."""
+        court = self.court
+        court.refresh()
+        for mix in self.mixes:
+            court.saw_bucket(*mix)
+        for user in self.again:
+            self.look(user, 1)
+        self.mixes, self.again = [], []
+        while (id := court.worst()) is not None:
+            compared = sum(cell.compared for cell in court.clients[id].cells)
+            if id not in self.kind:
+                self.result.honest[id] = self.round
+            elif id not in self.result.contained:
+                self.result.contained[id] = (len(self.said[id]) - self.turn(id), compared)
+            since = court.contain(id, self.round)
+            for at, users in self.said[id]:
+                for user in users if at >= since else ():
+                    for opinion in self.heard(user):
+                        opinion.doubted = opinion.doubted or opinion.client == id
+                    self.look(user)
+        for id in list(court.released()):
+            self.result.released += id in self.kind
+            court.release(id)
+        self.shares = {id: court.share(id) for id in court.clients}
+
+    def heard(self, user: int) -> list[Opinion]:
+        """All opinions on a user."""
+        if user not in self.opinions:
+            alone = self.alone[user]
+            assert alone is not None
+            self.opinions[user] = [alone]
+        return self.opinions[user]
+
+    def look(self, user: int, new: int = 0) -> None:
+        verdict = self.court.count(self.heard(user), new)
+        if verdict.need is not None:
+            self.ask(user, verdict.need)
+
+    def ask(self, user: int, why: str) -> None:
+        """Put a user on the list of those who need another opinion."""
+        if user not in self.needs:
+            self.needs[user] = why
+            first = self.heard(user)[0].client
+            queues = {"conflict": self.conflicts, "dm": self.dms[first]}
+            self.needs_place.add(user)
+            queues.get(why, self.others[first]).append(user)
+
+    def cause(self, why: str, user: int) -> str:
+        return why if why != "dm" else "true DM" if self.truth[user] == DM else "false DM"
+
+    def turn(self, id: int) -> int:
+        """After how many buckets a client begins to lie."""
+        return self.crowd.buckets // 2 if self.kind[id].startswith("later") else 0
+
+    def answer(self, id: int, user: int) -> str:
+        """What a client says about a user."""
+        truth, kind, chance = self.truth[user], self.kind.get(id), self.random.random
+        if kind is not None:
+            if kind == "guess":
+                return DM if chance() < 0.5 else NON_DM
+            if kind == "collude":
+                return DM if truth == NON_DM and self.target[user] else truth
+            if len(self.said[id]) > self.turn(id):
+                return kind.split()[1]
+        # A user follows a client or does not: the same each time, but nobody asks twice.
+        elif truth == NON_DM and chance() < FOLLOWED:
+            return DM
+        if chance() < ERROR:
+            return self.random.choice([answer for answer in ANSWERS if answer != truth])
+        return truth
+
+    def summary(self) -> Result:
+        """The verdicts, beside the truth."""
+        result, court = self.result, self.court
+        court.refresh()
+        tallies = {bound: [0, 0] for bound in CONFIDENCES}
+        alone: dict[tuple[int, str], tuple[str, float]] = {}
+        words = {"open": DM, "closed": NON_DM, "not_found": UNKNOWN}
+        for user, truth in enumerate(self.truth):
+            first = self.alone[user]
+            if first is None:
+                result.left += 1
+                continue
+            key = (first.client, first.answer)
+            if user in self.opinions or first.doubted:
+                verdict = court.conclude(self.heard(user))
+                word, confidence = verdict.word, verdict.confidence
+            else:
+                if key not in alone:
+                    verdict = court.conclude([first])
+                    alone[key] = (verdict.word, verdict.confidence)
+                word, confidence = alone[key]
+            result.words[word] += 1
+            result.wrong[word] += word in words and words[word] != truth
+            result.doors += truth == DM
+            result.dms += first.answer == DM
+            if word in words:
+                for bound, tally in tallies.items():
+                    tally[0] += confidence >= bound
+                    tally[1] += confidence >= bound and words[word] == truth
+        result.calibration = {bound: (told, right) for bound, (told, right) in tallies.items()}
+        result.kinds = self.kind
+        result.held = [
+            id for id, client in court.clients.items() if client.contained is not None and id not in self.kind
+        ]
+        return result
+
+
+def believe_everyone(crowd: Crowd, seed: int) -> tuple[float, float]:
+    """The share of wrong ones among `open`, and of extra answers, if the first answer counts."""
+    told = Simulation(crowd, seed)
+    said = [(told.answer(user % crowd.clients, user), told.truth[user]) for user in range(len(told.truth))]
+    opened = [truth for answer, truth in said if answer == DM]
+    return 1 - opened.count(DM) / len(opened), 0.0
+
+
+def ask_twice(crowd: Crowd, seed: int) -> tuple[float, float]:
+    """The same, if two clients are asked about each user, and both must say DM."""
+    told = Simulation(crowd, seed)
+    clients = range(crowd.clients)
+    opened = []
+    for user, truth in enumerate(told.truth):
+        one, other = told.random.sample(clients, 2)
+        if told.answer(one, user) == DM == told.answer(other, user):
+            opened.append(truth)
+    return 1 - opened.count(DM) / len(opened), 1.0
+
+
+def figures(name: str, results: Sequence[Result]) -> list[object]:
+    """A row of the table: means over the seeds, and the worst."""
+    wrong = [result.wrong["open"] / max(result.words["open"], 1) for result in results]
+    asked = sum(result.users - result.left for result in results)
+    kinds: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    never = 0
+    for result in results:
+        for id, kind in result.kinds.items():
+            never += id not in result.contained
+            kinds[kind].append(result.contained.get(id, (10**6, 10**6)))
+    until = ", ".join(
+        f"{kind} {mean(buckets for buckets, _ in found):.1f} ({max(found)[0]}) / {mean(n for _, n in found):.0f}"
+        for kind, found in kinds.items()
+    )
+    right = ", ".join(
+        f"{bound}: {sum(r.calibration[bound][1] for r in results) / sum(r.calibration[bound][0] for r in results):.4%}"
+        for bound in CONFIDENCES
+    )
+    return [
+        name,
+        f"{mean(wrong):.3%} ({max(wrong):.3%})",
+        f"{sum(result.extra.total() for result in results) / asked:.1%}",
+        f"{sum(result.dms for result in results) / asked:.1%}",
+        until,
+        sum(len(result.honest) for result in results),
+        sum(result.released for result in results),
+        right,
+    ]
+
+
+HEADS = (
+    "crowd",
+    "wrong open: mean (worst)",
+    "extra",
+    "said DM",
+    "buckets: mean (worst) / comparisons until contained",
+    "honest contained",
+    "bad released",
+    "right, of those at least so sure",
+)
+
+
+def causes(results: Sequence[Result]) -> str:
+    """Extra answers by cause, in % of users."""
+    total = sum((result.extra for result in results), Counter[str]())
+    asked = sum(result.users - result.left for result in results)
+    return ", ".join(f"{why} {count / asked:.2%}" for why, count in total.most_common())
+
+
+def simulate(name: str, crowd: Crowd, seeds: Sequence[int], rules: Rules = RULES) -> list[Result]:
+    """One run for each seed; prints the figures so far after each."""
+    results: list[Result] = []
+    for seed in seeds:
+        results.append(Simulation(crowd, seed, rules).run())
+        print(f"seed {seed}:", *figures(name, results[-1:]), sep=" | ", file=sys.stderr, flush=True)
+    print(tabulate([figures(name, results)], headers=HEADS, tablefmt="github"), causes(results), sep="\n", flush=True)
+    return results
+
+
+def run(settings: Settings, *, seeds: int = 20, clients: int = 100, buckets: int = 100) -> list[Outcome]:
+    """The eight, then twenty who collude. The policy alone: no database is asked."""
+    outcomes = []
+    for name, bad in (("eight bad clients", EIGHT), ("twenty colluding clients", TWENTY)):
+        crowd = Crowd(clients, buckets, bad=bad)
+        results = simulate(name, crowd, range(1, seeds + 1))
+        outcome = Outcome(name, "simulated clients", COMMAND, ok=sum(result.users for result in results))
+        outcome.faults = sum(len(result.contained) for result in results)
+        for seed, result in enumerate(results, 1):
+            wrong = result.wrong["open"] / max(result.words["open"], 1)
+            asked = result.users - result.left
+            late = {id: found for id, found in result.contained.items() if found[0] > MAX_BUCKETS}
+            broken = {
+                f"{wrong:.3%} of open are wrong": wrong >= MAX_WRONG,
+                f"honest clients contained: {result.honest}": bool(result.honest),
+                f"contained late or never: {late}": bad is EIGHT and (late or len(result.contained) < len(bad)),
+                "too many extra answers": bad is EIGHT and (result.extra.total() - result.dms) / asked > MAX_EXTRA,
+                **{
+                    f"of those sure by {bound}, {right} of {told} are right": right < bound * told
+                    for bound, (told, right) in result.calibration.items()
+                },
+            }
+            outcome.violations += [f"seed {seed}: {what}" for what, holds in broken.items() if holds]
+        outcomes.append(outcome)
+    return outcomes
+
+
+if __name__ == "__main__":
+    options = dict(option.split("=") for option in sys.argv[1:])
+    crowds = {"eight": EIGHT, "twenty": TWENTY}
+    kinds = crowds[options.pop("bad", "eight")]
+    first, _, last = options.pop("seeds", "1-20").partition("-")
+    rules = replace(
+        RULES, **{name[6:]: float(options.pop(name)) for name in list(options) if name.startswith("rules.")}
+    )
+    crowd = Crowd(bad=kinds, **{name: int(value) for name, value in options.items()})
+    simulate(" ".join(sys.argv[1:]), crowd, range(int(first), int(last or first) + 1), rules)

@@ -1,0 +1,220 @@
+"""Whom to believe: what is concluded about users and clients, on examples and whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmcheck_cli.domain.policy.trust.rules import ANSWERS, RULES
+from dmcheck_cli.domain.policy.trust.standing import Cell, Client, Standings
+from dmcheck_cli.domain.policy.trust.verdict import Crowd, Errors, Opinion, conclude
+
+ANSWER = {"D": "DM", "N": "NON_DM", "U": "UNKNOWN"}
+KNOWN = Errors(0.01, 0.01, record=True)
+
+
+def opinions(said: str, doubted: str = "") -> list[Opinion]:
+    """One letter a client, in the order in which they were asked; `doubted`: their places."""
+    return [Opinion(i, ANSWER[letter], i, doubted=str(i) in doubted) for i, letter in enumerate(said)]
+
+
+def crowd(clients: int = 10) -> Standings:
+    """Clients of whom nothing is known."""
+    return Standings({id: Client() for id in range(clients)})
+
+
+def lie(court: Standings, liar: int, users: int, at: float = 1.0) -> list[list[Opinion]]:
+    """The liar says DM of closed users, whom two others deny."""
+    court.saw_bucket(liar, at, users, users)
+    said = [[Opinion(liar, "DM", at), Opinion(1, "NON_DM", at), Opinion(2, "NON_DM", at)] for _ in range(users)]
+    for user in said:
+        court.count(user)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("said", "doubted", "word", "answer", "need"),
+    [
+        ("", "", "unchecked", None, None),
+        ("D", "", "unconfirmed", "DM", "dm"),
+        ("N", "", "closed", "NON_DM", None),
+        ("U", "", "not_found", "UNKNOWN", None),
+        ("DD", "", "open", "DM", None),
+        ("DN", "", "open_to_some", "NON_DM", "conflict"),
+        ("DND", "", "open", "DM", "conflict"),
+        ("DNDD", "", "open", "DM", None),
+        ("DNN", "", "closed", "NON_DM", None),
+        ("DNDN", "", "open_to_some", "NON_DM", "conflict"),
+        ("NU", "", "unconfirmed", "NON_DM", "conflict"),
+        ("UU", "", "not_found", "UNKNOWN", None),
+        ("DD", "1", "unconfirmed", "DM", "dm"),
+        ("DDN", "01", "closed", "NON_DM", None),
+        ("D", "0", "unconfirmed", "DM", "contained"),
+    ],
+)
+def test_verdicts(said: str, doubted: str, word: str, answer: str | None, need: str | None) -> None:
+    """The words of the contract, from clients of whom one error in a hundred is known."""
+    found = conclude(opinions(said, doubted), dict.fromkeys(range(9), KNOWN), Crowd(records=True))
+    assert (found.word, found.answer, found.need) == (word, answer, need)
+    assert found.sentence().count(".") >= 1
+
+
+def test_open_needs_a_record_as_soon_as_anybody_has_one() -> None:
+    """While nobody has one, any two do."""
+    unknown = {0: replace(KNOWN, record=False), 1: replace(KNOWN, record=False)}
+    assert conclude(opinions("DD"), unknown, Crowd(records=False)).word == "open"
+    assert conclude(opinions("DD"), unknown, Crowd(records=True)).word == "unconfirmed"
+    assert conclude(opinions("DD"), unknown | {1: KNOWN}, Crowd(records=True)).word == "open"
+
+
+def test_one_source_is_one_opinion() -> None:
+    """Two clients with the same dm_from_id are not independent; who stated none is."""
+    same = {0: replace(KNOWN, dm_from_id=7), 1: replace(KNOWN, dm_from_id=7), 2: KNOWN}
+    assert conclude(opinions("DD"), same, Crowd(records=True)).need == "dm"
+    assert conclude(opinions("DDD"), same, Crowd(records=True)).word == "open"
+
+
+@given(st.text("DNU", min_size=1, max_size=7), st.floats(0.01, 0.5), st.floats(0.01, 0.5), st.floats(0, 1))
+def test_whatever_is_said(said: str, miss: float, false: float, common: float) -> None:
+    """The answer in force was given by somebody, a lone DM is never open, common causes make nothing surer."""
+    errors = dict.fromkeys(range(9), Errors(miss, false, record=True))
+    found = conclude(opinions(said), errors, Crowd(records=True, common=common))
+    assert found.answer in {ANSWER[letter] for letter in said}
+    assert 0 < found.confidence <= found.each + 1e-9 or found.each < 0.5
+    assert found.word != "open" or said.count("D") >= 2
+
+
+def test_a_liar_is_contained_and_the_others_are_not() -> None:
+    """And what it says counts for nothing from then on."""
+    court = crowd()
+    said = lie(court, 0, 12)
+    assert court.worst() == 0
+    court.contain(0, now=2.0)
+    assert court.worst() is None
+    assert court.share(0) == 1
+    for user in said:
+        user[0].doubted = True
+        assert court.count(user).word == "closed"
+    assert [client.contained for id, client in court.clients.items() if id] == [None] * 9
+
+
+def test_a_good_past_buys_nothing_and_is_not_doubted() -> None:
+    """Who turned is contained as soon as a newcomer would be, and doubted from the bucket in which it turned."""
+    court = crowd()
+    for at in range(1, 6):
+        court.saw_bucket(0, at, 20, 180)
+        for _ in range(20):
+            court.count([Opinion(0, "DM", at), Opinion(1, "DM", at)])
+    lie(court, 0, 12, at=6)
+    assert court.worst() == 0
+    assert court.contain(0, now=6) == 6
+
+
+def test_the_worst_first_spares_whom_liars_contradicted() -> None:
+    """Three who agree on lies outvote one; when they are contained, nothing is left against it."""
+    court = crowd(12)
+    for id in range(12):
+        court.saw_bucket(id, 1.0, 0, 0)
+    lied = [[Opinion(9, "DM", 1.0), Opinion(0, "NON_DM", 1.0), *(Opinion(id, "DM", 1.0) for id in (10, 11))]] * 1
+    lied = [[replace(opinion) for opinion in lied[0]] for _ in range(10)]
+    for user in lied:
+        court.count(user)
+    against = court.clients[0].evidence()[0]
+    assert against > RULES.bar
+    for liar in (9, 10, 11):
+        for _ in range(30):
+            court.count([Opinion(liar, "DM", 1.0), *(Opinion(id, "NON_DM", 1.0) for id in (1, 2))])
+    contained = []
+    while (id := court.worst()) is not None:
+        court.contain(id, now=2.0)
+        contained.append(id)
+        for user in lied:
+            for opinion in user:
+                opinion.doubted = opinion.doubted or opinion.client == id
+            court.count(user)
+    assert sorted(contained) == [9, 10, 11]
+    assert court.clients[0].evidence()[0] == 0
+
+
+def test_containment_ends_by_the_same_counts() -> None:
+    """Answers that bear out after it began end it; those from before do not; the record begins anew."""
+    court = crowd()
+    lie(court, 0, 12)
+    court.contain(0, now=2.0)
+    for at, released in ((2.0, []), (3.0, [0])):
+        court.saw_bucket(0, at, 10, 180)
+        for letter in "D" * 10 + "N" * 100:
+            user = [Opinion(0, ANSWER[letter], at, doubted=True), *(Opinion(id, ANSWER[letter], at) for id in (1, 2))]
+            court.count(user)
+        assert list(court.released()) == released
+    court.release(0)
+    assert court.clients[0].contained is None
+    assert not court.has_record(court.clients[0])
+
+
+def test_a_record_lowers_the_share_that_is_checked_and_an_unlikely_mix_raises_it() -> None:
+    """By itself the mix contains nobody."""
+    court = crowd()
+    assert court.share(0) == RULES.newcomer_share
+    for letter in "D" * 10 + "N" * 40:
+        court.count(opinions(letter * 2))
+    court.refresh()
+    assert court.share(0) == RULES.share
+    assert not court.saw_bucket(0, 1.0, 18, 180)
+    assert court.saw_bucket(0, 1.0, 0, 180)
+    assert court.share(0) == RULES.newcomer_share
+    assert court.worst() is None
+
+
+def test_never_more_than_a_third_is_contained() -> None:
+    """Where half of the clients seem bad, nobody can tell who is."""
+    court = crowd(9)
+    for liar in (0, 3, 4, 5, 6):
+        lie(court, liar, 30)
+    contained = 0
+    while (id := court.worst()) is not None:
+        court.contain(id, now=2.0)
+        contained += 1
+    assert contained == 3
+
+
+@given(st.lists(st.tuples(st.text("DNU", min_size=1, max_size=5), st.sets(st.integers(0, 4))), max_size=12))
+def test_counting_again_changes_nothing_and_taking_back_leaves_nothing(users: list[tuple[str, set[int]]]) -> None:
+    """Whatever was said: twice is as once, and without any opinion that counts every sum is as at the beginning."""
+    court = crowd()
+    for id in range(5):
+        court.saw_bucket(id, -1.0, 0, 0)
+    said = [opinions(letters, "".join(map(str, doubted))) for letters, doubted in users]
+    for user in said:
+        court.count(user)
+    once = repr(court.clients)
+    for user in said:
+        court.count(user)
+    assert repr(court.clients) == once
+    for user in said:
+        for opinion in user:
+            opinion.doubted = True
+        court.count(user)
+    cells = [cell for client in court.clients.values() for cell in client.cells]
+    assert all((cell.compared, cell.contradicted) == (0, 0) for cell in cells)
+    assert all(abs(total) < 1e-9 for cell in cells for total in cell.sums)
+
+
+def test_a_crowd_that_errs_asks_more() -> None:
+    """Where second opinions often differ, two who agree are not enough, and a lone answer is checked."""
+    court = Standings({id: Client(pairs=20, differ=7) for id in range(10)})
+    assert court.crowd.common > 0
+    assert court.conclude(opinions("N")).need == "unsure"
+    assert court.conclude(opinions("NN")).need == "unsure"
+    assert court.share(0) == 1
+
+
+def test_an_empty_crowd() -> None:
+    """Nobody is there: nothing is known, and nothing fails."""
+    court = Standings({})
+    assert court.worst() is None
+    assert Cell() == Cell()
+    assert {court.conclude(opinions(letter)).answer for letter in "DNU"} == set(ANSWERS)
