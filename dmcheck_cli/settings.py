@@ -74,7 +74,17 @@ class Settings:
         "DMCHECK_SCAN_USERS_PER_RUN", 500_000, "How many users one make_buckets looks at.", 1
     )
     keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
+    max_unjudged: int = _setting(
+        "DMCHECK_MAX_UNJUDGED",
+        60,
+        "How many buckets a client without a record may hold or have answered between two runs of judge_clients; 0: "
+        "any number.",
+    )
     limits: Limits = DEFAULTS
+
+    def bound(self, name: str) -> object:
+        """A bound that statements use, by its name: a setting, or else one of `limits`."""
+        return getattr(self, name) if name == "max_unjudged" else getattr(self.limits, name)
 
     @classmethod
     def load(cls) -> Settings:

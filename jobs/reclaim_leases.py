@@ -29,6 +29,7 @@ def run(database: Database) -> tuple[int, int]:
     all_batches(lambda: buckets.correct_times(database))
     # Release first: a round must never release what it has marked itself, however short the grace period.
     released = all_batches(lambda: buckets.release_dead(database))
+    all_batches(lambda: buckets.split(database))
     marked = all_batches(lambda: buckets.mark_dead(database))
     all_batches(lambda: buckets.forget(database))
     buckets.finish(database, "reclaim_leases")

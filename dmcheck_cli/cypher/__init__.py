@@ -26,7 +26,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-SCHEMA = 1
+SCHEMA = 2
 """The version of the graph that the statements are written for. Every statement that writes checks it first
 (`_graph`), in its own transaction: two releases on one graph could break each other's rules."""
 

@@ -166,7 +166,7 @@ class Database:
             self._guard.within(limit, partial(warm, link, self._ours, self.about, limit))
 
     def _ours(self, statement: str) -> Row:
-        limits = {bound: getattr(self.settings.limits, bound) for bound in cypher.bounds(statement)}
+        limits = {bound: self.settings.bound(bound) for bound in cypher.bounds(statement)}
         return {"limits": limits, "schema": cypher.SCHEMA, "repeated": False}
 
     def _unlink(self) -> None:

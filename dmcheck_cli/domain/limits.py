@@ -36,6 +36,21 @@ class Limits:
     start_allowance: int = 10
     """Leases that a client may hold before it has earned more, unless it stated less (contract, section 3, rule 8)."""
 
+    judge_seconds: int = 300
+    """Between two runs of judge_clients (contract, section 5)."""
+
+    newcomer_share: float = 0.25
+    """Of the answers other than DM of a client that was never judged: so many need a second opinion."""
+
+    second_share: int = 4
+    """At most one user in so many of a bucket is there for a second opinion, while others wait (contract, 5)."""
+
+    max_failures: tuple[int, int] = (3, 2)
+    """Leases in a row without an answer after which a bucket's users go on in smaller ones; then a smaller one's."""
+
+    split: float = 10.0
+    """A smaller bucket has at most the size of the one before by this."""
+
     flood: int = 10
     """With at least this many UNKNOWN answers for one bucket, and a majority of them, the client has presumably lost
     its own access. Of 180 real accounts only a few are deleted; in a tiny bucket all may be."""

@@ -8,7 +8,7 @@ from typing import Any
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Answered, Report
 from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.transactions import schema
+from dmcheck_cli.transactions import buckets, schema
 
 
 def submit(database: Database, client: int, answered: list[Answered]) -> list[Report]:
@@ -29,6 +29,8 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
         )
         if not rows:
             raise NotRegistered(client=client)
+        if empty := [one.bucket for one in part if not one.answers]:
+            buckets.split(database, empty)
         given = {a.bucket: a for a in part}
         reports.update((row["bucket"], _report(row, given[row["bucket"]])) for row in rows if row["bucket"] in given)
     return [reports[a.bucket] for a in answered]

@@ -76,6 +76,14 @@ def place(database: Database, names: list[str]) -> Made:
     return Made(row["buckets"], row["users"])
 
 
+def split(database: Database, buckets: list[str] | None = None) -> int:
+    """Put the users of spent buckets into smaller ones, and set aside who is alone in one; returns how many were split.
+
+    `buckets` names them; None: a batch of all that a command or job left before it could do so.
+    """
+    return int(schema.write_one(database, "split_buckets", buckets=buckets)["split"])
+
+
 def finish(database: Database, job: str, cursor: str | None = None) -> None:
     """Record that a job has completed, and where make_buckets continues."""
     schema.write_one(database, "finish_job", name=job, cursor=cursor)

@@ -23,7 +23,7 @@ from dmcheck_cli.errors import (
     UnknownBucket,
     spread,
 )
-from dmcheck_cli.transactions import schema, times
+from dmcheck_cli.transactions import buckets, schema, times
 
 REFUSALS: dict[str, type[DmcheckError]] = {
     refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged, NotInBucket)
@@ -110,6 +110,8 @@ def release(database: Database, client: int, bucket: str, lease: str, failed: bo
     if not rows:
         raise NotRegistered(client=client)
     _refuse(rows[0]["outcome"], bucket)
+    if failed:
+        buckets.split(database, [bucket])
     return int(rows[0]["returned"] or 0)
 
 

@@ -9,12 +9,12 @@ from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.database.link import Row
 from dmcheck_cli.errors import SchemaMissing, Temporary, UpgradeNeeded
-from dmcheck_cli.transactions import adoption, building, upgrade_1
+from dmcheck_cli.transactions import adoption, building, upgrade_1, upgrade_2
 from dmcheck_cli.transactions.building import POLL_SECONDS, Tell, obstacles, statements
 
 __all__ = ["Tell", "apply", "ensure", "missing", "obstacles", "other_version", "statements", "write", "write_one"]
 
-STEPS = {1: upgrade_1.upgrade}
+STEPS = {1: upgrade_1.upgrade, 2: upgrade_2.upgrade}
 """The upgrade from the previous version to each version, in batches that may be repeated."""
 
 

@@ -17,7 +17,7 @@ from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.answers import parameters, submit
 from dmcheck_cli.transactions.leases import fetch
 
-OURS = {"limits": vars(DEFAULTS), "schema": cypher.SCHEMA, "repeated": False}
+OURS = {"limits": vars(DEFAULTS) | {"max_unjudged": 60}, "schema": cypher.SCHEMA, "repeated": False}
 """What `Database.run` adds to the parameters of each statement."""
 
 
@@ -219,6 +219,11 @@ CASES: dict[str, Case] = {
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
     "show_users": Case(lambda w: {"names": [w.checked, w.waiting, w.held.users[0].screen_name]}, writes=False),
     "show_version": Case(writes=False),
+    "split_buckets": Case(
+        lambda w: {"buckets": None},
+        before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 2 SET b += {failures: 3, place: null}""",
+        same_answer=False,
+    ),
     "submit_answers": Case(
         lambda w: {
             "client": 1,
@@ -246,5 +251,13 @@ CASES: dict[str, Case] = {
         before="""MATCH (l:DMCheckLease) WHERE l.ended IS NOT NULL
         SET l += {accepted: l.users, returned: 0, ended: null, how: null, users: null, dm: null, unjudged: null}""",
         same_answer=False,
+    ),
+    "upgrade_2_answers": Case(
+        lambda w: {"step": 2, "after": "", "slice": 1000},
+        before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 2 REMOVE graph.version",
+    ),
+    "upgrade_2_clients": Case(
+        lambda w: {"step": 2, "after": 0, "slice": 1000},
+        before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 2 REMOVE graph.version",
     ),
 }

@@ -2,7 +2,7 @@
 // cannot keep ordinary users out.
 CALL () { MATCH (b:DMCheckBucket) RETURN count(b) AS buckets }
 CALL () { MATCH ()-[held:DMCHECKCLIENT]->() RETURN count(held) AS held }
-CALL () { MATCH (c:DMCheckClient) WHERE c.state = 'ACTIVE' RETURN count(c) AS active }
+CALL () { MATCH (c:DMCheckClient) WHERE c.state = 'ACTIVE' AND c.suspended IS NULL RETURN count(c) AS active }
 CALL () {
     MATCH (b:DMCheckBucket) WHERE b.priority < $limits.default_priority AND b.place IS NOT NULL
     RETURN count(CASE WHEN coalesce(b.raised_from, b.priority) < $limits.default_priority THEN 1 END) AS urgent

@@ -1,3 +1,3 @@
-    // Whether the user `u` is unanswered and in no bucket.
-    NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() } AND NOT
+    // Whether the user `u` is unanswered, in no bucket, and not set aside.
+    u.dmcheck_aside IS NULL AND NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() } AND NOT
     // include: _checked

@@ -1,6 +1,6 @@
 // Forgets a client: gives back what it holds, and takes its id, names and counters out of the graph. Its answers stay,
 // with a node that says nothing.
-// Parameters: id, schema.
+// Parameters: id, limits, schema.
 // Columns: returned (buckets), answers (in force). No row: the graph has another version.
 // Repeating: the second run finds no such client, and leases without it.
 // include: _graph

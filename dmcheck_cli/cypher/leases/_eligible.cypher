@@ -1,2 +1,3 @@
             // Not this client's last bucket: that ranks after its equals.
             AND coalesce(b.last_client <> $client, true)
+            // include: _independent

@@ -1,6 +1,8 @@
     // Puts the locked bucket `b` back in line. Users prioritized meanwhile move to a new bucket of that priority; a
-    // bucket without a user who can be looked up is deleted.
-    SET b += {place: rand(), assigned_datetime: null, renewed_datetime: null, dead_datetime: null,
+    // bucket without a user who can be looked up is deleted. A spent one waits for `split_buckets`, outside the line.
+    SET b += {place: CASE WHEN
+    // include: _spent
+        THEN null ELSE rand() END, assigned_datetime: null, renewed_datetime: null, dead_datetime: null,
         expires: null}
     WITH *
     CALL (b) { OPTIONAL MATCH (b)-[held:DMCHECKCLIENT]->() DELETE held }

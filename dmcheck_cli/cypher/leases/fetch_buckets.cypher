@@ -1,7 +1,7 @@
 // Leases up to `count` of the most urgent waiting buckets to a client, at random among equals.
 // Parameters: client, request (identifies this fetch), count (0: the stated capacity), lease_seconds, limits, schema.
 // Columns: refusal (null: none; 'repeated': this request already has leases, so no new ones are taken; 'over_quota';
-//   'too_fast'), seen (waiting buckets it considered), held (leases before), wait (seconds, when 'too_fast'), clients
+//   'unjudged'; 'too_fast'), seen (waiting buckets it considered), held (leases before), wait (seconds, when 'too_fast'), clients
 //   (how many there are), and per bucket: bucket, lease, priority, expires, users (a list of [name, id]). Without a
 //   bucket, one row with these null. No row: the client is not active, or the graph has another version.
 // Repeating: finds the leases of the same request by (client, request), and takes no new ones.
@@ -12,10 +12,12 @@ WITH *, COUNT { (c)<-[:DMCHECKCLIENT]-() } AS held, toIntegerOrNull(c.capacity) 
 WITH *, [n IN range(held + 1, held + $limits.max_fetch)
     WHERE n <= coalesce(toIntegerOrNull(s.allowance), $limits.start_allowance)
         AND n <= coalesce(stated, $limits.start_allowance)
-][..CASE $count WHEN 0 THEN coalesce(stated, $limits.default_fetch) ELSE $count END] AS free
+][..CASE $count WHEN 0 THEN coalesce(stated, $limits.default_fetch) ELSE $count END] AS own
+WITH *, [n IN own WHERE s.record OR $limits.max_unjudged = 0 OR n <= $limits.max_unjudged -
+    coalesce(toIntegerOrNull(s.buckets_processed), 0) + coalesce(s.processed_judged, 0)] AS free
 // 2. Whether this request already has leases or must wait; and the most urgent priority.
 WITH *, CASE WHEN EXISTS { (:DMCheckLease {client: $client, request: $request}) } THEN 'repeated'
-    WHEN free = [] THEN 'over_quota' WHEN datetime() < s.next_fetch
+    WHEN own = [] THEN 'over_quota' WHEN free = [] THEN 'unjudged' WHEN datetime() < s.next_fetch
         <= datetime() + duration({seconds: $limits.pause_seconds}) THEN 'too_fast' END AS refusal
 WITH *, rand() AS start, CASE WHEN refusal IS NULL THEN COLLECT {
     MATCH (b:DMCheckBucket) WHERE b.priority IS NOT NULL AND b.place IS NOT NULL
@@ -23,9 +25,9 @@ WITH *, rand() AS start, CASE WHEN refusal IS NULL THEN COLLECT {
 }[0] END AS top
 // 3. The pick: the next buckets of that priority from a random start, wrapping around, in random order. Places in the
 //    line are random, so clients seldom collide.
-CALL (top, start) {
+CALL (c, top, start) {
     UNWIND [[start, 1.0], [0.0, start]] AS arc
-    CALL (top, arc) {
+    CALL (c, top, arc) {
         MATCH (b:DMCheckBucket) WHERE b.priority = top AND arc[0] <= b.place < arc[1]
             // include: _eligible
         RETURN b ORDER BY b.priority, b.place LIMIT $limits.window
@@ -35,9 +37,10 @@ CALL (top, start) {
     RETURN collect(b) AS near
 }
 // 4. If that is too few: the rest, including less urgent priorities.
-CALL (top, near, free) {
+CALL (c, top, near, free) {
     MATCH (b:DMCheckBucket) WHERE b.priority >= CASE WHEN size(near) < size(free) THEN top END
         AND b.place IS NOT NULL AND NOT b IN near
+            // include: _independent
     WITH b ORDER BY b.priority, b.place LIMIT $limits.window
     WITH b ORDER BY b.priority, coalesce(b.last_client = $client, false), rand()
     RETURN collect(b) AS rest

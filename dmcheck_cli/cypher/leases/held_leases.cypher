@@ -4,7 +4,7 @@
 //   when it holds none. No row: the client is not active, or the graph has another version.
 // Repeating: reads only.
 // include: _graph
-MATCH (c:DMCheckClient {id: $client}) WHERE c.state = 'ACTIVE'
+MATCH (c:DMCheckClient {id: $client}) WHERE c.state = 'ACTIVE' AND c.suspended IS NULL
 OPTIONAL MATCH (c)<-[:DMCHECKCLIENT]-(b:DMCheckBucket)
 WITH b ORDER BY b.assigned_datetime, b.uuid
 RETURN

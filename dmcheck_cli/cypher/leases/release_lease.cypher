@@ -1,5 +1,5 @@
 // Gives held buckets back unanswered: they wait again. Nothing is counted but those that `failed`: their COMMAND did.
-// Parameters: client, buckets (a list of {bucket, lease, failed}), schema.
+// Parameters: client, buckets (a list of {bucket, lease, failed}), limits, schema.
 // Columns: one row per bucket: outcome ('released', also if released before, 'unknown_bucket', 'not_owner',
 //   'lease_lost'), returned (users). No row: the client is not active, or the graph has another version.
 // Repeating: the lease's record keeps how it ended and how many users it returned, whoever holds the bucket now; what
