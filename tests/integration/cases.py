@@ -221,7 +221,8 @@ CASES: dict[str, Case] = {
     "show_version": Case(writes=False),
     "split_buckets": Case(
         lambda w: {"buckets": None},
-        before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 2 SET b += {failures: 3, place: null}""",
+        before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 2
+        SET b += {failures: 3, place: null}""",
         same_answer=False,
     ),
     "submit_answers": Case(
