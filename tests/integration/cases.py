@@ -118,7 +118,7 @@ CASES: dict[str, Case] = {
         before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
         "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'})",
     ),
-    "begin_upgrade": Case(lambda w: {"step": 2}),
+    "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
     "check_buckets": Case(writes=False),
     "check_clients": Case(writes=False),
     "check_members": Case(lambda w: {"after": "", "slice": 100}, writes=False),
@@ -255,7 +255,8 @@ CASES: dict[str, Case] = {
     ),
     "upgrade_2_answers": Case(
         lambda w: {"step": 2, "after": "", "slice": 1000},
-        before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 2 REMOVE graph.version",
+        before="""MATCH (graph:DMCheckSchema) SET graph.upgrading = 2 REMOVE graph.version
+        WITH * MATCH (u:User) REMOVE u.dmcheck_needs, u.dmcheck_asked""",
     ),
     "upgrade_2_clients": Case(
         lambda w: {"step": 2, "after": 0, "slice": 1000},

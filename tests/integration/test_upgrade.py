@@ -14,6 +14,7 @@ from releases.v0_1_0.graph import ANSWERING, DYING, EARNED, EARNING, FETCHING, G
 from support.graphs import Copied, answers, copied, counters, paste, picture, together
 from support.invariants import broken
 
+from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.errors import UpgradeNeeded
@@ -55,9 +56,9 @@ def graph(upgraded: tuple[Graph, Copied], database: Database) -> Graph:
 
 
 def is_sound(database: Database) -> None:
-    """It is of version 1, nothing is left that 0.1.0 would use, and every invariant holds."""
+    """It is of our version, nothing is left that 0.1.0 would use, and every invariant holds."""
     query = database.run_text
-    assert query(STATE) == [{"version": 1, "old": 0}]
+    assert query(STATE) == [{"version": cypher.SCHEMA, "old": 0}]
     assert broken(query) == []
     assert health.broken(database, lambda looked_at: None) == []
 

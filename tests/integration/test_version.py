@@ -35,10 +35,10 @@ from dmcheck_cli.transactions.leases import fetch
 GRAPH = "MATCH (graph:DMCheckSchema) "
 OTHER_VERSIONS = {
     "none": GRAPH + "DELETE graph",
-    "older": GRAPH + "SET graph.version = 0",
-    "newer": GRAPH + "SET graph.version = 2",
-    "being upgraded": GRAPH + "SET graph.upgrading = 1 REMOVE graph.version",
-    "being upgraded beyond ours": GRAPH + "SET graph.upgrading = 2 REMOVE graph.version",
+    "older": GRAPH + f"SET graph.version = {cypher.SCHEMA - 1}",
+    "newer": GRAPH + f"SET graph.version = {cypher.SCHEMA + 1}",
+    "being upgraded": GRAPH + f"SET graph.upgrading = {cypher.SCHEMA} REMOVE graph.version",
+    "being upgraded beyond ours": GRAPH + f"SET graph.upgrading = {cypher.SCHEMA + 1} REMOVE graph.version",
 }
 CHECKING = [name for name in CASES if cypher.text(name).startswith(cypher.text("_graph"))]
 
@@ -66,10 +66,10 @@ def test_no_statement_writes_on_another_version(database: Database, query: Query
     ("state", "kind", "says"),
     [
         ("none", UpgradeNeeded, "is of schema version 0, .* `dmcheck schema apply`"),
-        ("older", UpgradeNeeded, "is of schema version 0, .* `dmcheck schema apply`"),
-        ("newer", UpgradeNeeded, "is of schema version 2, .* upgrade dmcheck"),
-        ("being upgraded beyond ours", UpgradeNeeded, "is of schema version 2, .* upgrade dmcheck"),
-        ("being upgraded", Temporary, "is being upgraded to schema version 1"),
+        ("older", UpgradeNeeded, f"is of schema version {cypher.SCHEMA - 1}, .* `dmcheck schema apply`"),
+        ("newer", UpgradeNeeded, f"is of schema version {cypher.SCHEMA + 1}, .* upgrade dmcheck"),
+        ("being upgraded beyond ours", UpgradeNeeded, f"is of schema version {cypher.SCHEMA + 1}, .* upgrade dmcheck"),
+        ("being upgraded", Temporary, f"is being upgraded to schema version {cypher.SCHEMA}"),
     ],
 )
 def test_what_a_client_is_told(
@@ -161,8 +161,8 @@ def test_who_began_before_an_upgrade_is_waited_for(
         assert version(query) is None
         rival.commit()
         assert client.wait(MAX_WAIT_SECONDS) == 0
-        assert upgrade.result(MAX_WAIT_SECONDS) == ["version 1"]
-    assert version(query) == 1
+        assert upgrade.result(MAX_WAIT_SECONDS) == [f"version {cypher.SCHEMA}"]
+    assert version(query) == cypher.SCHEMA
     assert query("MATCH ()-[:DM_YES]->(u) RETURN count(u) AS answers") == [{"answers": 6}]
     assert query("MATCH (l:DMCheckLease) RETURN DISTINCT l.how AS how") == [{"how": "answered"}]
     assert broken(query) == []
@@ -180,14 +180,14 @@ def test_who_began_before_a_newer_version_ends_as_it_would_have(
         start(environment, "submit", "--client", 1, stdin=document([one])) as client,
     ):
         wait_until_blocked(query, "submit")
-        assert database.run("begin_upgrade", step=2)
+        assert database.run("begin_upgrade", step=cypher.SCHEMA + 1)
         rival.commit()
         assert client.wait(MAX_WAIT_SECONDS) == 0
     assert query("MATCH ()-[:DM_YES]->(u) RETURN count(u) AS answers") == [{"answers": 3}]
     with start(environment, "submit", "--client", 1, stdin=document([other])) as client:
         assert client.wait(MAX_WAIT_SECONDS) == 4
-    assert database.run("finish_upgrade", step=2)
-    assert version(query) == 2
+    assert database.run("finish_upgrade", step=cypher.SCHEMA + 1)
+    assert version(query) == cypher.SCHEMA + 1
     assert query("MATCH ()-[:DM_YES]->(u) RETURN count(u) AS answers") == [{"answers": 3}]
     assert broken(query) == []
 

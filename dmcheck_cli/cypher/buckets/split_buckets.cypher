@@ -4,16 +4,18 @@
 // Repeating: a bucket that was split is deleted.
 // include: _graph
 CALL () {
-    MATCH (b:DMCheckBucket) WHERE b.uuid IN $buckets
-    RETURN b
-    UNION
-    MATCH (b:DMCheckBucket) WHERE $buckets IS NULL AND
+    CALL () {
+        MATCH (b:DMCheckBucket) WHERE b.uuid IN $buckets
+        RETURN b
+        UNION
+        MATCH (b:DMCheckBucket) WHERE $buckets IS NULL AND
     // include: _spent
-    RETURN b
+        RETURN b
+    }
+    WITH b ORDER BY b.uuid LIMIT $limits.batch_leases
+    REMOVE b.lock
+    RETURN collect(b) AS locked
 }
-WITH b ORDER BY b.uuid LIMIT $limits.batch_leases
-REMOVE b.lock
-WITH collect(b) AS locked
 CALL (locked) {
     UNWIND locked AS b
     WITH b WHERE b.place IS NULL AND NOT EXISTS { (b)-[:DMCHECKCLIENT]->() } AND

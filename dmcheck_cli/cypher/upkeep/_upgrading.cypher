@@ -1,1 +1,1 @@
-MATCH (graph:DMCheckSchema {name: 'graph'}) WHERE $step IN [graph.upgrading, graph.version]
+MATCH (graph:DMCheckSchema {name: 'graph'}) WHERE graph.upgrading = $step OR graph.version >= $step
