@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 
-app = typer.Typer(help="The constraints, indexes and version that dmcheck relies on.", no_args_is_help=True)
+app = Program(help="The constraints, indexes and version that dmcheck relies on.", no_args_is_help=True)
 
 
 @app.callback()

@@ -10,7 +10,7 @@ import typer
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
@@ -19,7 +19,7 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.stats import count_users
 
-app = typer.Typer(help="The embedded database.", no_args_is_help=True)
+app = Program(help="The embedded database.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: dmcheck server start")

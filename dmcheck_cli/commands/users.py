@@ -13,7 +13,7 @@ from dmcheck_cli.commands.collected import Batch, Collected
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.userlist import UserList
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.errors import UnknownUser
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
@@ -24,7 +24,7 @@ from dmcheck_cli.transactions import results, schema, users
 BATCH = 5_000
 """Users that one transaction adds or deletes: about 0.2 s each, and little memory on either side."""
 
-app = typer.Typer(help="Load, delete and list the users to be checked.", no_args_is_help=True)
+app = Program(help="Load, delete and list the users to be checked.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: dmcheck users add users.jsonl")

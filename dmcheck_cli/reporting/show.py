@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from dmcheck_cli import notices
 from dmcheck_cli.errors import DmcheckError, OutputLost
 from dmcheck_cli.reporting.views import Table
 
@@ -122,8 +123,9 @@ def line(text: str, end: str = "\n") -> None:
 
 
 def message(text: str) -> None:
-    """Print something for people that is not the result."""
-    sys.stderr.write(escaped(text, keep="\n") + "\n")
+    """Print something for people that is not the result; nothing with `--quiet`."""
+    if not notices.is_quiet():
+        _say(text)
 
 
 def error(problem: DmcheckError, as_json: bool) -> None:
@@ -132,7 +134,11 @@ def error(problem: DmcheckError, as_json: bool) -> None:
         content = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
         sys.stderr.write(_json({"error": content}) + "\n")
     else:
-        message(f"dmcheck: {problem.message}")
+        _say(f"dmcheck: {problem.message}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(escaped(text, keep="\n") + "\n")
 
 
 def write(text: str) -> None:
