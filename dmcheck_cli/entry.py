@@ -150,7 +150,10 @@ def _open_streams() -> None:
 
 def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     try:
-        return int(app(args=list(arguments), standalone_mode=False) or 0)
+        status = int(app(args=list(arguments), standalone_mode=False) or 0)
+        if status == Interrupted.exit_status:  # Typer itself catches Ctrl-C
+            raise KeyboardInterrupt
+        return status
     except OutputLost:
         raise
     except DmcheckError as problem:

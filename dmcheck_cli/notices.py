@@ -78,9 +78,7 @@ class Progress:
             self.say(f"{what} ...")
             yield
             return
-        from rich.text import Text
-
-        with _console().status(Text(what)):  # Text: a path in it is not markup
+        with doing(what):
             yield
 
     @contextmanager
@@ -102,7 +100,19 @@ def live() -> bool:
 
 
 @contextmanager
-def counting(what: str, total: int | None, least: int = 0) -> Iterator[Callable[[int], None]]:
+def doing(what: str) -> Iterator[None]:
+    """Show on a terminal `what` is done while the block runs."""
+    if not live():
+        yield
+        return
+    from rich.text import Text
+
+    with _console().status(Text(what)):  # Text: a path in it is not markup
+        yield
+
+
+@contextmanager
+def counting(what: str, total: int | None = None, least: int = 0) -> Iterator[Callable[[int], None]]:
     """Show on a terminal how many of `total` (None: not known) are done while the block runs.
 
     The block calls the yielded function with how many more are done. Nothing is shown for `least` or fewer.

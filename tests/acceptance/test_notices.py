@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.graphs import prepare
+from support.graphs import prepare, transactions, wait_until_blocked, wait_until_gone
+from support.invariants import Query
 from support.programs import JOBS, Result
 from support.terminal import seen
 
 from dmcheck_cli.database.connection import Database
 
 Call = Callable[..., Result]
+REPEAT = "It may have taken effect or not: the same command may be repeated."
 NOTE = "unknown: nobody"
 
 
@@ -84,3 +88,61 @@ class TestWaiting:
         said = direct("stats", NEO4J_URI=silent, DMCHECK_TIMEOUT_SECONDS="3")
         assert said.status == 75
         assert "Waiting" not in said.err
+
+
+class TestLongCommands:
+    """A person sees how far they are, and may stop them."""
+
+    def test_users_add_is_interrupted_and_goes_on(
+        self, database: Database, query: Query, direct: Call, environment: dict[str, str], tmp_path: Path
+    ) -> None:
+        """The bar shows what is done; Ctrl-C says how much that is at least; the same command does the rest."""
+        names = [f"user{number:05}" for number in range(12_000)]
+        (tmp_path / "list.txt").write_text("\n".join(names))
+        with transactions(environment) as [held]:
+            held.run("CREATE (:User {screen_name: $name})", name=names[7_000]).consume()
+            command = seen("users", "add", "list.txt", environment=environment, folder=tmp_path)
+            wait_until_blocked(query, "users add")
+            command.wait_for("5000/12000")
+            command.process.send_signal(signal.SIGINT)
+            assert command.end() == 130
+        assert "dmcheck: Interrupted. At least 5,000 of 12,000 users are added (" in command.shown
+        assert command.out == ""
+        wait_until_gone(query, "users add")
+        done = direct("users", "add", "list.txt", "--json").document
+        assert (done["added"], done["existing"]) == (7_000, 5_000)
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["users", "export", "old.jsonl"], "old.jsonl is as it was; the same command starts over."),
+            (["users", "delete", "a", "b"], REPEAT),
+            (
+                ["prioritize", "--file", "old.jsonl"],
+                REPEAT,
+            ),
+            (["schema", "apply"], "What was applied stays; the same command goes on from there."),
+            (["stats"], "Nothing was changed."),
+        ],
+        ids=lambda value: value[0] if isinstance(value, list) else "",
+    )
+    def test_ctrl_c_has_an_answer(
+        self, environment: dict[str, str], tmp_path: Path, silent: str, arguments: list[str], told: str
+    ) -> None:
+        """130, what was done, how to go on, as JSON where that was asked for; no file is changed or left behind."""
+        (tmp_path / "old.jsonl").write_text('{"screen_name": "old"}\n')
+        for option in [] if "export" in arguments else ["--json"], []:
+            command = seen(*arguments, *option, environment={**environment, "NEO4J_URI": silent}, folder=tmp_path)
+            command.wait_for("Waiting for the database")
+            command.process.send_signal(signal.SIGINT)
+            assert command.end() == 130
+            last = command.shown.strip().splitlines()[-1]
+            expected = f"Interrupted. {told}"
+            assert last == (f"dmcheck: {expected}" if not option else json.dumps({"error": error(expected)}))
+        assert [path.name for path in tmp_path.iterdir()] == ["old.jsonl"]
+        assert (tmp_path / "old.jsonl").read_text() == '{"screen_name": "old"}\n'
+
+
+def error(message: str) -> dict[str, object]:
+    """What the error of an interrupted command says."""
+    return {"code": "interrupted", "message": message, "retry_after": None}

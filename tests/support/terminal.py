@@ -42,7 +42,7 @@ class Seen:
     def wait_for(self, text: str) -> None:
         """Return when the terminal got `text`."""
         wait_until(lambda: text in self.shown or self.process.poll() is not None)
-        assert text in self.shown
+        assert text in self.shown, self.shown
 
     def end(self) -> int:
         """Wait for its end; returns its exit status."""
