@@ -115,6 +115,7 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the program with these arguments on the process's streams; returns its exit status."""
     as_json = _asks_for_json(arguments)
     notices.choose(notices.Level.NORMAL)
+    _mend_environment()
     status = 0
     try:
         status = _status(app, arguments, as_json)
@@ -146,6 +147,15 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for table frames where the locale is ASCII only
+
+
+def _mend_environment() -> None:
+    """Some programs say with COLUMNS=0 that they do not know the width. Typer colours its help in a pipe for being in
+    CI, and takes this variable as a wish not to."""
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)
+    if "FORCE_COLOR" not in os.environ and not sys.stdout.isatty():
+        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
 
 
 def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
