@@ -19,7 +19,7 @@ CALL (too_many) {
     ON CREATE SET c.screen_name = $screen_name, c.create_datetime = datetime()
     REMOVE c.lock
     // A client that was deleted meanwhile gives no row, so the statement is run again.
-    WITH c, c.screen_name <> $screen_name AS wrong WHERE c:DMCheckClient
+    WITH c, toLower(toStringOrNull(c.screen_name)) <> toLower($screen_name) AS wrong WHERE c:DMCheckClient
     FOREACH (x IN CASE WHEN wrong THEN [] ELSE [c] END |
         SET x.edit_datetime = CASE WHEN x.state = 'ACTIVE' THEN x.edit_datetime ELSE datetime() END,
             x.state = 'ACTIVE',
