@@ -61,8 +61,8 @@ def dump(settings: Settings, file: Path) -> int:
 def loaded(settings: Settings, file: Path) -> Iterator[Settings]:
     """Load a dump into a home aside, and yield its settings; after the block it takes the place of the graph.
 
-    If the block or the loading fails, the graph stays as it was. There must be a graph. Raises Malformed for a file that
-    is no whole dump, and what `administer` and `ensure_running` raise.
+    If the block or the loading fails, the graph stays as it was. There must be a graph.
+    Raises Malformed for a file that is no whole dump, and what `administer` and `ensure_running` raise.
     """
     home = home_folder(settings)
     aside = replace(settings, home=str(home / LOADING))

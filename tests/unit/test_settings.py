@@ -348,19 +348,16 @@ class TestOfTheUser:
         self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Whoever has three places to look at is told which it is."""
-        wrong = "DMCHECK_LEASE_SECONDS={}\nNEO4J_USERNAME=neo\x01\n"
+        wrong = "DMCHECK_LEASE_SECONDS=soon\n"
         told = "DMCHECK_LEASE_SECONDS must be a whole number .* not 'soon' .it comes from {}"
-        file.write_text(wrong.format("soon"))
+        file.write_text(wrong)
         with pytest.raises(NotConfigured, match=told.format(re.escape(str(file)))):
             load_with_sources()
-        (tmp_path / ".env").write_text(wrong.format("soon"))
+        (tmp_path / ".env").write_text(wrong)
         with pytest.raises(NotConfigured, match=told.format(re.escape(".env"))):
             load_with_sources()
         monkeypatch.setenv("DMCHECK_LEASE_SECONDS", "soon")
         with pytest.raises(NotConfigured, match=told.format("the environment")):
-            load_with_sources()
-        monkeypatch.setenv("DMCHECK_LEASE_SECONDS", "1")
-        with pytest.raises(NotConfigured, match=r"NEO4J_USERNAME has characters .* .it comes from \.env"):
             load_with_sources()
 
     def test_what_cannot_be_read_is_an_error(self, file: Path) -> None:
