@@ -87,6 +87,7 @@ READING = (
     ("stats",),
     ("doctor",),
     ("settings",),
+    ("crontab",),
     ("bucket", "show"),
     ("users", "show"),
     ("users", "pending"),
