@@ -36,7 +36,7 @@ def checked(database: Database, answers: Collection[str] = ANSWERS) -> Iterator[
     """Every user with one of these answers in force, in order of name.
 
     The users are read in slices, each of one moment. So each user comes once at most, with an answer that was in force
-    at a moment of the run, and whoever had one of these answers all the while is there. Raises what `schema.ensure`
+    at a moment of the run, and a user that had one of these answers all the while is there. Raises what `schema.ensure`
     raises.
     """
     schema.ensure(database)
