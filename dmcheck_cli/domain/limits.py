@@ -94,6 +94,9 @@ class Limits:
     """Users that one transaction of make_buckets places, ten buckets' worth: short enough (about 0.2 s) that
     `prioritize`, which waits for the same lock, is not held up."""
 
+    batch_opinions: int = 1_000
+    """Users whose opinions one transaction of judge_clients compares."""
+
     batch_leases: int = 100
     """Leases or buckets that one transaction of a job changes."""
 

@@ -163,8 +163,9 @@ class Simulation:
         answers = Counter[str]()
         contained, draw, share = self.court.clients[id].contained is not None, self.random.random, self.shares[id]
         for user in users:
-            opinion = Opinion(id, self.answer(id, user), self.round, doubted=contained)
-            if self.alone[user] is not None:
+            again = self.alone[user] is not None
+            opinion = Opinion(id, self.answer(id, user), self.round, doubted=contained, witness=again)
+            if again:
                 self.heard(user).append(opinion)
                 self.result.extra[self.cause(self.needs.pop(user), user)] += 1
                 self.again.append(user)
@@ -202,7 +203,7 @@ class Simulation:
                     self.look(user)
         for id in list(court.released()):
             self.result.released += id in self.kind
-            court.release(id)
+            court.release(id, self.round)
         self.shares = {id: court.share(id) for id in court.clients}
 
     def heard(self, user: int) -> list[Opinion]:

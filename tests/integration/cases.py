@@ -118,6 +118,7 @@ CASES: dict[str, Case] = {
         before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
         "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'})",
     ),
+    "begin_judging": Case(writes=False, same_answer=False),
     "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
     "check_buckets": Case(writes=False),
     "check_clients": Case(writes=False),
@@ -164,6 +165,9 @@ CASES: dict[str, Case] = {
     "name_users": Case(
         lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
     ),
+    "new_opinions": Case(
+        before="MATCH (u:User) WHERE u.dmcheck_needs IS NOT NULL SET u.dmcheck_needs = 'look'", writes=False
+    ),
     "place_users": Case(lambda w: {"names": ["bare1", "bare2", w.checked, w.waiting], "size": 5}, same_answer=False),
     "plan_buckets": Case(writes=False),
     "prioritize_users": Case(
@@ -175,6 +179,7 @@ CASES: dict[str, Case] = {
         }
     ),
     "raise_starved": Case(lambda w: STARVED, same_answer=False),
+    "read_standings": Case(lambda w: {"after": 0, "slice": 100, "whole": True}, writes=False),
     "register_client": Case(
         lambda w: {
             "id": 9,
@@ -197,18 +202,27 @@ CASES: dict[str, Case] = {
     "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "set_allowances": Case(
         lambda w: {
+            "round": 0,
             "verdicts": [
                 {
                     "client": 2,
-                    "before": None,
-                    "faults_judged": 0,
+                    "set": {"pairs": 0},
                     "leases": [w.ended.lease],
                     "faults": 0,
                     "allowance": 12,
                     "reason": "answered",
                     "turnaround": 60,
                 }
-            ]
+            ],
+        },
+        same_answer=False,
+    ),
+    "settle_clients": Case(lambda w: {"round": 0, "clients": [{"id": 1, "set": {"share": 0.5}}]}, same_answer=False),
+    "settle_opinions": Case(
+        lambda w: {
+            "round": 0,
+            "users": [{"name": w.waiting, "opinions": [], "needs": None, "asked": None, "counted": [], "force": None}],
+            "clients": [{"id": 1, "set": {"pairs": 1}}],
         },
         same_answer=False,
     ),
@@ -235,6 +249,7 @@ CASES: dict[str, Case] = {
         },
         may_move=CLOCKS,
     ),
+    "sweep_opinions": Case(lambda w: {"client": 2, "since": 0.0}, same_answer=False),
     "unregister_client": Case(lambda w: {"id": 1, "screen_name": "client1"}, same_answer=False),
     "upgrade_1_buckets": Case(
         lambda w: {"step": 1},

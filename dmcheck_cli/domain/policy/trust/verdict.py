@@ -16,13 +16,14 @@ Word = Literal["unchecked", "unconfirmed", "open", "closed", "not_found", "open_
 class Opinion:
     """What a client said about a user, and when (seconds). `counted`: the answer that it was compared with, as it
     stands in its client's counts; None: not compared. `doubted`: it counts for nothing, since its client was
-    contained."""
+    contained. `witness`: it is a second opinion, asked for after somebody else's answer."""
 
     client: int
     answer: str
     at: float
     counted: str | None = None
     doubted: bool = False
+    witness: bool = False
 
 
 @dataclass(frozen=True, slots=True)
