@@ -80,11 +80,19 @@ class Settings:
         "How many buckets a client without a record may hold or have answered between two runs of judge_clients; 0: "
         "any number.",
     )
+    buckets_per_client: int = _setting(
+        "DMCHECK_BUCKETS_PER_CLIENT",
+        0,
+        "How many buckets wait for each active client; 0: as many in all as were taken in a quarter of an hour, at "
+        "least two for each.",
+        0,
+        1000,
+    )
     limits: Limits = DEFAULTS
 
     def bound(self, name: str) -> object:
         """A bound that statements use, by its name: a setting, or else one of `limits`."""
-        return getattr(self, name) if name == "max_unjudged" else getattr(self.limits, name)
+        return getattr(self, name) if name in ("max_unjudged", "buckets_per_client") else getattr(self.limits, name)
 
     @classmethod
     def load(cls) -> Settings:

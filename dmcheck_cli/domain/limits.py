@@ -74,8 +74,18 @@ class Limits:
     quota_pause_seconds: int = 60
     """How long a client that is at its limit should wait before it looks again, unless it answers sooner."""
 
-    buckets_per_client: int = 20
-    """How many buckets should wait for each active client: 10 per fetch, two fetches ahead (contract, section 5)."""
+    min_buckets_per_client: int = 2
+    """Buckets that wait for each active client at least, unless DMCHECK_BUCKETS_PER_CLIENT says otherwise. The more
+    wait, the later a second opinion comes: see DECISIONS for what that costs."""
+
+    taken_seconds: int = 900
+    """As many buckets wait as were taken in this time: cron makes buckets so often."""
+
+    first_clients: int = 3
+    """Whose users one bucket takes second opinions from."""
+
+    heard_share: float = 0.25
+    """Of the clients that may witness, so many at most have answered for users of one bucket: none of them gets it."""
 
     max_new_clients_per_hour: int = 10_000
     """Registrations that the whole system accepts per hour. Otherwise a flood of fake clients could lease every bucket

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import BucketState
+from dmcheck_cli.domain.policy.mixing import NEEDS, Needing
 from dmcheck_cli.errors import UnknownBucket
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema, times
@@ -70,10 +72,25 @@ def plan(database: Database) -> Plan:
     return Plan(max(row["room"], 0), row["cursor"], row["active"], row["outside"])
 
 
-def place(database: Database, names: list[str]) -> Made:
-    """Put those of the users who are still in no bucket into new buckets, while there is room for more."""
-    row = schema.write_one(database, "place_users", names=names, size=database.settings.bucket_size)
+def needing(database: Database, start: int, most: int) -> list[Needing]:
+    """Up to `most` users who need another opinion, the most pressing needs first; of each, the users of one client
+    follow each other, from the client with the id `start` on, wrapping around."""
+    rows = database.run("needing_users", needs=list(NEEDS), start=start, most=most) if most > 0 else []
+    return [Needing(row["name"], frozenset(row["heard"]), frozenset(row["sources"])) for row in rows]
+
+
+def place(database: Database, planned: list[list[str]], seconds: Collection[str] = ()) -> Made:
+    """Make the planned buckets, of those users who may still be placed, while there is room for more.
+
+    `seconds`: the names of those who are there for a second opinion.
+    """
+    row = schema.write_one(database, "place_users", buckets=planned, seconds=list(seconds))
     return Made(row["buckets"], row["users"])
+
+
+def free(database: Database) -> int:
+    """Take second opinions out of a batch of buckets that no client may take any more; returns how many buckets."""
+    return int(schema.write_one(database, "free_buckets")["freed"])
 
 
 def split(database: Database, buckets: list[str] | None = None) -> int:

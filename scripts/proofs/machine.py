@@ -39,7 +39,7 @@ TICK, STEP = 200, 6000
 machine."""
 
 LIMITS = Limits(
-    buckets_per_client=2, start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
+    start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
     step_seconds=9000,
 )  # fmt: skip
 """Small enough that every limit is reached."""
@@ -118,7 +118,8 @@ class Machine(RuleBasedStateMachine):
         self.settings = replace(
             self.database.settings,
             bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, keep_seconds=KEEP,
-            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED, limits=LIMITS,
+            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED, buckets_per_client=2,
+            limits=LIMITS,
         )  # fmt: skip
         self.model = Model(self.settings)
         self.database.settings = self.settings

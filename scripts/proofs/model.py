@@ -489,7 +489,7 @@ class Model:
 
     def make(self, most: int) -> tuple[int, int]:
         """Returns buckets and users."""
-        wanted = sum(client.active for client in self.clients.values()) * self.limits.buckets_per_client
+        wanted = sum(client.active for client in self.clients.values()) * self.settings.buckets_per_client
         waiting = [self.buckets[uuid] for uuid in self.waiting()]
         # Prioritized ones count for at most half of the line.
         room = max(wanted - len(waiting) + max(sum(bucket.urgent for bucket in waiting) - wanted // 2, 0), 0)

@@ -17,7 +17,11 @@ from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.answers import parameters, submit
 from dmcheck_cli.transactions.leases import fetch
 
-OURS = {"limits": vars(DEFAULTS) | {"max_unjudged": 60}, "schema": cypher.SCHEMA, "repeated": False}
+OURS = {
+    "limits": vars(DEFAULTS) | {"max_unjudged": 60, "buckets_per_client": 20},
+    "schema": cypher.SCHEMA,
+    "repeated": False,
+}
 """What `Database.run` adds to the parameters of each statement."""
 
 
@@ -160,15 +164,23 @@ CASES: dict[str, Case] = {
         same_answer=False,
     ),
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
+    "free_buckets": Case(
+        before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.heard = [1, 2, 3]
+        WITH b MATCH (u)-[m:INDMCHECKBUCKET]->(b) SET m.second = 'dm'""",
+        same_answer=False,
+    ),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
     "mark_dead": Case(lambda w: {"lease_seconds": 7200}, same_answer=False),
     "name_users": Case(
         lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
     ),
+    "needing_users": Case(lambda w: {"needs": ["dm", "check"], "start": 0, "most": 10}, writes=False),
     "new_opinions": Case(
         before="MATCH (u:User) WHERE u.dmcheck_needs IS NOT NULL SET u.dmcheck_needs = 'look'", writes=False
     ),
-    "place_users": Case(lambda w: {"names": ["bare1", "bare2", w.checked, w.waiting], "size": 5}, same_answer=False),
+    "place_users": Case(
+        lambda w: {"buckets": [["bare1", "bare2"], [w.checked, w.waiting]], "seconds": [w.checked]}, same_answer=False
+    ),
     "plan_buckets": Case(writes=False),
     "prioritize_users": Case(
         lambda w: {
