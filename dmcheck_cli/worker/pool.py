@@ -24,6 +24,9 @@ own window of 15 minutes."""
 MAX_UNPROVEN = 5
 """COMMANDs that are started before one of them has answered anything: a wrong one is started no more often."""
 
+MIN_PAUSE = 1.0
+"""Seconds of the shortest pause: sources say 0 when they round down, and COMMANDs would be started without end."""
+
 LOOK_AGAIN = 0.5
 """Seconds between two looks at whether a lease has been renewed since the machine slept."""
 
@@ -246,4 +249,5 @@ class Pool:
         one lengthens the pause."""
         if told is None and now >= self._not_before:
             told, self._pause = self._pause, min(self._pause * 2, MAX_PAUSE)
-        self._not_before = max(self._not_before, now + (told or 0.0))
+        if told is not None:
+            self._not_before = max(self._not_before, now + max(told, MIN_PAUSE))

@@ -190,8 +190,9 @@ for line in sys.stdin:
         (7200, "print('{\"retry_after\": 1.5}')", 3, 1),
         (7200, "pass", 10, 1),
         (2, "print('{\"retry_after\": 2}')", 4, 3),
+        (7200, "print('{\"retry_after\": 0}')", 2, 1),
     ],
-    ids=["as long as it says", "doubling", "longer than the lease lasts"],
+    ids=["as long as it says", "doubling", "longer than the lease lasts", "no time at all"],
 )
 def test_a_command_that_says_later_is_started_later(
     database: Database,
