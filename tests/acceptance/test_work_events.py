@@ -172,6 +172,25 @@ def test_a_second_loop_is_refused(
         assert ended(process)[0] == 0
 
 
+def test_answers_of_a_bucket_at_work_are_not_handed_in_from_outside(
+    database: Database, query: Query, environment: dict[str, str], checker: Checker, tmp_path: Path, run: Run
+) -> None:
+    """`submit FILE` of what a loop has in hand, or of a copy, would lose what is answered later."""
+    prepare(database, [CLIENT], 6, size=6)
+    with start(environment, *LOOP, "--once", "--", *checker(HALF)) as process:
+        wait_until(lambda: bool(noted(tmp_path, "half")) and pending(run)[0] == 3)
+        file = pending(run)[1]
+        copy = tmp_path / "copy"
+        copy.write_bytes(file.read_bytes())
+        for one in (file, copy):
+            refused = run("submit", "--client", CLIENT, one, "--json")
+            assert (refused.status, refused.error["code"]) == (1, "already_running")
+        process.send_signal(signal.SIGTERM)
+        status, summary, _ = ended(process)
+    assert (status, summary["users"], answered_users(query)) == (0, 3, 3)
+    assert run("submit", "--client", CLIENT, copy).status == 0
+
+
 LATER = """
 user = json.loads(sys.stdin.readline())
 note("began")
