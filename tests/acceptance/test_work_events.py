@@ -94,6 +94,11 @@ def test_another_machine_hands_them_in(
         [report] = run("submit", "--client", CLIENT, carried, "--json", HOME="/nonexistent").document["buckets"]
         assert (report["status"], report["accepted"], report["returned"]) == ("partial", 3, 3)
     assert answered_users(query) == 3
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    older = "".join(json.dumps({**line, "lease": "older"}) + "\n" for line in lines)
+    carried.write_text(older + file.read_text())
+    refused, taken = json.loads(run("submit", "--client", CLIENT, carried, "--json").out)["buckets"]
+    assert (refused["status"], taken["status"], taken["accepted"]) == ("refused", "partial", 3)
     carried.write_bytes(b"no line\n" + carried.read_bytes())
     assert run("submit", "--client", CLIENT, carried).status == 2
 
