@@ -36,14 +36,15 @@ def submit(
     who = client_of(client, settings)
     with documents.open_file(file) as source:
         answered = documents.read_document(source)
-    with suppress(NotConfigured):  # no folder of the user: no loop either
-        keeping.refuse_in_hand(state_folder(), who, [one.lease for one in answered])
     if any(one.rounded for one in answered):
         show.message(
             "Some ids came back as other numbers: the checker's language rounds them. The answers are taken; "
             "to look accounts up by id, use id_str"
         )
     with Direct(settings, who, "submit") as service:
+        place = service.place
+        with suppress(NotConfigured):  # no folder of the user: no loop either
+            keeping.refuse_in_hand(state_folder(), who, place, [one.lease for one in answered])
         reports = service.submit(answered)
     tables = [REPORTS.of(reports)] if reports else []
     show.results(as_json, format, lambda: {"client": who, "buckets": [_report(report) for report in reports]}, *tables)

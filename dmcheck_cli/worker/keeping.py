@@ -42,12 +42,12 @@ def pending(folder: Path, client: int) -> tuple[Path, int]:
     return path, sum(len(one.answers) for one in found.values())
 
 
-def refuse_in_hand(folder: Path, client: int, leases: Iterable[str]) -> None:
-    """Raises AlreadyRunning when a loop of the client is at work on any of these leases: who submits half of one's
-    answers ends it, and the rest comes too late."""
+def refuse_in_hand(folder: Path, client: int, database: str, leases: Iterable[str]) -> None:
+    """Raises AlreadyRunning when a loop of the client is at work on any of these leases of the database: who submits
+    half of one's answers ends it, and the rest comes too late. What is kept for another one is in nobody's hand."""
     try:
         found, _ = kept.read(_path(folder, client).read_bytes())
-        if found.keys().isdisjoint(leases):
+        if not any(lease in found and found[lease].database == database for lease in leases):
             return
         lock = os.open(_lock_path(folder, client), os.O_RDONLY)
     except OSError:
