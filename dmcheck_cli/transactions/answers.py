@@ -19,7 +19,7 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
 
     Raises NotRegistered. A refused bucket is a Report, not an error: the others are stored.
     """
-    reports: dict[str, Report] = {}
+    reports: dict[tuple[str, str], Report] = {}
     for part in _parts(answered, database.settings.limits.max_answers):
         rows = schema.write(
             database,
@@ -32,8 +32,10 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
         if empty := [one.bucket for one in part if not one.answers]:
             buckets.split(database, empty)
         given = {a.bucket: a for a in part}
-        reports.update((row["bucket"], _report(row, given[row["bucket"]])) for row in rows if row["bucket"] in given)
-    return [reports[a.bucket] for a in answered]
+        for row in rows:
+            if (one := given.get(row["bucket"])) is not None:
+                reports[one.bucket, one.lease] = _report(row, one)
+    return [reports[a.bucket, a.lease] for a in answered]
 
 
 def parameters(one: Answered) -> dict[str, Any]:
@@ -56,16 +58,18 @@ def parameters(one: Answered) -> dict[str, Any]:
 
 
 def _parts(answered: list[Answered], most: int) -> Iterator[list[Answered]]:
-    """The document in parts of at most `most` answers; an empty one is one part."""
-    part: list[Answered] = []
+    """The document in parts of at most `most` answers, none with two leases of one bucket; an empty one is one part.
+
+    What `work` has kept may have two: each lease is taken or refused by itself."""
+    part: dict[str, Answered] = {}
     size = 0
     for one in answered:
-        if part and size + len(one.answers) > most:
-            yield part
-            part, size = [], 0
-        part.append(one)
+        if part and (size + len(one.answers) > most or one.bucket in part):
+            yield list(part.values())
+            part, size = {}, 0
+        part[one.bucket] = one
         size += len(one.answers)
-    yield part
+    yield list(part.values())
 
 
 def _report(row: dict[str, Any], given: Answered) -> Report:

@@ -310,8 +310,10 @@ class Loop:
             self._holdings.answered.append(held)
             self._fruitless = 0
         elif held.dropped:
+            self._pool.was_no_try()
             self._file.ended([held.lease.lease])
         elif finished.ending is Ending.later:
+            self._pool.was_no_try()
             self._holdings.begin_again(held)
         else:
             self._unanswered(finished, failed)
