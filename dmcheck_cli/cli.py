@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-import typer
-
 from dmcheck_cli import entry
 from dmcheck_cli.commands import (
     bucket,
@@ -28,7 +26,8 @@ from dmcheck_cli.commands import (
 VOLUNTEERS, OPERATORS, UPKEEP = "For volunteers", "For operators", "Maintenance"
 """The readers by whom the help is grouped."""
 
-app = typer.Typer(
+app = entry.Program(
+    cls=entry.Verbs,
     help="Hand out accounts to check to many clients, and take their answers back.",
     epilog="Exit status: 0 done, 1 refused, 2 wrong usage, 3 nothing to fetch, 4 not configured, 70 a bug, 75 repeat. "
     "The database: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD_FILE; without them an embedded one in DMCHECK_HOME.",
@@ -37,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.callback()(entry.versioned)
+app.callback()(entry.common)
 
 
 def _add(panel: str, verb: Callable[..., Any], example: str, **more: Any) -> None:

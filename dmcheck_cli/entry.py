@@ -8,14 +8,17 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.models import CommandFunctionType as CommandFunction
 
-from dmcheck_cli.errors import Bug, DmcheckError, OutputLost, SystemRefused, Usage, machine_lacks
+from dmcheck_cli import notices
+from dmcheck_cli.errors import Bug, DmcheckError, Interrupted, OutputLost, SystemRefused, Usage, machine_lacks
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
@@ -37,8 +40,47 @@ Version = Annotated[
 ]
 
 
-def versioned(version: Version = False) -> None:
+def common(version: Version = False) -> None:
     """Hand out accounts to check to many clients, and take their answers back."""
+
+
+def _choose(context: Any, option: Any, asked: bool) -> None:
+    if asked:
+        notices.choose(notices.Level[option.name.upper()])
+
+
+class _Options:
+    """Gives a command the options that all have, before `--help`; its function does not see them."""
+
+    params: list[Any]
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += [
+            TyperOption(
+                param_decls=[f"--{name}", f"-{name[0]}"], is_flag=True, expose_value=False, callback=_choose, help=about
+            )
+            for name, about in (
+                ("quiet", "Print results, warnings and errors only."),
+                ("verbose", "Say which database is used, which statements are run, and what is tried again."),
+            )
+        ]
+
+
+class Verb(_Options, TyperCommand):
+    """A command with the options that all have."""
+
+
+class Verbs(_Options, TyperGroup):
+    """A group of commands with the options that all have, which stand before the command's name."""
+
+
+class Program(typer.Typer):
+    """A program, or a part of one: all its commands have `--quiet` and `--verbose`."""
+
+    def command(self, name: str | None = None, **more: Any) -> Callable[[CommandFunction], CommandFunction]:
+        """As Typer has it."""
+        return super().command(name, cls=Verb, **more)
 
 
 READING = (
@@ -72,6 +114,8 @@ def main(app: typer.Typer) -> NoReturn:
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the program with these arguments on the process's streams; returns its exit status."""
     as_json = _asks_for_json(arguments)
+    notices.choose(notices.Level.NORMAL)
+    _mend_environment()
     status = 0
     try:
         status = _status(app, arguments, as_json)
@@ -105,9 +149,21 @@ def _open_streams() -> None:
             stream.reconfigure(errors="backslashreplace")  # for table frames where the locale is ASCII only
 
 
+def _mend_environment() -> None:
+    """Some programs say with COLUMNS=0 that they do not know the width. Typer colours its help in a pipe for being in
+    CI, and takes this variable as a wish not to."""
+    if os.environ.get("COLUMNS", "").strip("0") == "":
+        os.environ.pop("COLUMNS", None)
+    if "FORCE_COLOR" not in os.environ and not sys.stdout.isatty():
+        os.environ["_TYPER_FORCE_DISABLE_TERMINAL"] = "1"
+
+
 def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     try:
-        return int(app(args=list(arguments), standalone_mode=False) or 0)
+        status = int(app(args=list(arguments), standalone_mode=False) or 0)
+        if status == Interrupted.exit_status:  # Typer itself catches Ctrl-C
+            raise KeyboardInterrupt
+        return status
     except OutputLost:
         raise
     except DmcheckError as problem:
@@ -117,7 +173,7 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
         # Without arguments a program shows its help, which is message enough.
         return _failed(Usage(what=what), as_json) if what else Usage.exit_status
     except (typer.Abort, KeyboardInterrupt):
-        return 130  # what shells report for an interrupted program
+        return _failed(Interrupted(what=_interrupted(arguments)), as_json)
     except SystemExit:  # raised by Typer when its help text cannot be written
         raise OutputLost(what=os.strerror(errno.EPIPE)) from None
     except Exception as error:
@@ -125,6 +181,12 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
         if isinstance(explained, OutputLost):
             raise explained from error
         return _failed(explained, as_json)
+
+
+def _interrupted(arguments: Sequence[str]) -> str:
+    if _only_reads(arguments):
+        return "Nothing was changed."
+    return "It may have taken effect or not: the same command may be repeated."
 
 
 def _explained(error: Exception) -> DmcheckError:

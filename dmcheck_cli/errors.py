@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import errno
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 """Resources that the machine lacks now and may have later."""
@@ -19,6 +21,8 @@ NOTHING = 3
 NOT_CONFIGURED = 4
 BUG = 70
 TEMPORARY = 75
+INTERRUPTED = 130
+"""What shells report for a program that Ctrl-C ended."""
 
 
 class DmcheckError(Exception):
@@ -159,6 +163,12 @@ class OutputLost(Temporary):
     code = "output_lost"
 
 
+class Interrupted(DmcheckError):
+    template = "Interrupted. {what}"
+    code = "interrupted"
+    exit_status = INTERRUPTED
+
+
 class DatabaseRefused(DmcheckError):
     template = "The database refused the statement: {what}"
     code = "database_refused"
@@ -176,6 +186,15 @@ class Bug(DmcheckError):
     )
     code = "bug"
     exit_status = BUG
+
+
+@contextmanager
+def interruptible(told: Callable[[], str]) -> Iterator[None]:
+    """Where Ctrl-C ends the block, raise Interrupted; `told` returns what was done, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(what=told()) from error
 
 
 def machine_lacks(error: Exception) -> Temporary | None:

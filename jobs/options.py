@@ -8,14 +8,15 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli.entry import Program
 from dmcheck_cli.reporting import show
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
-def app() -> typer.Typer:
+def app() -> Program:
     """An empty program for one job."""
-    return typer.Typer(
+    return Program(
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

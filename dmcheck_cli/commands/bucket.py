@@ -9,14 +9,14 @@ import typer
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.reporting import show as output
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import BUCKET
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema
 
-app = typer.Typer(help="Look at one bucket.", no_args_is_help=True)
+app = Program(help="Look at one bucket.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: dmcheck bucket show UUID")

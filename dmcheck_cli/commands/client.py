@@ -9,14 +9,14 @@ import typer
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import CLIENT, Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, schema
 
-app = typer.Typer(help="Rename and forget clients.", no_args_is_help=True)
+app = Program(help="Rename and forget clients.", no_args_is_help=True)
 
 Id = Annotated[int, typer.Argument(parser=documents.identifier, metavar="ID", help="The client's Twitter id.")]
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from dmcheck_cli import notices
 from dmcheck_cli.commands.settings import used
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
@@ -35,7 +33,7 @@ def doctor(
         problems, looked = found.problems, ["schema", "jobs", "times", "waits"]
         if deep:
             users = count_users(database)
-            with _progress(users) as looked_at:
+            with notices.counting("Looking at users", users) as looked_at:
                 problems = problems + health.broken(database, looked_at)
             looked += [f"{users} users", "all buckets", "all clients"]
         facts = health.facts(database)
@@ -63,16 +61,3 @@ def doctor(
     if not problems and not show.wants_json(as_json, format) and format not in SEPARATORS:
         show.line(f"\nAll is well. Looked at: {', '.join(looked)}.")
     return REFUSED if problems else 0
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], None]]:
-    if not sys.stderr.isatty():
-        yield lambda seen: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Looking at users", total=total)
-        yield lambda seen: progress.advance(task, seen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -13,10 +13,11 @@ from typing import Annotated, Protocol
 
 import typer
 
+from dmcheck_cli import notices
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Checked
 from dmcheck_cli.entry import Json
-from dmcheck_cli.errors import PASSING, Usage
+from dmcheck_cli.errors import PASSING, Usage, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results
@@ -77,8 +78,12 @@ def export(
             _write(users, show, format or Form.jsonl)
             show.line("", end="")
             return
-        with _aside(path) as sink:
-            count = _write(users, sink, format or _by_suffix(path))
+        with (
+            interruptible(lambda: f"{show.escaped(str(path))} is as it was; the same command starts over."),
+            notices.counting("Writing users") as advance,
+            _aside(path) as sink,
+        ):
+            count = _write(_counted(users, advance), sink, format or _by_suffix(path))
     if as_json:
         show.document({"exported": count})
     else:
@@ -101,6 +106,13 @@ def _write(users: Iterable[Checked], sink: Sink, form: Form) -> int:
         name = show.escaped(user.screen_name)  # other programs store names that are none
         writer.writerow((name, user.id, user.answer, user.answered_by, user.answered_at))
     return count
+
+
+def _counted(users: Iterable[Checked], advance: Callable[[int], None]) -> Iterator[Checked]:
+    for number, user in enumerate(users, 1):
+        if number % 1000 == 0:
+            advance(1000)
+        yield user
 
 
 def _with_first(users: Iterable[Checked]) -> Iterator[Checked]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli import notices
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -48,7 +49,10 @@ def prioritize(
             show.message(note)
     if not 1 <= len(wanted) <= DEFAULTS.max_names:
         raise Usage(what=f"Give 1 to {DEFAULTS.max_names} users, as arguments or with --file; these are {len(wanted)}")
-    with Database(Settings.load(), "prioritize") as database:
+    with (
+        Database(Settings.load(), "prioritize") as database,
+        notices.doing(f"Moving {len(wanted):,} users to the front"),
+    ):
         stored = users.spelled(database, wanted)
         meant = list(dict.fromkeys(stored.get(name, name) for name in wanted))
         done = users.prioritize(database, meant, priority, recheck)

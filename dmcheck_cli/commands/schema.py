@@ -6,15 +6,17 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli import notices
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Program, Shape
+from dmcheck_cli.errors import interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 
-app = typer.Typer(help="The constraints, indexes and version that dmcheck relies on.", no_args_is_help=True)
+app = Program(help="The constraints, indexes and version that dmcheck relies on.", no_args_is_help=True)
 
 
 @app.callback()
@@ -37,7 +39,11 @@ def apply(
         else:
             show.line("\n".join(f"{statement};" for statement in schema.statements()))
         return
-    with Database(Settings.load(), "schema apply") as database:
+    with (
+        interruptible(lambda: "What was applied stays; the same command goes on from there."),
+        Database(Settings.load(), "schema apply") as database,
+        notices.doing("Applying the schema"),
+    ):
         applied = schema.apply(database, show.message)
     table = Table("Applied", ("constraint, index or version",), [(name,) for name in applied])
     show.results(as_json, format, lambda: {"applied": applied}, table, notes=[f"{len(applied)} applied"])

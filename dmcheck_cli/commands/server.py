@@ -10,8 +10,8 @@ import typer
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import Usage
+from dmcheck_cli.entry import Json, Program, Shape
+from dmcheck_cli.errors import Usage, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
@@ -19,7 +19,7 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema
 from dmcheck_cli.transactions.stats import count_users
 
-app = typer.Typer(help="The embedded database.", no_args_is_help=True)
+app = Program(help="The embedded database.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: dmcheck server start")
@@ -57,7 +57,8 @@ def dump(
     """Stop the embedded database and write its graph to FILE, for `server load` or `neo4j-admin database load`."""
     from dmcheck_cli.embedded import administration
 
-    size = administration.dump(_embedded(), file)
+    with interruptible(lambda: "No dump was written. The next command starts the database again."):
+        size = administration.dump(_embedded(), file)
     _show_file(file, size, as_json, format)
 
 
@@ -77,7 +78,11 @@ def load(
     with Database(settings, "server load") as database:
         if count_users(database) and not replace:
             raise Usage(what="The database has users: --replace puts the dump in their place; nothing was changed")
-    with administration.loaded(settings, file) as aside, Database(aside, "server load") as database:
+    with (
+        interruptible(lambda: "The database is as it was, unless the dump was already in its place: dmcheck stats."),
+        administration.loaded(settings, file) as aside,
+        Database(aside, "server load") as database,
+    ):
         schema.ensure(database)
     _show_file(file, size, as_json, format)
 

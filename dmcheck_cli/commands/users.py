@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.collected import Batch, Collected
+from dmcheck_cli import notices
+from dmcheck_cli.commands.collected import Collected
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
+from dmcheck_cli.domain.model import User
 from dmcheck_cli.domain.userlist import UserList
-from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import UnknownUser
+from dmcheck_cli.entry import Json, Program, Shape
+from dmcheck_cli.errors import UnknownUser, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import KNOWN, PENDING, Table
@@ -24,7 +25,7 @@ from dmcheck_cli.transactions import results, schema, users
 BATCH = 5_000
 """Users that one transaction adds or deletes: about 0.2 s each, and little memory on either side."""
 
-app = typer.Typer(help="Load, delete and list the users to be checked.", no_args_is_help=True)
+app = Program(help="Load, delete and list the users to be checked.", no_args_is_help=True)
 
 
 @app.command(epilog="Example: dmcheck users add users.jsonl")
@@ -37,9 +38,14 @@ def add(
     format: Shape = Format.auto,
 ) -> None:
     """Load users: names, JSON lines or an array, CSV or TSV with a heading; UTF-8 or UTF-16, also gzipped."""
-    with documents.open_file(file) as source:
+    with (
+        documents.open_file(file) as source,
+        interruptible(lambda: "The list was only being read: nothing was changed."),
+        notices.counting("Reading the list") as read,
+    ):
         given = UserList(source)
-        collected = Collected(given)
+        # Nobody who types the list wants to see it counted.
+        collected = Collected(given if source.isatty() or not notices.live() else _counted(given, read))
     for note in given.notes():
         show.message(note)
     sums = dict.fromkeys(("added", "existing", "filled"), 0)
@@ -47,11 +53,18 @@ def add(
         schema.ensure(database)
         users.name_all(database)
         conflicting: list[str] = []
-        for batch in _with_progress(collected.batches(BATCH, replace_ids), collected.total):
-            done = users.add(database, batch.users, replace_ids, batch.twice)
-            for kind in sums:
-                sums[kind] += getattr(done, kind)
-            conflicting += done.conflicting
+        through = 0
+        with (
+            interruptible(lambda: _stopped(through, collected.total, "added")),
+            notices.counting("Adding users", collected.total, BATCH) as advance,
+        ):
+            for batch in collected.batches(BATCH, replace_ids):
+                done = users.add(database, batch.users, replace_ids, batch.twice)
+                for kind in sums:
+                    sums[kind] += getattr(done, kind)
+                conflicting += done.conflicting
+                through += len(batch.users)
+                advance(len(batch.users))
     conflicting = collected.conflicting + conflicting
     columns = (*sums, "conflicting", "repeated")
     counts = Table("Users", columns, [(*sums.values(), len(conflicting), collected.repeated)])
@@ -73,9 +86,14 @@ def delete(
     with Database(Settings.load(), "users delete") as database:
         stored = users.spelled(database, wanted)
         wanted = list(dict.fromkeys(stored.get(name, name) for name in wanted))
-        for start in range(0, len(wanted), BATCH):
-            gone, missing = users.delete(database, wanted[start : start + BATCH])
-            deleted, unknown = deleted + gone, unknown + missing
+        with (
+            interruptible(lambda: _stopped(deleted + len(unknown), len(wanted), "deleted")),
+            notices.counting("Deleting users", len(wanted), BATCH) as advance,
+        ):
+            for start in range(0, len(wanted), BATCH):
+                gone, missing = users.delete(database, wanted[start : start + BATCH])
+                deleted, unknown = deleted + gone, unknown + missing
+                advance(gone + len(missing))
     counts = Table("Users", ("deleted", "unknown"), [(deleted, len(unknown))])
     notes = [f"unknown: {', '.join(unknown)}"] if unknown else []
     show.results(as_json, format, lambda: {"deleted": deleted, "unknown": unknown}, counts, notes=notes)
@@ -123,16 +141,15 @@ def show_(
     show.results(as_json, format, lambda: content, KNOWN.of(found), notes=notes)
 
 
-def _with_progress(batches: Iterator[Batch], total: int) -> Iterator[Batch]:
-    """The batches, with a progress bar on stderr where it is a terminal and there is more than one."""
-    if total <= BATCH or not sys.stderr.isatty():
-        yield from batches
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+def _counted(users: Iterable[User], advance: Callable[[int], None]) -> Iterator[User]:
+    for number, user in enumerate(users, 1):
+        if number % BATCH == 0:
+            advance(BATCH)
+        yield user
 
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("Adding users", total=total)
-        for batch in batches:
-            yield batch
-            progress.advance(task, len(batch.users))
+
+def _stopped(done: int, total: int, what: str) -> str:
+    return (
+        f"At least {done:,} of {total:,} users are {what} (what was stored, or is unknown, counts as {what}); the same "
+        "command goes on from there."
+    )

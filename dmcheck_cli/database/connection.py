@@ -7,12 +7,13 @@ written so that running it again after a lost answer does no harm.
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dmcheck_cli import cypher
+from dmcheck_cli import cypher, notices
 from dmcheck_cli.backoff import between_tries
 from dmcheck_cli.database import address
 from dmcheck_cli.database.failures import NEEDS_RESTART, Retryable, Trouble, from_driver, from_server
@@ -29,6 +30,10 @@ UNATTENDED = frozenset({"work", "make_buckets", "reclaim_leases", "raise_starved
 """Commands that run by themselves: they do not start an embedded database that a person has stopped."""
 
 
+MAX_SILENT_SECONDS = 2.0
+"""A person who waits longer than this is told for what."""
+
+
 class Database:
     """A database to run statements on; opened at the first one.
 
@@ -40,7 +45,10 @@ class Database:
         self.settings = settings
         self.command = command
         self.about = {"app": "dmcheck", "command": command}
-        self._guard = Guard()
+        self._guard = Guard(self._note_wait)
+        self._since: float | None = None
+        self._seconds = 0.0
+        self._told = command == "work"  # which shows by itself what it waits for
         self._link: Link | None = None
         self._address: address.Address | None = None
         self._pid: int | None = None
@@ -86,7 +94,10 @@ class Database:
         Raises Temporary when the time is up (it says whether the statement may have been committed), NotConfigured when
         the database denies access, DatabaseRefused for permanent errors.
         """
-        return self.run_text(cypher.text(statement), patience=patience, **(self._ours(statement) | parameters))
+        began = time.monotonic()
+        rows = self.run_text(cypher.text(statement), patience=patience, **(self._ours(statement) | parameters))
+        notices.detail(f"{statement}: {len(rows)} rows in {(time.monotonic() - began) * 1000:.0f} ms")
+        return rows
 
     def run_text(
         self, text: str, /, *, patience: float | None = None, once: bool = False, **parameters: Any
@@ -98,6 +109,7 @@ class Database:
         trouble = Trouble(self.settings.timeout_seconds if patience is None else patience)
         deadline = time.monotonic() + trouble.limit
         backoff = between_tries()
+        self._since, self._seconds = time.monotonic(), trouble.limit
         while True:
             statement = Statement(text)
             try:
@@ -115,7 +127,18 @@ class Database:
                     raise trouble.gave_up(self._address) from passing
                 if not passing.connected and not self.embedded:
                     self._look(trouble, deadline - time.monotonic())
+                notices.detail(f"{passing.why}: the next try is in {delay:.1f} s")
+                self._note_wait()
                 time.sleep(delay)
+
+    def _note_wait(self) -> None:
+        """Tell a person, once, that this waits for the database. Called now and then while it does."""
+        if self._told or self._since is None or time.monotonic() - self._since < MAX_SILENT_SECONDS:
+            return
+        if notices.live() and threading.current_thread() is threading.main_thread():
+            self._told = True
+            where = f" at {self._address.place}" if self._address and not self.embedded else ""
+            notices.warn(f"Waiting for the database{where}, for {self._seconds:.0f} s at most ...")
 
     def _try(self, statement: Statement, parameters: Row, deadline: float) -> list[Row]:
         link = self._link or self._open(deadline - time.monotonic())
@@ -153,6 +176,9 @@ class Database:
         """`seconds`: the limit for starting the embedded database; None: as long as it takes."""
         uri, username, password = self._log_in(seconds)
         self._address = address.read(uri)
+        if notices.level() is notices.Level.VERBOSE:
+            kind = f"embedded in {self.place}" if self.embedded else f"database {self.settings.neo4j_database or '-'}"
+            notices.detail(f"the database is {self._address}, account {username}, {kind}")
         return Link(self.settings, uri, username, password)
 
     def _warm(self, server: Server) -> None:

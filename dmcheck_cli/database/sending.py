@@ -55,8 +55,10 @@ class Guard:
     kept until it is abandoned or `close` is called.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, waiting: Callable[[], object] = lambda: None) -> None:
+        """`waiting` is called about every MAX_DEAF_SECONDS while work is waited for."""
         self._helper: _Helper | None = None
+        self._waiting = waiting
 
     def within(self, seconds: float, work: Callable[[], T], afterwards: Callable[[], object] = lambda: None) -> T:
         """Return what `work` returns, or raise what it raises.
@@ -68,7 +70,7 @@ class Guard:
         if helper is None or not helper.alive():
             helper = _Helper()
         try:
-            result, failure = helper.do(work, seconds)
+            result, failure = helper.do(work, seconds, self._waiting)
         except BaseException:  # time is up, or the caller was interrupted: the next outcome would be the wrong one
             helper.end(afterwards)
             raise
@@ -100,13 +102,16 @@ class _Helper:
         """Whether the thread is running, which it is not in a forked process."""
         return self._thread.is_alive()
 
-    def do(self, work: Callable[[], Any], seconds: float) -> tuple[Any, BaseException | None]:
+    def do(
+        self, work: Callable[[], Any], seconds: float, waiting: Callable[[], object]
+    ) -> tuple[Any, BaseException | None]:
         """What `work` returned, and what it raised."""
         self._works.put(work)
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             with suppress(Empty):
                 return self._outcomes.get(timeout=min(left, MAX_DEAF_SECONDS))
+            waiting()
         raise OutOfTime
 
     def end(self, last: Callable[[], object] = lambda: None) -> None:

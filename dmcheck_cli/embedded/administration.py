@@ -14,11 +14,11 @@ from pathlib import Path
 from dmcheck_cli.embedded.configuration import environment, java
 from dmcheck_cli.embedded.folders import LOADING, home_folder
 from dmcheck_cli.embedded.parts import jars
-from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.embedded.remedies import DUMP, HOME, explained, java_trouble, trouble, using
 from dmcheck_cli.embedded.server import ensure_running, stop, stopped
 from dmcheck_cli.embedded.store import Store
 from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 
 MAIN_CLASS = "org.neo4j.cli.AdminTool"

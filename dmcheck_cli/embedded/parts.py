@@ -10,9 +10,9 @@ from pathlib import Path
 from dmcheck_cli.embedded.fetching import WAYS_OUT, Part, default_repository, fetch
 from dmcheck_cli.embedded.files import locked, make_private_folder, sha256
 from dmcheck_cli.embedded.folders import cache_folder
-from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.embedded.remedies import CACHE, JARS, using
 from dmcheck_cli.errors import NotConfigured, Temporary
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings, expanded
 
 LISTS = Path(__file__).parent

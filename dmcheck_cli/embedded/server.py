@@ -94,8 +94,8 @@ def ensure_running(
     from dmcheck_cli.embedded.files import make_private_folder
     from dmcheck_cli.embedded.launch import launch
     from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
-    from dmcheck_cli.embedded.progress import Progress
     from dmcheck_cli.embedded.store import Store
+    from dmcheck_cli.notices import Progress
 
     left = _countdown(seconds)
     home = home_folder(settings)
@@ -115,7 +115,7 @@ def ensure_running(
         new = store.prepare(wanted, upgrade=version is not None)
         parts = jars(settings, wanted, telling, left())
         if new:
-            telling.say(f"NEO4J_URI is not set: creating a new, empty database in {home}")
+            telling.warn(f"NEO4J_URI is not set: creating a new, empty database in {home}")
         last = state.read(home)
         with telling.doing(f"Starting the embedded Neo4j {wanted}"):
             options = split_options(settings.java_options or "")

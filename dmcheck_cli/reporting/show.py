@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from dmcheck_cli import notices
 from dmcheck_cli.errors import DmcheckError, OutputLost
+from dmcheck_cli.reporting.forms import Marked, Means
 from dmcheck_cli.reporting.views import Table
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
+    from rich.text import Text
 
 
 class Format(StrEnum):
@@ -33,6 +36,10 @@ class Format(StrEnum):
 
 SEPARATORS = {Format.csv: ",", Format.tsv: "\t"}
 """What stands between cells in the formats that scripts read."""
+
+COLOURS = {Means.GOOD: "green", Means.LOOK: "magenta", Means.BAD: "bold red", Means.GONE: "dim"}
+"""Of the eight colours that every terminal has, those that can be read on black and on white (yellow and cyan vanish on
+white, blue on black). The text says the same without them."""
 
 _UNSAFE = re.compile("[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """What could control a terminal, forge a log line or change the reading order: control characters (C0, C1), line
@@ -122,8 +129,9 @@ def line(text: str, end: str = "\n") -> None:
 
 
 def message(text: str) -> None:
-    """Print something for people that is not the result."""
-    sys.stderr.write(escaped(text, keep="\n") + "\n")
+    """Print something for people that is not the result; nothing with `--quiet`."""
+    if not notices.is_quiet():
+        _say(text)
 
 
 def error(problem: DmcheckError, as_json: bool) -> None:
@@ -132,7 +140,11 @@ def error(problem: DmcheckError, as_json: bool) -> None:
         content = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
         sys.stderr.write(_json({"error": content}) + "\n")
     else:
-        message(f"dmcheck: {problem.message}")
+        _say(f"dmcheck: {problem.message}")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(escaped(text, keep="\n") + "\n")
 
 
 def write(text: str) -> None:
@@ -179,7 +191,7 @@ def _grid(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
     for column, side in zip(columns, _aligned(cells) or ["left"] * len(columns), strict=True):
         grid.add_column(column, justify="right" if side == "right" else "left", no_wrap=True, overflow="ellipsis")
     for row in cells:
-        grid.add_row(*row)
+        grid.add_row(*map(_coloured, row))
     return grid
 
 
@@ -194,9 +206,16 @@ def _records(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]])
     records.add_column(overflow="fold")
     for row in cells:
         for column, value in zip(columns, row, strict=True):
-            records.add_row(column, value)
+            records.add_row(column, _coloured(value))
         records.add_section()
     return records
+
+
+def _coloured(cell: str) -> Text:
+    from rich.text import Text
+
+    means = cell.means if isinstance(cell, Marked) else None
+    return Text(str(cell), style=COLOURS[means] if means else "")
 
 
 def _aligned(cells: Sequence[Sequence[str]]) -> list[str]:
@@ -211,6 +230,8 @@ def _side(column: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, Marked):
+        return Marked(escaped(value), value.means)
     if isinstance(value, list | tuple):
         return escaped(", ".join(map(str, value))) or "-"
     return escaped(str(value))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from dmcheck_cli.domain.model import BucketState, Client, ClientStats, Known, Lease, Report, SystemStats, User, Wait
-from dmcheck_cli.reporting.forms import duration, moment
+from dmcheck_cli.reporting.forms import Marked, Means, duration, moment, state, trouble
 
 T = TypeVar("T")
 
@@ -37,8 +37,20 @@ class View(Generic[T]):
         return Table(self.title, tuple(head for head, _ in self.columns), rows, self.drops)
 
 
-def _flags(client: ClientStats) -> list[str]:
-    return ([] if client.state == "ACTIVE" else ["inactive"]) + client.flags
+def _flags(client: ClientStats) -> Marked | None:
+    active = client.state == "ACTIVE"
+    shown = ", ".join(([] if active else ["inactive"]) + client.flags)
+    return Marked(shown, Means.LOOK if client.flags and active else Means.GONE) if shown else None
+
+
+def _oldest(wait: Wait) -> str:
+    overdue = (wait.oldest_seconds or 0) > wait.overdue_seconds
+    return Marked(duration(wait.oldest_seconds), Means.BAD if overdue else None)
+
+
+def _flags_of_all(system: SystemStats) -> Marked | None:
+    found = [f"{flag} {count}" for flag, count in sorted(system.clients_by_flag.items())]
+    return Marked(", ".join(found), Means.LOOK) if found else None
 
 
 CLIENTS: View[ClientStats] = View(
@@ -112,9 +124,9 @@ BUCKETS: View[SystemStats] = View(
     (
         ("waiting", lambda s: s.buckets_ready),
         ("leased", lambda s: s.buckets_leased),
-        ("dead", lambda s: s.buckets_dead),
+        ("dead", lambda s: trouble(s.buckets_dead)),
         ("active clients", lambda s: s.clients_active),
-        ("flags", lambda s: [f"{flag} {count}" for flag, count in sorted(s.clients_by_flag.items())]),
+        ("flags", _flags_of_all),
     ),
 )
 
@@ -122,7 +134,7 @@ WAITS: View[tuple[str, Wait]] = View(
     "Waits",
     (
         ("kind", lambda w: w[0]),
-        ("oldest wait", lambda w: duration(w[1].oldest_seconds)),
+        ("oldest wait", lambda w: _oldest(w[1])),
         ("overdue after", lambda w: duration(w[1].overdue_seconds)),
     ),
 )
@@ -132,7 +144,7 @@ CLIENT: View[Client] = View(
     (
         ("id", lambda c: c.id),
         ("screen name", lambda c: c.screen_name),
-        ("state", lambda c: c.state),
+        ("state", lambda c: state(c.state)),
         ("capacity", lambda c: c.capacity),
         ("first registered", lambda c: moment(c.first_registered)),
         ("last registered", lambda c: moment(c.last_registered)),
@@ -143,7 +155,7 @@ BUCKET: View[BucketState] = View(
     "Bucket",
     (
         ("bucket", lambda b: b.bucket),
-        ("state", lambda b: b.state),
+        ("state", lambda b: state(b.state)),
         ("priority", lambda b: b.priority),
         ("users", lambda b: b.users),
         ("held by", lambda b: b.client),
@@ -178,7 +190,7 @@ REPORTS: View[Report] = View(
     "Submitted",
     (
         ("bucket", lambda r: r.bucket),
-        ("status", lambda r: r.status),
+        ("status", lambda r: state(r.status)),
         ("accepted", lambda r: r.accepted),
         ("returned", lambda r: r.returned),
         ("refused users", lambda r: r.refused),
@@ -192,7 +204,7 @@ KNOWN: View[Known] = View(
     (
         ("screen name", lambda u: u.screen_name),
         ("id", lambda u: u.id),
-        ("state", lambda u: u.state),
+        ("state", lambda u: state(u.state)),
         ("answer", lambda u: u.answer),
         ("by", lambda u: u.answered_by),
         ("at (UTC)", lambda u: moment(u.answered_at)),

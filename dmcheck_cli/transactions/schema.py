@@ -76,7 +76,7 @@ def ensure(database: Database) -> None:
     _refuse_newer(version, upgrading)
     if database.embedded:
         if not fresh and version != cypher.SCHEMA:
-            from dmcheck_cli.embedded.progress import Progress
+            from dmcheck_cli.notices import Progress
 
             Progress().say("Upgrading the embedded database to this release of dmcheck")
         apply(database)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 
+from dmcheck_cli import notices
 from dmcheck_cli.domain.model import Answered, Lease
 from dmcheck_cli.errors import LeaseLost, NotOwner, UnknownBucket
 from dmcheck_cli.service import Service
@@ -133,7 +134,8 @@ class Holdings:
                 continue
             self._summary.buckets += 1
             self._summary.users += report.accepted
-            self._say(f"bucket {one.bucket}: {report.accepted} kept answers handed in")
+            if not notices.is_quiet():
+                self._say(f"bucket {one.bucket}: {report.accepted} kept answers handed in")
         self._file.ended([one.lease for one in earlier])
         self._file.earlier = {lease: one for lease, one in self._file.earlier.items() if not one.answers}
 
@@ -151,7 +153,10 @@ class Holdings:
                 accepted += 1
                 self._summary.buckets += 1
                 self._summary.users += report.accepted
-                self._say(f"bucket {held.lease.bucket}: {report.accepted} of {len(held.lease.users)} users answered")
+                if not notices.is_quiet():
+                    self._say(
+                        f"bucket {held.lease.bucket}: {report.accepted} of {len(held.lease.users)} users answered"
+                    )
             self.answered = []
             self._freed(accepted)
         while self.unanswered:

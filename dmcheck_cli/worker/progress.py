@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
+from dmcheck_cli import notices
 from dmcheck_cli.reporting.show import escaped
 from dmcheck_cli.worker.pool import HeldLease
 from dmcheck_cli.worker.summary import Summary
@@ -55,7 +56,7 @@ class Teller:
         self._state = state
         self._messages: queue.Queue[str | None] = queue.Queue(MAX_WAITING)
         self._left_out = 0
-        self._is_terminal = sys.stderr.isatty()
+        self._is_terminal = sys.stderr.isatty() and notices.level() is notices.Level.NORMAL  # else they would mix
         self._out = _own_stderr()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()

@@ -17,6 +17,7 @@ from dateutil.parser import isoparse
 from support.graphs import MAX_WAIT_SECONDS, answered, prepare
 from support.invariants import Query
 from support.programs import MODULES, Result, launcher
+from support.terminal import seen
 
 from dmcheck_cli.cli import app
 from dmcheck_cli.database.connection import Database
@@ -388,3 +389,30 @@ def test_what_is_printed_reaches_a_pipe_whole(database: Database, environment: d
             [*launcher("dmcheck"), *arguments], env=bare, cwd=tmp_path, capture_output=True, text=True, check=True
         )
         assert done.stdout.endswith(last), arguments
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("stats", "--format", "table"), ("stats",)], ids=" ".join)
+def test_a_pipe_has_no_colours_for_being_in_ci(run: Call, database: Database, arguments: tuple[str, ...]) -> None:
+    """CI services set variables that make other programs colour what nobody sees."""
+    prepare(database, active=[1])
+    said = run(*arguments, CI="true", GITHUB_ACTIONS="true", PY_COLORS="1", TERM="xterm")
+    assert said.status == 0
+    assert "\x1b" not in said.out + said.err
+
+
+@pytest.mark.parametrize("columns", ["0", "", "00"])
+def test_no_columns_are_no_width(run: Call, database: Database, columns: str) -> None:
+    """COLUMNS=0 says that the width is not known: 80, as for any other program."""
+    prepare(database, active=[1])
+    for arguments in (("--help",), ("stats", "--format", "table")):
+        assert run(*arguments, COLUMNS=columns).out == run(*arguments, COLUMNS="80").out
+
+
+def test_a_terminal_sees_what_the_states_mean(database: Database, environment: dict[str, str], tmp_path: Path) -> None:
+    """An active client is green."""
+    prepare(database, active=[1])
+    command = seen(
+        "register", "--id", 1, "--screen-name", "client1", environment=environment, folder=tmp_path, all=True
+    )
+    assert command.end() == 0
+    assert b"\x1b[32mACTIVE" in command.raw

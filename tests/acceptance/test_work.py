@@ -37,8 +37,8 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import User
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
-from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.errors import TooFast
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from dmcheck_cli.embedded.progress import SECONDS_TO_WRITE, Progress
+from dmcheck_cli.notices import SECONDS_TO_WRITE, Progress
 
 
 def test_a_reader_that_stopped_holds_up_no_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 from dmcheck_cli import errors
 from dmcheck_cli.errors import DmcheckError
 
-DOCUMENTED = {1, 2, 3, 4, 70, 75}
+DOCUMENTED = {1, 2, 3, 4, 70, 75, 130}
 FROM_THE_CONTRACT = {
     "not_registered": 1,
     "not_owner": 1,

@@ -19,7 +19,7 @@ MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
 
 # From the bottom up: a part imports from lower layers and from itself only.
 LAYERS = (
-    ("errors", "backoff"),
+    ("errors", "backoff", "notices"),
     ("textfile", "cypher", "domain"),
     ("settings",),
     ("embedded",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from dmcheck_cli import errors
 from dmcheck_cli.errors import Malformed, OutputLost, Temporary
 from dmcheck_cli.reporting import show
-from dmcheck_cli.reporting.forms import duration, moment
+from dmcheck_cli.reporting.forms import duration, moment, state, trouble
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
 
@@ -226,3 +227,29 @@ def test_a_result_that_cannot_be_written_is_no_success(
     with pytest.raises(OutputLost, match=r"No space left|Broken pipe") as caught:
         show.document({"n": 1})
     assert (caught.value.code, caught.value.exit_status) == ("output_lost", 75)
+
+
+@pytest.mark.parametrize(
+    ("variables", "coloured"),
+    [({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False), ({}, False)],
+    ids=["asked for", "NO_COLOR", "a pipe"],
+)
+def test_colours_mean_something(
+    variables: dict[str, str], coloured: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is dead is red, what is active green; the text is the same without colours, and no other format has them."""
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("TERM", "xterm")
+    rows = [(state("dead"), trouble(3)), (state("ACTIVE"), trouble(0))]
+    shown = Table("All", ("state", "count"), rows)
+    show.table(shown, Format.table)
+    out = capsys.readouterr().out
+    codes = {"\x1b[1;31mdead", "\x1b[32mACTIVE"}
+    assert all((code in out) is coloured for code in codes)
+    assert coloured or not re.search(r"\x1b\[[0-9;]*3[0-9]", out)
+    for form in set(Format) - {Format.table, Format.json}:
+        show.table(shown, form)
+        assert "\x1b" not in capsys.readouterr().out

@@ -12,7 +12,7 @@ from support.programs import at_home
 
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
-from dmcheck_cli.embedded.progress import Progress
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 
 

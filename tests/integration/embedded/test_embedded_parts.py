@@ -19,8 +19,8 @@ import pytest
 from homes import MAX_WAIT_SECONDS, PROJECT
 
 from dmcheck_cli.embedded import parts
-from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.errors import NotConfigured, Temporary
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 
 VERSION = "0.0.1"
@@ -30,7 +30,7 @@ FETCH = f"""
 import sys
 from pathlib import Path
 from dmcheck_cli.embedded import parts
-from dmcheck_cli.embedded.progress import Progress
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 parts.LISTS = Path(sys.argv[1])
 parts.jars(Settings.load(), "{VERSION}", Progress())

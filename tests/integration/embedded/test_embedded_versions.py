@@ -14,9 +14,9 @@ from support.programs import JOBS, launcher
 from dmcheck_cli.embedded import server
 from dmcheck_cli.embedded.administration import administer
 from dmcheck_cli.embedded.parts import jars
-from dmcheck_cli.embedded.progress import Progress
 from dmcheck_cli.embedded.store import Store
 from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 
 NEWEST = "2026.08.1"

@@ -1,0 +1,161 @@
+"""What a command says on stderr beside its result: notes, details for who asks, slow steps, how far it is.
+
+How much of it is chosen once for the process, by `--quiet` and `--verbose`. Errors and warnings are always said.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+SECONDS_TO_WRITE = 1.0
+"""For a line to be taken. The caller may hold the lock of the embedded database, which everybody else waits for."""
+
+
+class Level(IntEnum):
+    """How much is said."""
+
+    QUIET = 0
+    NORMAL = 1
+    VERBOSE = 2
+
+
+_level = Level.NORMAL
+
+
+def choose(level: Level) -> None:
+    """Say so much from now on."""
+    global _level  # noqa: PLW0603 - one process has one stderr
+    _level = level
+
+
+def level() -> Level:
+    """How much is said."""
+    return _level
+
+
+def is_quiet() -> bool:
+    """Whether notes are left out."""
+    return _level is Level.QUIET
+
+
+def detail(text: str) -> None:
+    """Say something that only `--verbose` asks for."""
+    if _level is Level.VERBOSE:
+        warn(f"dmcheck: {text}")
+
+
+def warn(text: str) -> None:
+    """Say something, with `--quiet`, too."""
+    # A path or a server's answer may contain terminal control characters.
+    line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    writing = threading.Thread(target=_write, args=(f"{line}\n",), daemon=True)
+    writing.start()
+    writing.join(SECONDS_TO_WRITE)
+
+
+def _write(line: str) -> None:
+    with suppress(OSError):  # stderr may be closed
+        try:
+            descriptor = sys.stderr.fileno()
+        except io.UnsupportedOperation:
+            sys.stderr.write(line)
+            return
+        # Not sys.stderr.write: who is held up in that holds a lock, which the end of the process needs as well.
+        os.write(descriptor, line.encode(errors="backslashreplace"))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Slow steps: rich on a terminal, one plain line elsewhere. `shown`: False keeps quiet; `plain`: lines also on a
+    terminal, for who must not wait for it."""
+
+    shown: bool = True
+    plain: bool = False
+
+    def say(self, what: str) -> None:
+        """Report an event: a line that stays, on a terminal too."""
+        if self.shown and not is_quiet():
+            warn(what)
+
+    def warn(self, what: str) -> None:
+        """Report an event with `--quiet`, too."""
+        if self.shown:
+            warn(what)
+
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Show `what` while the block runs."""
+        if not self._rich:
+            self.say(f"{what} ...")
+            yield
+            return
+        with doing(what):
+            yield
+
+    @contextmanager
+    def counting(self, what: str, total: int) -> Iterator[Callable[[], None]]:
+        """Show how many of `total` are done while the block runs, which calls the yielded function once for each."""
+        if not self._rich:
+            self.say(f"{what} ...")
+        with counting(what, total if self._rich else 0) as advance:
+            yield lambda: advance(1)
+
+    @property
+    def _rich(self) -> bool:
+        return self.shown and not self.plain and live()
+
+
+def live() -> bool:
+    """Whether a person looks on: stderr is a terminal, and not `--quiet`."""
+    return not is_quiet() and sys.stderr.isatty()
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Show on a terminal `what` is done while the block runs."""
+    if not live():
+        yield
+        return
+    from rich.text import Text
+
+    with _console().status(Text(what)):  # Text: a path in it is not markup
+        yield
+
+
+@contextmanager
+def counting(what: str, total: int | None = None, least: int = 0) -> Iterator[Callable[[int], None]]:
+    """Show on a terminal how many of `total` (None: not known) are done while the block runs.
+
+    The block calls the yielded function with how many more are done. Nothing is shown for `least` or fewer.
+    """
+    if not live() or (total is not None and total <= least):
+        yield lambda more: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    left = TimeElapsedColumn() if total is None else TimeRemainingColumn()
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), left)
+    with Progress(*columns, console=_console(), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda more: bar.advance(task, more)
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
