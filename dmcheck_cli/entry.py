@@ -43,6 +43,7 @@ def versioned(version: Version = False) -> None:
 
 READING = (
     ("stats",),
+    ("log",),
     ("doctor",),
     ("settings",),
     ("bucket", "show"),

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Answered, Report
-from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.transactions import buckets, schema
+from dmcheck_cli.transactions import buckets, clients, refusals, schema
 
 
+@refusals.counted
 def submit(database: Database, client: int, answered: list[Answered]) -> list[Report]:
     """Store answers and end their leases; reports in the order given.
 
     One transaction, or one per part if the document holds more than `max_answers`. If it is interrupted, submitting the
     same document again returns the reports of the stored parts and stores the rest.
 
-    Raises NotRegistered. A refused bucket is a Report, not an error: the others are stored.
+    Raises NotRegistered, Suspended. A refused bucket is a Report, not an error: the others are stored.
     """
     reports: dict[str, Report] = {}
     for part in _parts(answered, database.settings.limits.max_answers):
@@ -28,11 +29,14 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
             buckets=[parameters(one) for one in part],
         )
         if not rows:
-            raise NotRegistered(client=client)
+            raise clients.inactive(database, client)
         if empty := [one.bucket for one in part if not one.answers]:
             buckets.split(database, empty)
         given = {a.bucket: a for a in part}
-        reports.update((row["bucket"], _report(row, given[row["bucket"]])) for row in rows if row["bucket"] in given)
+        found = [_report(row, given[row["bucket"]]) for row in rows if row["bucket"] in given]
+        for reason, number in Counter(one.reason for one in found if one.reason is not None).items():
+            refusals.count(database, client, reason, number)
+        reports.update((one.bucket, one) for one in found)
     return [reports[a.bucket] for a in answered]
 
 

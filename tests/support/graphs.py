@@ -148,8 +148,8 @@ def paste(query: Query, graph: Copied) -> None:
 
 
 def refusal(query: Query) -> list[str]:
-    """The graph without what a refusal may move."""
-    return picture(query, "buckets_fault", "last_access_time")
+    """The graph without what a refusal may move: two counters, and the activity log."""
+    return [one for one in picture(query, "buckets_fault", "last_access_time") if "['DMCheckEvent']" not in one]
 
 
 def together(settings: Settings, works: Sequence[Work], rounds: int = 1) -> list[list[Any]]:
