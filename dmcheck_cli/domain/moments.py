@@ -82,8 +82,14 @@ def _read(text: str, now: str) -> Any:
         if name == "now" and time is None:
             return present
         return begins if time is None else parse(time, default=begins)
-    if _MONTH.search(lower) or _TIME.fullmatch(lower):
-        return parse(text, default=midnight, tzinfos=_zone)
+    if _TIME.fullmatch(lower):
+        return parse(text, default=midnight)
+    if _MONTH.search(lower):
+        # What the text leaves out, the parser takes from the default.
+        one, other = (parse(text, default=isoparse(default), tzinfos=_zone) for default in ("2001-02-03", "2004-05-06"))
+        if one != other:
+            raise ValueError(text)
+        return one
     found = isoparse(re.sub(r"(?<=[0-9]) (?=[0-9]{2}:)", "T", text))
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 

@@ -279,8 +279,8 @@ CASES: dict[str, Case] = {
         },
         may_move=CLOCKS,
     ),
-    "sweep_opinions": Case(lambda w: {"client": 2, "since": 0.0}, same_answer=False),
     "suspend_client": Case(lambda w: {"id": 1, "reason": "liar"}, same_answer=False),
+    "sweep_opinions": Case(lambda w: {"client": 2, "since": 0.0}, same_answer=False),
     "tell_time": Case(writes=False, same_answer=False),
     "unregister_client": Case(lambda w: {"id": 1, "screen_name": "client1"}, same_answer=False),
     "upgrade_1_buckets": Case(
