@@ -6,19 +6,21 @@
 WITH $user IS NULL AND $bucket IS NULL AS all
 // 1. The leases of the bucket, or those in which the user was answered for, and the one of the bucket that it is in.
 CALL () {
-    MATCH (l:DMCheckLease {bucket: $bucket}) WHERE $user IS NULL
-    RETURN l
-    UNION
-    MATCH (:User {screen_name: $user})<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]-(c)
-    MATCH (l:DMCheckLease) USING INDEX SEEK l:DMCheckLease(ended) WHERE l.ended = r.at
-        AND coalesce(l.client, 0) = coalesce(c.id, 0)
-    RETURN l
-    UNION
-    MATCH (:User {screen_name: $user})-[:INDMCHECKBUCKET]->(b)
-    MATCH (l:DMCheckLease {id: b.newest})
-    RETURN l
+    CALL () {
+        MATCH (l:DMCheckLease {bucket: $bucket}) WHERE $user IS NULL
+        RETURN l
+        UNION
+        MATCH (:User {screen_name: $user})<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]-(c)
+        MATCH (l:DMCheckLease) USING INDEX SEEK l:DMCheckLease(ended) WHERE l.ended = r.at
+            AND coalesce(l.client, 0) = coalesce(c.id, 0)
+        RETURN l
+        UNION
+        MATCH (:User {screen_name: $user})-[:INDMCHECKBUCKET]->(b)
+        MATCH (l:DMCheckLease {id: b.newest})
+        RETURN l
+    }
+    RETURN collect(CASE WHEN l.bucket = $bucket OR $bucket IS NULL THEN l END) AS named
 }
-WITH all, collect(CASE WHEN l.bucket = $bucket OR $bucket IS NULL THEN l END) AS named
 // 2. What happened, each kind from its own index.
 CALL (all, named) {
     WITH all WHERE all
