@@ -114,6 +114,16 @@ class Limits:
     """Buckets that one transaction of raise_starved moves: it takes about 70 ms, most of it to read all waiting buckets
     (10,000 in that measurement)."""
 
+    batch_withdrawn: int = 2_000
+    """Users whose answers one transaction withdraws. It sorts all names that the client answered, and holds up
+    make_buckets."""
+
+    batch_forgotten: int = 10_000
+    """Users that one transaction makes forget a client."""
+
+    batch_events: int = 1_000
+    """Events that one statement reads."""
+
     batch_adopted: int = 500
     """Clients or buckets that one transaction of `schema apply` repairs."""
 

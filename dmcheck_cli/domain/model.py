@@ -159,7 +159,7 @@ class Report:
 @dataclass(frozen=True)
 class Client:
     """A registered checker. Times are ISO 8601 in UTC; `first_registered` and `last_registered` may be None in a graph
-    made by an older system."""
+    made by an older system. `state` is SUSPENDED while it is: since when, and for what reason."""
 
     id: int
     screen_name: str
@@ -169,6 +169,40 @@ class Client:
     dm_from_screen_name: str | None
     first_registered: str | None
     last_registered: str | None
+    suspended: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Distrusted:
+    """What came of withdrawing a client's opinions: of its answers in force, those withdrawn, those that others
+    confirm, and those of the withdrawn whose users wait again; and its second opinions that were withdrawn."""
+
+    withdrawn: int
+    kept: int
+    waiting: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. `users` counts them; `reason` and `count` tell of refusals, `reason` of suspensions,
+    too; `answers` of a submit. `at` is ISO 8601 in UTC."""
+
+    at: str
+    event: str
+    client: int | None
+    bucket: str | None
+    lease: str | None
+    users: int
+    reason: str | None
+    count: int | None
+    answers: dict[str, int] | None
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON: `reason`, `count` and `answers` only where there are any."""
+        more = ("reason", "count", "answers")
+        return {name: value for name, value in vars(self).items() if name not in more or value is not None}
 
 
 @dataclass(frozen=True)

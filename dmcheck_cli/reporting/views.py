@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dmcheck_cli.domain.model import BucketState, Client, ClientStats, Known, Lease, Report, SystemStats, User, Wait
+from dmcheck_cli.domain.model import (
+    BucketState,
+    Client,
+    ClientStats,
+    Event,
+    Known,
+    Lease,
+    Report,
+    SystemStats,
+    User,
+    Wait,
+)
 from dmcheck_cli.reporting.forms import Marked, Means, duration, moment, state, trouble
 
 T = TypeVar("T")
@@ -148,7 +159,10 @@ CLIENT: View[Client] = View(
         ("capacity", lambda c: c.capacity),
         ("first registered", lambda c: moment(c.first_registered)),
         ("last registered", lambda c: moment(c.last_registered)),
+        ("suspended (UTC)", lambda c: moment(c.suspended)),
+        ("reason", lambda c: c.reason),
     ),
+    drops=("reason", "suspended (UTC)"),
 )
 
 BUCKET: View[BucketState] = View(
@@ -215,3 +229,18 @@ KNOWN: View[Known] = View(
 )
 
 PENDING: View[User] = View("Pending", (("screen name", lambda u: u.screen_name), ("id", lambda u: u.id)))
+
+EVENTS: View[Event] = View(
+    "Events",
+    (
+        ("at (UTC)", lambda e: moment(e.at)),
+        ("event", lambda e: e.event),
+        ("client", lambda e: e.client),
+        ("users", lambda e: e.users),
+        ("reason", lambda e: e.reason),
+        ("count", lambda e: e.count),
+        ("bucket", lambda e: e.bucket),
+        ("lease", lambda e: e.lease),
+    ),
+    drops=("lease", "bucket"),
+)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS, Answered, Report
-from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.transactions import buckets, schema
+from dmcheck_cli.transactions import buckets, clients, refusals, schema
 
 
+@refusals.counted
 def submit(database: Database, client: int, answered: list[Answered]) -> list[Report]:
     """Store answers and end their leases; reports in the order given.
 
     One transaction, or one per part if the document holds more than `max_answers`. If it is interrupted, submitting the
     same document again returns the reports of the stored parts and stores the rest.
 
-    Raises NotRegistered. A refused bucket is a Report, not an error: the others are stored.
+    Raises NotRegistered, Suspended. A refused bucket is a Report, not an error: the others are stored.
     """
     reports: dict[tuple[str, str], Report] = {}
     for part in _parts(answered, database.settings.limits.max_answers):
@@ -28,13 +29,16 @@ def submit(database: Database, client: int, answered: list[Answered]) -> list[Re
             buckets=[parameters(one) for one in part],
         )
         if not rows:
-            raise NotRegistered(client=client)
+            raise clients.inactive(database, client)
         if empty := [one.bucket for one in part if not one.answers]:
             buckets.split(database, empty)
         given = {a.bucket: a for a in part}
-        for row in rows:
-            if (one := given.get(row["bucket"])) is not None:
-                reports[one.bucket, one.lease] = _report(row, one)
+        found = [(given[row["bucket"]], row) for row in rows if row["bucket"] in given]
+        reported = [(one, _report(row, one)) for one, row in found]
+        reasons = Counter(report.reason for _, report in reported if report.reason is not None)
+        for reason, number in reasons.items():
+            refusals.count(database, client, reason, number)
+        reports.update(((one.bucket, one.lease), report) for one, report in reported)
     return [reports[a.bucket, a.lease] for a in answered]
 
 

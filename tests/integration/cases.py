@@ -139,11 +139,22 @@ CASES: dict[str, Case] = {
         same_answer=False,
     ),
     "count_client": Case(lambda w: {"id": 1}, writes=False),
+    "count_distrusted": Case(lambda w: {"client": 2, "since": None, "after": "", "slice": 1000}, writes=False),
     "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
+    "count_refusal": Case(
+        lambda w: {"client": 2, "reason": "lease_lost", "count": 3}, may_move=("count", "at"), same_answer=False
+    ),
     "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
     "delete_client": Case(lambda w: {"id": 2}, same_answer=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
+    "distrust_answers": Case(
+        lambda w: {"client": 2, "run": "a run", "since": None, "slice": 1000},
+        before="""MATCH (:DMCheckClient {id: 2})-[:DM_YES]->(u) WITH collect(u) AS users
+        MATCH (c:DMCheckClient {id: 1}), (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH * LIMIT 1
+        FOREACH (u IN users[..1] | CREATE (c)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u))
+        FOREACH (u IN users[1..2] | CREATE (c)-[:DM_SECOND {candm: 'NON_DM', at: datetime()}]->(u))""",
+    ),
     "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
     "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
     "ended_leases": Case(lambda w: {"after": 0}, writes=False),
@@ -155,6 +166,7 @@ CASES: dict[str, Case] = {
         may_move=CLOCKS,
         same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
     ),
+    "find_client": Case(lambda w: {"client": 2}, writes=False),
     "find_users": Case(lambda w: {"names": [["Bare1", "bare1"], ["bare2", "bare2"], ["no", "no"]]}, writes=False),
     "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
     "finish_naming": Case(before="CREATE (:User {id: 3})"),
@@ -163,6 +175,7 @@ CASES: dict[str, Case] = {
         before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 1 REMOVE graph.version",
         same_answer=False,
     ),
+    "forget_asked": Case(lambda w: {"id": 2, "slice": 1000}, same_answer=False),
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
     "free_buckets": Case(
         before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.heard = [1, 2, 3]
@@ -211,6 +224,11 @@ CASES: dict[str, Case] = {
         may_move=(*CLOCKS, "renewed_datetime", "expires"),
         same_answer=False,
     ),
+    "resume_client": Case(
+        lambda w: {"id": 2},
+        before="""MATCH (c:DMCheckClient {id: 2})-[:STATS]->(s) SET c.suspended = datetime(), c.suspend_reason = 'x',
+        s.contained = 1.0, s.doubted = [0.5], s.share = 1.0""",
+    ),
     "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "set_allowances": Case(
         lambda w: {
@@ -240,6 +258,18 @@ CASES: dict[str, Case] = {
     ),
     "show_bucket": Case(lambda w: {"bucket": w.held.bucket}, writes=False, same_answer=False),  # it tells the time
     "show_health": Case(writes=False, same_answer=False),  # it tells what time it is
+    "show_log": Case(
+        lambda w: {
+            "client": None,
+            "user": None,
+            "bucket": None,
+            "since": "2020-01-01T00:00:00Z",
+            "until": "2999-01-01T00:00:00Z",
+            "key": "",
+            "slice": 100,
+        },
+        writes=False,
+    ),
     "show_schema": Case(writes=False),
     "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
@@ -261,7 +291,9 @@ CASES: dict[str, Case] = {
         },
         may_move=CLOCKS,
     ),
+    "suspend_client": Case(lambda w: {"id": 1, "reason": "liar"}, same_answer=False),
     "sweep_opinions": Case(lambda w: {"client": 2, "since": 0.0}, same_answer=False),
+    "tell_time": Case(writes=False, same_answer=False),
     "unregister_client": Case(lambda w: {"id": 1, "screen_name": "client1"}, same_answer=False),
     "upgrade_1_buckets": Case(
         lambda w: {"step": 1},
