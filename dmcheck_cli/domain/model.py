@@ -36,23 +36,25 @@ class User:
 @dataclass(frozen=True)
 class Checked:
     """A user whose answer is in force. `answered_by` is None where the client was deleted, `answered_at` where an older
-    system stored no time."""
+    system stored no time. `verdict` and `confidence` follow from all opinions that count."""
 
     screen_name: str
     id: int | None
     answer: str
     answered_by: int | None
     answered_at: str | None
+    verdict: str
+    confidence: float
 
     def document(self) -> dict[str, Any]:
         """As it stands in JSON."""
-        user = User(self.screen_name, self.id).document()
-        return {**user, "answer": self.answer, "answered_by": self.answered_by, "answered_at": self.answered_at}
+        return {**User(self.screen_name, self.id).document(), **vars(self)}
 
 
 @dataclass(frozen=True)
 class Past:
-    """An answer that a user had: `kind` is answer (in force) or rechecked (`prioritize --recheck` put it aside)."""
+    """An answer about a user. `kind` is answer (in force), second (a second opinion), overruled (it was in force, and
+    others know better), withdrawn (`client distrust`) or rechecked (`prioritize --recheck` put it aside)."""
 
     client: int | None
     answer: str | None
@@ -63,7 +65,7 @@ class Past:
 @dataclass(frozen=True)
 class Known:
     """All that is known about a user: `state` is waiting, leased or checked; the answer in force; the bucket that it is
-    in and the client that holds it; all its answers, newest first."""
+    in and the client that holds it; the verdict, how sure that is, and why; all its answers, newest first."""
 
     screen_name: str
     id: int | None
@@ -73,11 +75,15 @@ class Known:
     answered_at: str | None
     bucket: str | None
     client: int | None
+    verdict: str
+    confidence: float
+    why: str
     history: list[Past]
 
     def document(self) -> dict[str, Any]:
-        """As it stands in JSON."""
-        return {**User(self.screen_name, self.id).document(), **vars(self), "history": [vars(p) for p in self.history]}
+        """As it stands in JSON: without the sentence, which is for people."""
+        content = {name: value for name, value in vars(self).items() if name != "why"}
+        return {**User(self.screen_name, self.id).document(), **content, "history": [vars(p) for p in self.history]}
 
 
 @dataclass(frozen=True)

@@ -196,10 +196,15 @@ KNOWN: View[Known] = View(
         ("answer", lambda u: u.answer),
         ("by", lambda u: u.answered_by),
         ("at (UTC)", lambda u: moment(u.answered_at)),
+        ("verdict", lambda u: u.verdict),
+        ("confidence", lambda u: u.confidence),
         ("bucket", lambda u: u.bucket),
         ("client", lambda u: u.client),
-        ("earlier answers", lambda u: [one.answer for one in u.history if one.kind != "answer"]),
+        ("other answers", lambda u: [f"{one.answer} ({one.kind})" for one in u.history if one.kind != "answer"]),
     ),
+    drops=("bucket", "client", "other answers", "id"),
 )
+
+WHY: View[Known] = View("Why", (("screen name", lambda u: u.screen_name), ("why", lambda u: u.why)))
 
 PENDING: View[User] = View("Pending", (("screen name", lambda u: u.screen_name), ("id", lambda u: u.id)))
