@@ -33,10 +33,13 @@ class User:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Checked:
     """A user whose answer is in force. `answered_by` is None where the client was deleted, `answered_at` where an older
-    system stored no time. `verdict` and `confidence` follow from all opinions that count."""
+    system stored no time. `verdict` and `confidence` follow from all opinions that count.
+
+    Not frozen, as User: an export creates one per line.
+    """
 
     screen_name: str
     id: int | None
@@ -48,7 +51,14 @@ class Checked:
 
     def document(self) -> dict[str, Any]:
         """As it stands in JSON."""
-        return {**User(self.screen_name, self.id).document(), **vars(self)}
+        content = User(self.screen_name, self.id).document()
+        content["answer"], content["answered_by"], content["answered_at"] = (
+            self.answer,
+            self.answered_by,
+            self.answered_at,
+        )
+        content["verdict"], content["confidence"] = self.verdict, self.confidence
+        return content
 
 
 @dataclass(frozen=True)

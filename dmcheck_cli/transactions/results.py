@@ -27,8 +27,8 @@ MAX_KEPT = 50_000
 DIGITS = 6
 """Of a confidence, behind the point."""
 
-Said = tuple[Any, str, str | None]
-"""An opinion: the client's id, the answer and its time, as stored."""
+Said = tuple[int | None, str, str | None]
+"""An opinion: the client's id (None: it was deleted), the answer, and its time as stored."""
 
 
 class Conclusions:
@@ -36,29 +36,38 @@ class Conclusions:
 
     def __init__(self, known: Standings) -> None:
         self._known = known
-        self._kept: dict[tuple[tuple[int, bool, str], ...], Verdict] = {}
+        self._doubting = {id for id, client in known.clients.items() if client.doubted}
+        self._kept: dict[tuple[tuple[int | None, str, bool], ...], Verdict] = {}
+        self._alone: dict[tuple[int | None, str], Verdict] = {}
 
     def of(self, said: list[Said]) -> Verdict:
         """The verdict from all opinions on one user, in any order."""
-        if len(said) > 1:
-            said.sort(key=lambda one: times.seconds(one[2]))
-        key = tuple([(*self._client(client, at), answer) for client, answer, at in said])
+        if len(said) == 1 and said[0][0] not in self._doubting:
+            # Of most users, so a short way for them.
+            client, answer, _ = said[0]
+            verdict = self._alone.get((client, answer))
+            if verdict is None:
+                verdict = self._alone[client, answer] = self._conclude(((client, answer, False),))
+            return verdict
+        said.sort(key=lambda one: times.seconds(one[2]))
+        key = tuple((client, answer, self._doubts(client, at)) for client, answer, at in said)
         verdict = self._kept.get(key)
         if verdict is None:
             if len(self._kept) >= MAX_KEPT:
                 self._kept.clear()
-            verdict = self._known.conclude(
-                [Opinion(client, answer, 0.0, doubted=doubted) for client, doubted, answer in key]
-            )
-            self._kept[key] = verdict
+            verdict = self._kept[key] = self._conclude(key)
         return verdict
 
-    def _client(self, id: Any, at: str | None) -> tuple[int, bool]:
-        """A client as the policy knows it, and whether what it said then is doubted."""
-        client = self._known.clients.get(id) if type(id) is int else None
-        if client is None:
-            return standings.NOBODY, False
-        return id, bool(client.doubted) and client.doubts(times.seconds(at))
+    def _doubts(self, client: int | None, at: str | None) -> bool:
+        return client in self._doubting and self._known.clients[client].doubts(times.seconds(at))
+
+    def _conclude(self, key: tuple[tuple[int | None, str, bool], ...]) -> Verdict:
+        return self._known.conclude(
+            [
+                Opinion(standings.NOBODY if client is None else client, answer, 0.0, doubted=doubted)
+                for client, answer, doubted in key
+            ]
+        )
 
 
 def conclusions(database: Database) -> Conclusions:
@@ -94,37 +103,25 @@ def checked(
     while after is not None:
         slice = database.settings.limits.scan_slice
         [row] = database.run("export_users", after=after, slice=slice, kinds=kinds)
-        for name, id, kind, client, at, said in _grouped(row["users"]):
-            verdict = concluded.of(said)
-            if verdicts is None or verdict.word in verdicts:
-                answer = ANSWER_OF[kind]
-                yield Checked(
-                    name,
-                    stored_id(id),
-                    answer,
-                    stored_id(client),
-                    times.utc(at),
-                    verdict.word,
-                    round(verdict.confidence, DIGITS),
-                )
+        seconds: dict[str, list[Said]] = {}
+        for name, _, kind, client, at, candm in row["users"]:
+            if kind == SECOND:
+                seconds.setdefault(name, []).append((stored_id(client), candm, at))
+        for name, id, kind, client, at, _ in row["users"]:
+            if kind != SECOND:
+                by, answer = stored_id(client), ANSWER_OF[kind]
+                verdict = concluded.of([(by, answer, at), *seconds.get(name, ())])
+                word, sure = verdict.word, round(verdict.confidence, DIGITS)
+                if verdicts is None or word in verdicts:
+                    yield Checked(name, stored_id(id), answer, by, times.utc(at), word, sure)
         after = row["last"]
-
-
-def _grouped(rows: Iterable[list[Any]]) -> Iterator[tuple[str, Any, str, Any, str | None, list[Said]]]:
-    """The users of a slice who have an answer in force: name, id, its kind, client and time, and all opinions."""
-    users: dict[str, list[list[Any]]] = {}
-    for row in rows:
-        users.setdefault(row[0], []).append(row)
-    for name, found in users.items():
-        in_force = next((row for row in found if row[2] != SECOND), None)
-        if in_force is not None:
-            said = [(client, ANSWER_OF.get(kind, candm), at) for _, _, kind, client, at, candm in found]
-            yield name, *in_force[1:5], said
 
 
 def _known(row: dict[str, Any], verdicts: Conclusions) -> Known:
     opinions = [
-        (client, ANSWER_OF.get(kind, candm), at) for kind, client, at, candm, _, _ in row["answers"] if kind != PAST
+        (stored_id(client), ANSWER_OF.get(kind, candm), at)
+        for kind, client, at, candm, _, _ in row["answers"]
+        if kind != PAST
     ]
     past = [
         Past(
