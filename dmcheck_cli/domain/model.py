@@ -193,8 +193,14 @@ class ClientStats:
 
     `allowance` is how many leases it may hold: what it has earned, but no more than it stated (`capacity`).
     `judged_for` is the reason for its last verdict (answered, slow, unknown, died, refused), `judged_seconds` how long
-    ago that was, `turnaround_seconds` how long the last answered bucket took. `buckets_failed`: how many it gave back
-    because COMMAND failed. `id` and `screen_name` are None where another program stored none.
+    ago that was, `turnaround_seconds` how long the last answered bucket took. `limited_by` is why it may hold so many:
+    suspended, inactive, contained, unjudged (it has no record, and waits for judge_clients), newcomer (it was never
+    judged), stated (it may hold what it stated), or the reason for its last verdict. `buckets_failed`: how many it gave
+    back because COMMAND failed. `id` and `screen_name` are None where another program stored none.
+
+    `compared` counts its answers that others were compared with, `contradicted` those that did not bear out; `record`:
+    enough did. `checked_share`: of its answers other than DM, so many are asked again of others. `unjudged`: buckets
+    that it holds or answered since judge_clients last looked. `suspended` and `contained`: since when.
     """
 
     id: int | None
@@ -202,6 +208,7 @@ class ClientStats:
     state: str
     capacity: int
     allowance: int
+    limited_by: str
     judged_for: str | None
     judged_seconds: int | None
     turnaround_seconds: int | None
@@ -215,6 +222,14 @@ class ClientStats:
     answers: dict[str, int]
     users_checked: int
     users_unknown: int
+    compared: int
+    contradicted: int
+    record: bool
+    checked_share: float
+    unjudged: int
+    contained: str | None
+    suspended: str | None
+    suspend_reason: str | None
     last_access_time: str | None
     last_access_seconds: int | None
     first_registered: str | None
@@ -234,13 +249,15 @@ class Wait:
 
 @dataclass(frozen=True)
 class SystemStats:
-    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none. Answers of the
-    last day and hour are those of leases that ended then; the day before is the one before that."""
+    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none; those set aside
+    (leases kept ending without an answer for them) among them. Answers of the last day and hour are those of leases
+    that ended then; the day before is the one before that."""
 
     users_total: int
     users_waiting: int
     users_leased: int
     users_checked: int
+    users_set_aside: int
     answers: dict[str, int]
     buckets_ready: int
     buckets_leased: int

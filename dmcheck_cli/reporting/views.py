@@ -38,7 +38,7 @@ class View(Generic[T]):
 
 
 def _flags(client: ClientStats) -> list[str]:
-    return ([] if client.state == "ACTIVE" else ["inactive"]) + client.flags
+    return (["inactive"] if client.state == "DEACTIVE" else []) + client.flags
 
 
 CLIENTS: View[ClientStats] = View(
@@ -51,10 +51,11 @@ CLIENTS: View[ClientStats] = View(
         ("done", lambda c: c.buckets_processed),
         ("fault", lambda c: c.buckets_fault),
         ("dead", lambda c: c.buckets_dead),
+        ("contradicted", lambda c: f"{c.contradicted}/{c.compared}"),
         ("seen", lambda c: duration(c.last_access_seconds, units=1)),
         ("flags", _flags),
     ),
-    drops=("given", "dead", "fault", "seen"),
+    drops=("given", "dead", "fault", "contradicted", "seen"),
 )
 
 ALLOWANCE: View[ClientStats] = View(
@@ -62,12 +63,27 @@ ALLOWANCE: View[ClientStats] = View(
     (
         ("states", lambda c: c.capacity),
         ("may hold", lambda c: c.allowance),
+        ("because", lambda c: c.limited_by),
         ("holds", lambda c: c.held),
         ("failed", lambda c: c.buckets_failed),
         ("judged for", lambda c: c.judged_for),
         ("ago", lambda c: duration(c.judged_seconds, units=1)),
         ("turnaround", lambda c: duration(c.turnaround_seconds)),
         ("oldest lease", lambda c: duration(c.oldest_lease_seconds)),
+    ),
+)
+
+TRUST: View[ClientStats] = View(
+    "Trust",
+    (
+        ("compared", lambda c: c.compared),
+        ("contradicted", lambda c: c.contradicted),
+        ("record", lambda c: "yes" if c.record else "no"),
+        ("checked", lambda c: f"{c.checked_share:.0%}"),
+        ("not judged yet", lambda c: c.unjudged),
+        ("contained since (UTC)", lambda c: moment(c.contained)),
+        ("suspended since (UTC)", lambda c: moment(c.suspended)),
+        ("reason", lambda c: c.suspend_reason),
     ),
 )
 
@@ -89,6 +105,7 @@ SYSTEM: View[SystemStats] = View(
         ("waiting", lambda s: s.users_waiting),
         ("leased", lambda s: s.users_leased),
         ("checked", lambda s: s.users_checked),
+        ("set aside", lambda s: s.users_set_aside),
         ("DM", lambda s: s.answers["DM"]),
         ("NON_DM", lambda s: s.answers["NON_DM"]),
         ("UNKNOWN", lambda s: s.answers["UNKNOWN"]),

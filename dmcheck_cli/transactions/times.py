@@ -27,6 +27,16 @@ def seconds(stored: str | None) -> float:
     return 0.0 if moment is None else moment.replace(microsecond=moment.microsecond // 1000 * 1000).timestamp()
 
 
+def since_1970(moment: float | None) -> str | None:
+    """A time that is stored in seconds since 1970, as `utc` gives times. None for one that no calendar has."""
+    if moment is None:
+        return None
+    try:
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def age(stored: str | None, now: str) -> int | None:
     """Whole seconds from a stored time to `now`; 0 for one in the future, None for anything that is not a time."""
     seconds = _between(stored, now)
