@@ -17,14 +17,14 @@ from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
-from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, WAITS
+from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.stats import stats as read
 
-STATES = ("ACTIVE", "DEACTIVE")
+STATES = ("ACTIVE", "DEACTIVE", "SUSPENDED")
 SORTABLE = tuple(field.name for field in fields(ClientStats) if field.name not in ("answers", "flags"))
 
-ASCENDING = frozenset({"id", "screen_name", "state", "judged_for"})
+ASCENDING = frozenset({"id", "screen_name", "state", "judged_for", "limited_by", "suspend_reason"})
 
 MAX_SHOWN = 1_000_000
 
@@ -39,7 +39,7 @@ def stats(
         ),
     ] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {' or '.join(STATES)}.")
+        str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {', '.join(STATES)}.")
     ] = None,
     flagged: Annotated[bool, typer.Option("--flagged", help="Only clients with a flag.")] = False,
     limit: Annotated[
@@ -55,7 +55,7 @@ def stats(
 ) -> None:
     """Show the state of the system, and the clients that need attention most."""
     if state is not None and state.upper() not in STATES:
-        raise Usage(what=f"--state takes {' or '.join(STATES)}, not {state!r}")
+        raise Usage(what=f"--state takes one of {', '.join(STATES)}, not {state!r}")
     if sort is not None and sort not in SORTABLE:
         raise Usage(what=f"--sort takes one of {', '.join(SORTABLE)}, not {sort!r}")
     with Database(Settings.load(), "stats") as database:
@@ -69,7 +69,10 @@ def stats(
         BUCKETS.of([system]),
         WAITS.of([("prioritized", system.prioritized), ("ordinary", system.ordinary)]),
     ]
-    of_clients = [CLIENTS.of(shown), *([ALLOWANCE.of(clients), OWN.of(clients)] if client is not None else [])]
+    of_clients = [
+        CLIENTS.of(shown),
+        *([ALLOWANCE.of(clients), TRUST.of(clients), OWN.of(clients)] if client is not None else []),
+    ]
     show.results(
         as_json,
         format,

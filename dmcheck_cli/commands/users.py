@@ -18,7 +18,7 @@ from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.errors import UnknownUser, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import KNOWN, PENDING, Table
+from dmcheck_cli.reporting.views import KNOWN, PENDING, WHY, Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results, schema, users
 
@@ -127,7 +127,7 @@ def show_(
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
-    """Show all that is known about users: state, answer, who gave it and when, the bucket, earlier answers."""
+    """Show all that is known about users: state, answer, who gave it and when, verdict and why, other answers."""
     wanted = list(dict.fromkeys(documents.screen_name(name) for name in names))
     with Database(Settings.load(), "users show") as database:
         schema.ensure(database)
@@ -138,7 +138,7 @@ def show_(
         raise UnknownUser(names=documents.some(wanted))
     notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
     content = {"users": [user.document() for user in found], "unknown": unknown}
-    show.results(as_json, format, lambda: content, KNOWN.of(found), notes=notes)
+    show.results(as_json, format, lambda: content, KNOWN.of(found), WHY.of(found), notes=notes)
 
 
 def _counted(users: Iterable[User], advance: Callable[[int], None]) -> Iterator[User]:

@@ -55,6 +55,10 @@ class Limits:
     """With at least this many UNKNOWN answers for one bucket, and a majority of them, the client has presumably lost
     its own access. Of 180 real accounts only a few are deleted; in a tiny bucket all may be."""
 
+    max_speed: int = 1_000
+    """Users per second between fetch and submit. X's API looks up 100 accounts in one request, and answers none in less
+    than a tenth of a second. Whoever is faster has not looked."""
+
     window: int = 64
     """Buckets from which a fetch draws, starting at a random point of the queue (contract, rule 6). Each bucket's place
     in the queue is random, too, but the gaps between places are uneven. Over this many buckets that evens out: 10,000

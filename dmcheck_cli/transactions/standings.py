@@ -81,6 +81,11 @@ def opinion(clients: dict[int, Client], row: list[Any]) -> Opinion:
     )
 
 
+def counts(found: Any) -> list[int]:
+    """The counts of a client's cells, as stored; zeros in place of anything else."""
+    return [int(number) for number in _numbers(found, CELLS)]
+
+
 def _rows(database: Database, whole: bool) -> Iterator[dict[str, Any]]:
     after, slice = 0, database.settings.limits.batch_upgraded
     while rows := database.run("read_standings", after=after, slice=slice, whole=whole):

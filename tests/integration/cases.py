@@ -159,7 +159,7 @@ CASES: dict[str, Case] = {
     "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
     "ended_leases": Case(lambda w: {"after": 0}, writes=False),
     "export_users": Case(
-        lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN"]}, writes=False
+        lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN", "DM_SECOND"]}, writes=False
     ),
     "fetch_buckets": Case(
         lambda w: {"client": 2, "request": "new", "count": 2, "lease_seconds": 7200},
