@@ -77,14 +77,14 @@ class Actor:
             lambda: {"bucket": bucket, "lease": lease, "expires": leases.renew(self.database, id, bucket, lease)},
         )
 
-    def release(self, id: int, bucket: str, lease: str) -> dict[str, Any]:
-        """Gives one lease back."""
-        return self._do(
-            "release",
-            id,
-            {"bucket": bucket, "lease": lease},
-            lambda: {"bucket": bucket, "lease": lease, "returned": leases.release(self.database, id, bucket, lease)},
-        )
+    def release(self, id: int, bucket: str, lease: str, failed: bool = False) -> dict[str, Any]:
+        """Gives one lease back; `failed`: because COMMAND did."""
+
+        def work() -> dict[str, Any]:
+            returned = leases.release(self.database, id, bucket, lease, failed)
+            return {"bucket": bucket, "lease": lease, "returned": returned}
+
+        return self._do("release", id, {"bucket": bucket, "lease": lease}, work)
 
     def submit(self, id: int, answered: Sequence[Answered]) -> list[dict[str, Any]]:
         """Submits; returns the reports, as the command prints them."""
