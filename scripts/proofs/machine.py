@@ -34,7 +34,7 @@ from proofs.outcome import Outcome
 
 USERS = [f"user{i:02}" for i in range(12)]
 CLIENTS = (1, 2, 3)
-SIZE = 3
+SIZE = 4
 TICK, STEP = 200, 6000
 """Steps in which time passes, small and large, in seconds. A tick is longer than any test step takes on a busy
 machine."""
@@ -126,7 +126,7 @@ class Machine(RuleBasedStateMachine):
             self.database.settings,
             bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, keep_seconds=KEEP,
             starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED, buckets_per_client=2,
-            limits=LIMITS,
+            max_unjudged=5, limits=LIMITS,
         )  # fmt: skip
         self.model = Model(self.settings)
         self.database.settings = self.settings
@@ -396,6 +396,24 @@ class Machine(RuleBasedStateMachine):
             lambda: self.model.submit(id, [(one.bucket, one.lease, one.answers) for one in answered]),
         )
 
+    # Operators
+
+    @rule(act=st.sampled_from(["suspend", "resume", "resume", "distrust"]), id=any_client)
+    def doubt(self, act: str, id: int) -> None:
+        """An operator suspends a client, lets it go on, or takes back what it said."""
+        if act == "suspend":
+            self.same(lambda: self.actor.suspend(id)["returned"], lambda: self.model.suspend(id))
+        elif act == "resume":
+            self.same(
+                lambda: self.actor.resume_client(id)["client"]["suspended"] is not None,
+                lambda: self.model.resume_client(id),
+            )
+        else:
+            self.same(
+                lambda: tuple(self.actor.distrust(id)[name] for name in ("withdrawn", "kept", "waiting")),
+                lambda: self.model.distrust(id),
+            )
+
     # Users
 
     def add(self, names: list[str]) -> None:
@@ -426,9 +444,13 @@ class Machine(RuleBasedStateMachine):
     def make(self, most: int) -> None:
         self.database.settings = replace(self.settings, max_users_per_run=most)
         try:
-            self.same(lambda: tuple(self.actor.make().values())[:2], lambda: self.model.make(most))
+            self.hold()
+            self.model.make(most)
+            made = tuple(self.actor.make().values())[:2]
+            self.compare()
         finally:
             self.database.settings = self.settings
+        assert made == self.model.made, f"told {made}, and made {self.model.made}"
 
     @rule(lease_seconds=st.sampled_from([*[LEASE] * 5, 0]), grace_seconds=st.sampled_from([GRACE, GRACE, 0]))
     def reclaim(self, lease_seconds: int, grace_seconds: int) -> None:

@@ -171,6 +171,18 @@ class Group:
     like: Bucket
 
 
+@dataclass
+class Making:
+    """What make_buckets may do: at most `room` new buckets of `most` users in all; who waits, who needs another opinion
+    and why, and who may be asked for one."""
+
+    room: int
+    most: int
+    free: set[str]
+    needing: dict[str, str]
+    able: set[int]
+
+
 @dataclass(frozen=True)
 class There:
     """What the graph says, where the database decides: the users and the priority of each bucket; when each client gave
@@ -196,6 +208,8 @@ class Model:
         self.leases: dict[str, Lease] = {}
         self.every_lease: dict[str, tuple[int, str, frozenset[str]]] = {}
         self.groups: list[Group] = []
+        self.making: Making | None = None
+        self.made = (0, 0)
 
     # Queries
 
@@ -370,6 +384,8 @@ class Model:
         """Returns how many leases it can hold, as it stated or by default."""
         if id in self.clients and not right_name:
             raise Refusal("wrong_details")
+        if id in self.clients and self.clients[id].suspended:
+            raise Refusal("suspended")
         client = self.clients.setdefault(id, Client(True, None))
         client.active, client.capacity = True, capacity or client.capacity
         return client.capacity or self.limits.start_allowance
@@ -384,6 +400,55 @@ class Model:
         for uuid in held:
             self.give_back(uuid, "returned")
         return len(held)
+
+    def suspend(self, id: int) -> int:
+        """Returns how many buckets come back."""
+        if id not in self.clients:
+            raise Refusal("not_registered")
+        self.clients[id].suspended = True
+        held = self.held(id)
+        for uuid in held:
+            self.give_back(uuid, "returned")
+        return len(held)
+
+    def resume_client(self, id: int) -> bool:
+        """Ends suspension and containment; returns whether it is suspended, for the look of it."""
+        if id not in self.clients:
+            raise Refusal("not_registered")
+        client = self.clients[id]
+        client.suspended = False
+        if client.trust.contained is not None:
+            fresh = standing.Client()
+            client.trust.contained, client.trust.cells, client.trust.times = None, fresh.cells, fresh.times
+            client.trust.record, client.share = False, None
+            client.trust.doubted.append(NOW)
+        return client.suspended
+
+    def distrust(self, id: int) -> tuple[int, int, int]:
+        """Withdraws all that a client said; returns how many answers were withdrawn and kept, and how many of the
+        withdrawn users nobody else answered."""
+        if id not in self.clients:
+            raise Refusal("not_registered")
+        withdrawn = kept = waiting = 0
+        for user in self.users.values():
+            mine = [one for one in user.said if one.client == id]
+            others = [one for one in user.said if one.client != id]
+            if not mine:
+                continue
+            [one] = mine
+            if one.force and any(other.candm == one.candm for other in others):
+                kept += 1
+                continue
+            user.forget(one, "withdrawn")
+            user.needs = ("look", id) if others and user.bucket is None else user.needs if others else None
+            withdrawn += one.force
+            if one.force and others:
+                said = Counter(other.candm for other in others)
+                best = max(others, key=lambda other: (said[other.candm], other.at or 0.0))
+                best.force, best.overruled = True, False
+            elif not others:
+                user.second, waiting = None, waiting + 1
+        return withdrawn, kept, waiting
 
     # Leases
 
@@ -638,6 +703,15 @@ class Model:
         self.drop_hollow()
         return len(names) - len(unknown), unknown
 
+    def retry(self, names: list[str]) -> tuple[int, list[str]]:
+        """Those set aside wait again, all of them unless named; returns how many did, and the unknown names."""
+        unknown = sorted(name for name in names if name not in self.users)
+        found = [self.users[name] for name in names or self.users if name in self.users]
+        retried = sum(user.aside for user in found)
+        for user in found:
+            user.aside = False
+        return retried, unknown
+
     def prioritize(self, names: list[str], priority: int, recheck: bool) -> dict[str, Any]:
         unknown = [name for name in names if name not in self.users]
         if len(unknown) == len(names):
@@ -651,21 +725,24 @@ class Model:
                 continue
             if user.answer is not None and not recheck:
                 checked.append(name)
-            elif bucket is not None and bucket.holder is not None:
+                continue
+            there_again, user.second, user.needs, user.aside = user.second is not None, None, None, False
+            for one in list(user.said):
+                user.forget(one)
+            if bucket is not None and bucket.holder is not None:
                 if bucket.raised_from is None:
                     user.promised = priority
                 under_lease += 1
-            elif bucket is not None and (bucket.priority == priority or bucket.raised_from is not None):
+            elif (
+                bucket is not None
+                and not there_again
+                and (bucket.priority == priority or bucket.raised_from is not None)
+            ):
                 stay += 1
             else:
                 moving.add(name)
                 if bucket is not None and bucket.urgent:  # users prioritized before keep the start of their wait
                     age = max(age, bucket.age)
-        for name in moving:
-            user = self.users[name]
-            for one in list(user.said):
-                user.forget(one)
-            user.needs, user.second, user.aside = None, None, False
         if moving:
             self._move(moving, _sizes(len(moving), self.size), Bucket(priority, age=age))
         self.drop_hollow()
@@ -678,17 +755,70 @@ class Model:
 
     # Jobs and time
 
-    def make(self, most: int) -> tuple[int, int]:
-        """Returns buckets and users."""
-        wanted = sum(client.active for client in self.clients.values()) * self.settings.buckets_per_client
+    def make(self, most: int) -> None:
+        """`made` tells afterwards how many buckets and users."""
+        able = {
+            id for id, x in self.clients.items() if x.active and not x.suspended and x.trust.contained is None
+        }  # fmt: skip
+        for uuid in self.waiting():
+            heard = self.buckets[uuid].heard
+            if heard is not None and able <= heard:
+                self._unmix(uuid)
+        wanted = sum(x.active and not x.suspended for x in self.clients.values()) * self.settings.buckets_per_client
         waiting = [self.buckets[uuid] for uuid in self.waiting()]
         # Prioritized ones count for at most half of the line.
         room = max(wanted - len(waiting) + max(sum(bucket.urgent for bucket in waiting) - wanted // 2, 0), 0)
-        free = self.free()
-        sizes = _sizes(min(len(free), room * self.size, most), self.size)
-        if sizes:
-            self.groups.append(Group(free, sizes, Bucket(self.limits.default_priority)))
-        return len(sizes), sum(sizes)
+        needing = {
+            name: user.needs[0]
+            for name, user in self.users.items()
+            if user.needs is not None and user.needs[0] != "look" and user.bucket is None
+        }
+        self.making = Making(room, min(room * self.size, most), self.free(), needing, able)
+
+    def _unmix(self, uuid: str) -> None:
+        """Nobody may take the bucket any more: those leave it who are there for a second opinion."""
+        for name in self.members(uuid):
+            user = self.users[name]
+            if user.second is not None:
+                user.needs, user.bucket, user.second = (user.second, user.said[0].client), None, None
+        self.buckets[uuid].heard = None
+        if not self.members(uuid):
+            del self.buckets[uuid]
+
+    def _settle_made(self, making: Making, new: dict[str, set[str]]) -> None:
+        """Take the new buckets, if they are among those that may come out."""
+        limits, size, mixed, alone = self.limits, self.size, [], 0
+        self.made = len(new), sum(map(len, new.values()))
+        for uuid, names in new.items():
+            seconds = names & making.needing.keys()
+            heard = frozenset(one.client for name in seconds for one in self.users[name].said)
+            self.buckets[uuid] = Bucket(limits.default_priority, heard=heard or None)
+            assert names - seconds <= making.free, f"{names} were placed, of whom {making} may be"
+            assert not seconds or making.able - heard, f"{seconds} are in a bucket that nobody may take"
+            assert len(names) <= size, f"{len(names)} users are in a bucket"
+            for name in names:
+                user = self.users[name]
+                user.bucket, user.second, user.needs = uuid, making.needing.get(name), None
+            if names == seconds:
+                alone += 1
+                continue
+            mixed.append(len(names - seconds))
+            assert len(seconds) * limits.second_share <= len(names), f"{seconds} are too many of {names}"
+        buckets, users = self.made
+        wanted = min(making.most // limits.second_share, len(making.needing) if making.able else 0)
+        fresh, waiting = sum(mixed), len(making.free)
+        assert fresh == min(waiting, making.most - wanted), f"{fresh} unanswered users were placed, of {making}"
+        assert not mixed or max(mixed) - min(mixed) <= 1, f"unequal shares of unanswered users: {mixed}"
+        assert -(-fresh // size) <= len(mixed) <= -(-(fresh + wanted) // size), f"{mixed} users in buckets of {size}"
+        assert buckets <= making.room, f"{buckets} buckets were made, of {making}"
+        assert users <= making.most, f"{users} users were placed, of {making}"
+        assert not alone or fresh == waiting, f"buckets of second opinions alone, while {waiting - fresh} users wait"
+        left = [
+            name for name in making.needing
+            if self.users[name].needs and making.able - {one.client for one in self.users[name].said}
+        ]  # fmt: skip
+        if fresh == waiting and buckets < making.room and users < making.most:
+            assert not left, f"{left} need another opinion, and there was room for them"
 
     def reclaim(self, lease_seconds: int, grace_seconds: int, keep_seconds: int) -> tuple[int, int]:
         """Returns how many were marked dead and released."""
@@ -776,6 +906,10 @@ class Model:
                 for name in new.pop(uuid):
                     self.users[name].bucket = uuid
         self.groups = []
+        if self.making is not None:
+            self._settle_made(self.making, new)
+            self.making, new = None, {}
+        assert not new, f"new buckets that nobody made: {new}"
 
 
 def _sizes(users: int, size: int) -> list[int]:
