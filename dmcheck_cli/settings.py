@@ -73,7 +73,9 @@ class Settings:
     scan_users_per_run: int = _setting(
         "DMCHECK_SCAN_USERS_PER_RUN", 500_000, "How many users one make_buckets looks at.", 1
     )
-    keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
+    keep_seconds: int = _setting(
+        "DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases and events are kept (30 days)."
+    )
     max_unjudged: int = _setting(
         "DMCHECK_MAX_UNJUDGED",
         60,

@@ -74,8 +74,8 @@ INVARIANTS = {
         MATCH (c:DMCheckClient)-[:STATS]->(s)
         WHERE s.buckets_processed > s.buckets_assigned OR s.buckets_dead > s.buckets_assigned
             OR COUNT { (c)<-[:DMCHECKCLIENT]-() } > s.buckets_assigned RETURN c.id AS what""",
-    "an inactive client holds nothing": """
-        MATCH (c:DMCheckClient) WHERE c.state <> 'ACTIVE' AND EXISTS { (c)<-[:DMCHECKCLIENT]-() }
+    "an inactive or suspended client holds nothing": """
+        MATCH (c:DMCheckClient)<-[:DMCHECKCLIENT]-() WHERE c.state <> 'ACTIVE' OR c.suspended IS NOT NULL
         RETURN c.id AS what""",
 }
 
