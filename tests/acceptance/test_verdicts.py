@@ -6,14 +6,16 @@ import csv
 import io
 import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from support.graphs import prepare
+from support.graphs import answers, picture, prepare
 from support.invariants import Query
 from support.programs import Result
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.transactions import health
+from dmcheck_cli.transactions.answers import submit
+from dmcheck_cli.transactions.leases import fetch
 
 Call = Callable[..., Result]
 
@@ -144,10 +146,111 @@ class TestVerdicts:
         assert [json.loads(line)["screen_name"] for line in result.out.splitlines()] == before
 
 
-def opinions(query: Query, name: str) -> list[dict[str, Any]]:
-    """What is stored about a user, by client."""
-    return query(
-        """MATCH (c)-[r]->(:User {screen_name: $name})
-        RETURN c.id AS client, type(r) AS kind, r.candm AS candm, r.how AS how, r.at IS NULL AS lost ORDER BY client""",
+def opinions(query: Query, name: str) -> list[tuple[int, str, str | None]]:
+    """What is stored about a user: client, kind of relationship, answer; of those who have a time."""
+    rows = query(
+        """MATCH (c)-[r]->(:User {screen_name: $name}) WHERE r.at IS NOT NULL
+        RETURN c.id AS client, type(r) AS kind, r.candm AS candm ORDER BY client""",
         name=name,
     )
+    return [(row["client"], row["kind"], row["candm"]) for row in rows]
+
+
+def mark(query: Query, *names: str) -> None:
+    """Put the users into one bucket for a second opinion, as make_buckets does."""
+    query(
+        """CREATE (b:DMCheckBucket {uuid: 'b', priority: 10, place: 0.5, edit_datetime: datetime()})
+        WITH b MATCH (u:User)<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND]-(c) WHERE u.screen_name IN $names
+        WITH b, collect(DISTINCT u) AS users, collect(DISTINCT c.id) AS heard, collect(DISTINCT c.dm_from_id) AS sources
+        SET b.heard = heard, b.sources = sources
+        FOREACH (u IN users | CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b)
+            REMOVE u.dmcheck_needs, u.dmcheck_asked)""",
+        names=names,
+    )
+
+
+@pytest.mark.usefixtures("world")
+class TestPrioritize:
+    """Users who are, or may be put, in a bucket for a second opinion."""
+
+    def test_plain_leaves_them_alone(self, direct: Call, query: Query) -> None:
+        """They are checked, waiting for a second opinion or under lease for one; nothing changes."""
+        mark(query, "lone_dm", "some")
+        query("MERGE (:DMCheckJob {name: 'make_buckets'})")  # whose lock it takes
+        for _ in range(2):
+            before = picture(query)
+            done = direct("prioritize", "lone_dm", "some", "closed", "--json").document
+            assert done == {
+                "prioritized": 0,
+                "under_lease": 0,
+                "already_checked": ["lone_dm", "some", "closed"],
+                "unknown": [],
+            }
+            assert picture(query) == before
+            query("MATCH (b:DMCheckBucket) SET b.heard = [] REMOVE b.sources")
+            direct("fetch", "--client", 5)
+
+    @pytest.mark.parametrize("priority", [10, 20])
+    @pytest.mark.parametrize("where", ["nowhere", "waiting", "leased"])
+    def test_recheck_makes_all_opinions_history(
+        self, direct: Call, query: Query, database: Database, where: str, priority: int
+    ) -> None:
+        """The user is asked for as one without an answer, by whomever; the answers keep their times."""
+        query("MATCH (u:User {screen_name: 'overruled'}) SET u.dmcheck_needs = 'conflict', u.dmcheck_asked = 1")
+        if where != "nowhere":
+            mark(query, "overruled", "open")
+        if where == "leased":
+            [lease] = fetch(database, 4, 1, "k")
+        for _ in range(2):
+            done = direct("prioritize", "overruled", "--recheck", "--priority", priority, "--json").document
+            assert (done["prioritized"], done["under_lease"]) == ((0, 1) if where == "leased" else (1, 0))
+            assert opinions(query, "overruled") == [
+                (1, "DM_PAST", "NON_DM"), (2, "DM_PAST", "DM"), (3, "DM_PAST", "DM")
+            ]  # fmt: skip
+            [stored] = query(
+                """MATCH (u:User {screen_name: 'overruled'})-[m:INDMCHECKBUCKET]->(b)
+                RETURN m.second AS mark, u.dmcheck_needs AS needs, u.dmcheck_asked AS asked, b.heard AS heard,
+                    coalesce(m.priority, b.priority) AS priority"""
+            )
+            heard = stored.pop("heard")
+            assert stored == {"mark": None, "needs": None, "asked": None, "priority": priority}
+            assert (heard is None) == (where != "leased")
+        [shown] = direct("users", "show", "overruled", "--json").document["users"]
+        assert (shown["state"], shown["answer"], shown["verdict"]) == (
+            "leased" if where == "leased" else "waiting",
+            None,
+            "unchecked",
+        )
+        assert {one["kind"] for one in shown["history"]} == {"rechecked"}
+        assert health.broken(database, lambda seen: None) == []
+        if where == "leased":
+            submit(database, 4, [answers(lease)])
+        else:
+            query("MATCH (c:DMCheckClient) WHERE c.id <> 1 SET c.state = 'DEACTIVE'")
+            query("MATCH (b:DMCheckBucket {uuid: 'b'}) SET b.priority = 99")
+            submit(database, 1, [answers(fetch(database, 1, 1, "k")[0])])
+        assert (4 if where == "leased" else 1, "DM_YES", None) in opinions(query, "overruled")
+
+    def test_who_is_set_aside_comes_back(self, direct: Call, query: Query, database: Database) -> None:
+        """`prioritize` is one way; until then nobody asks for the user."""
+        query("MATCH (u:User {screen_name: 'nobody'}) SET u.dmcheck_aside = datetime()")
+        assert health.broken(database, lambda seen: None) == []
+        for _ in range(2):
+            done = direct("prioritize", "nobody", "--json").document
+            assert (done["prioritized"], done["already_checked"]) == (1, [])
+        assert direct("stats", "--json").document["system"]["users_set_aside"] == 0
+        assert query("MATCH (u:User {screen_name: 'nobody'})-[:INDMCHECKBUCKET]->(b) RETURN b.priority AS p") == [
+            {"p": 10}
+        ]
+
+
+@pytest.mark.usefixtures("world")
+def test_deleting_a_user_takes_what_was_said_along(direct: Call, query: Query, database: Database) -> None:
+    """The bucket for the second opinion, too, if it was for nobody else; a spent one as well."""
+    mark(query, "some")
+    query("MATCH (b:DMCheckBucket) SET b.failures = 3 REMOVE b.place")
+    assert health.broken(database, lambda seen: None) == []
+    assert direct("users", "delete", "some", "overruled", "past", "--json").document["deleted"] == 3
+    assert query("MATCH (b:DMCheckBucket) RETURN b") == []
+    assert query("MATCH (u:User) WHERE u.screen_name IN ['some', 'overruled', 'past'] RETURN u") == []
+    assert health.broken(database, lambda seen: None) == []

@@ -107,7 +107,8 @@ CASES: dict[str, Case] = {
     "adopt_answers": Case(
         lambda w: {"after": "", "slice": 1000},
         before="MATCH (c:DMCheckClient)-[:DM_YES]->(u) WITH u LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
-        "CREATE (o)-[:DM_NO]->(u)",
+        "CREATE (o)-[:DM_NO]->(u), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(:User {screen_name: 'alone'}), "
+        "(:User {screen_name: 'half', dmcheck_needs: 'dm'})",
     ),
     "adopt_buckets": Case(
         before="CREATE (:DMCheckBucket {uuid: 'old', edit_datetime: datetime()})"
@@ -120,7 +121,9 @@ CASES: dict[str, Case] = {
     "adopt_members": Case(
         lambda w: {"after": "", "slice": 1000},
         before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
-        "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'})",
+        "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'}), "
+        "(b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(:User {screen_name: 'marked'}) "
+        "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b)",
     ),
     "begin_judging": Case(writes=False, same_answer=False),
     "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
@@ -201,7 +204,11 @@ CASES: dict[str, Case] = {
             "priority": 10,
             "recheck": True,
             "size": 2,
-        }
+        },
+        before="MATCH (u)<-[:DM_YES]-() WITH u ORDER BY u.screen_name LIMIT 1 "
+        "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH u, b LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
+        "CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u) "
+        "REMOVE u.dmcheck_needs, u.dmcheck_asked",
     ),
     "raise_starved": Case(lambda w: STARVED, same_answer=False),
     "read_standings": Case(lambda w: {"after": 0, "slice": 100, "whole": True}, writes=False),

@@ -18,8 +18,8 @@ INVARIANTS = {
         MATCH (u:User) WHERE COUNT { (u)-[:INDMCHECKBUCKET]->() } > 1 RETURN u.screen_name AS what""",
     "a user has at most one current answer": """
         MATCH (u:User) WHERE COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 RETURN u.screen_name AS what""",
-    "nobody is both answered and in a bucket": """
-        MATCH (u:User)-[:INDMCHECKBUCKET]->() WHERE EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
+    "nobody is both answered and in a bucket, but for a second opinion": """
+        MATCH (u:User)-[m:INDMCHECKBUCKET]->() WHERE m.second IS NULL AND EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
         RETURN DISTINCT u.screen_name AS what""",
     "only users are in buckets, and only in buckets": """
         MATCH (u)-[:INDMCHECKBUCKET]->(b) WHERE NOT u:User OR NOT b:DMCheckBucket
@@ -81,7 +81,7 @@ INVARIANTS = {
 
 USERS = """
     MATCH (u:User)
-    WITH u, EXISTS { (u)-[:INDMCHECKBUCKET]->() } AS bucketed,
+    WITH u, EXISTS { (u)-[m:INDMCHECKBUCKET]->() WHERE m.second IS NULL } AS bucketed,
          EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS checked
     RETURN count(u) AS users, count(CASE WHEN NOT bucketed AND NOT checked THEN 1 END) AS waiting,
            count(CASE WHEN bucketed THEN 1 END) AS bucketed, count(CASE WHEN checked THEN 1 END) AS checked"""
