@@ -138,8 +138,8 @@ def test_what_a_contained_client_said_is_asked_again(database: Database, query: 
     [
         "MATCH (u:User {screen_name: 'user00003'}) DETACH DELETE u",
         "MATCH (u:User {screen_name: 'user00003'})<-[r:DM_SECOND]-() DELETE r",
-        """MATCH (u:User {screen_name: 'user00003'})<-[r:DM_YES]-(c) CREATE (c)-[:DM_PAST {at: r.at, candm: 'DM'}]->(u)
-        DELETE r""",
+        """MATCH (c)-[r:DM_YES]->(u:User {screen_name: 'user00003'})<-[s:DM_SECOND]-(d)
+        CREATE (c)-[:DM_PAST {at: r.at, candm: 'DM'}]->(u), (d)-[:DM_YES {at: s.at, witness: true}]->(u) DELETE r, s""",
         "MATCH (job:DMCheckJob {name: 'judge_clients'}) SET job.round = coalesce(job.round, 0) + 1",
     ],
 )
