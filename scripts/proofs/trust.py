@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
-from support.invariants import PATIENCE
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
@@ -24,7 +23,7 @@ from dmcheck_cli.domain.policy.trust.standing import Client, Standings
 from dmcheck_cli.domain.policy.trust.verdict import Opinion, Verdict
 from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import answers, clients, leases, schema, standings, users
+from dmcheck_cli.transactions import answers, clients, leases, results, schema, standings, users
 from dmcheck_cli.transactions.standings import Read
 from jobs import judge_clients, make_buckets
 from proofs.allowance import empty
@@ -45,21 +44,15 @@ EXCLUDED = 0.25
 CONTAINED_EVERY = 8
 """Rounds between two buckets of a contained client."""
 
+WORDS = {"open": DM, "closed": NON_DM, "not_found": UNKNOWN}
+"""Settled verdicts, and the answers that they stand for."""
+
 PART = 5_000
-"""Users that are added or read at once."""
+"""Users that are added at once."""
 
 MARKED = """MATCH (u)-[m:INDMCHECKBUCKET]->(:DMCheckBucket {uuid: $bucket}) WHERE m.second IS NOT NULL
     RETURN u.screen_name AS name, m.second AS second"""
 """Who is in a bucket for a second opinion, and why."""
-
-OPINIONS = """MATCH (u:User) WHERE u.screen_name > $after WITH u ORDER BY u.screen_name LIMIT $most
-    RETURN u.screen_name AS name, COLLECT {
-        MATCH (u)<-[r:DM_YES|DM_NO|DM_UNKNOWN]-() RETURN type(r)
-    }[0] AS in_force, COLLECT {
-        MATCH (u)<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND]-(c)
-        RETURN [c.id, type(r), r.candm, r.at.epochMillis / 1000.0, r.counted, r.witness] ORDER BY r.at, elementId(r)
-    } AS opinions ORDER BY name"""
-"""The answer in force on each user, and all opinions."""
 
 COMMAND = "python scripts/prove.py trust"
 
@@ -193,19 +186,18 @@ class World(ABC):
         """The verdicts, beside the truth."""
         result = self.result
         tallies = {bound: [0, 0] for bound in CONFIDENCES}
-        words = {"open": DM, "closed": NON_DM, "not_found": UNKNOWN}
         answered = 0
         for user, first, word, confidence in self.verdicts():
             truth = self.truth[user]
             answered += 1
             result.words[word] += 1
-            result.wrong[word] += word in words and words[word] != truth
+            result.wrong[word] += word in WORDS and WORDS[word] != truth
             result.doors += truth == DM
             result.dms += first == DM
-            if word in words:
+            if word in WORDS:
                 for bound, tally in tallies.items():
                     tally[0] += confidence >= bound
-                    tally[1] += confidence >= bound and words[word] == truth
+                    tally[1] += confidence >= bound and WORDS[word] == truth
         result.left = len(self.truth) - answered
         result.calibration = {bound: (told, right) for bound, (told, right) in tallies.items()}
         result.kinds = self.kind
@@ -421,16 +413,11 @@ class Real(World):
         self.judged = standings.read(self.database)
 
     def verdicts(self) -> Iterator[tuple[int, str, str, float]]:
-        """Of each user whom anybody answered for, by the opinions that are stored."""
-        court, after = self.judged.standings, ""
-        while rows := self.database.run_text(OPINIONS, patience=PATIENCE, after=after, most=PART):
-            after = rows[-1]["name"]
-            for row in rows:
-                if row["opinions"]:
-                    verdict = court.conclude([standings.opinion(court.clients, found) for found in row["opinions"]])
-                    user = _number(row["name"])
-                    self.result.overruled += verdict.settled and verdict.answer != standings.ANSWER_OF[row["in_force"]]
-                    yield user, self.first[user], verdict.word, verdict.confidence
+        """Of each user whom anybody answered for, as `users export` has them."""
+        for one in results.checked(self.database):
+            user = _number(one.screen_name)
+            self.result.overruled += WORDS.get(one.verdict, one.answer) != one.answer
+            yield user, self.first[user], one.verdict, one.confidence
 
 
 def _known_as(id: int) -> int:
