@@ -9,6 +9,7 @@ from dmcheck_cli import entry
 from dmcheck_cli.commands import (
     bucket,
     client,
+    cron,
     doctor,
     export,
     fetch,
@@ -56,6 +57,8 @@ _add(OPERATORS, stats.stats, "stats --sort buckets_dead --limit 5")
 _add(OPERATORS, log.log, "log --client 42 --since '2 hours ago'")
 _add(UPKEEP, doctor.doctor, "doctor --deep")
 _add(UPKEEP, settings.settings, "settings")
+_add(UPKEEP, cron.crontab, "crontab")
+_add(UPKEEP, cron.units, "units /etc/systemd/system")
 users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(export.export)
 app.add_typer(users.app, name="users", rich_help_panel=OPERATORS)
 app.add_typer(bucket.app, name="bucket", rich_help_panel=OPERATORS)

@@ -88,6 +88,7 @@ READING = (
     ("log",),
     ("doctor",),
     ("settings",),
+    ("crontab",),
     ("bucket", "show"),
     ("users", "show"),
     ("users", "pending"),

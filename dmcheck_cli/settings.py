@@ -73,7 +73,9 @@ class Settings:
     scan_users_per_run: int = _setting(
         "DMCHECK_SCAN_USERS_PER_RUN", 500_000, "How many users one make_buckets looks at.", 1
     )
-    keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
+    keep_seconds: int = _setting(
+        "DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases and events are kept (30 days)."
+    )
     max_unjudged: int = _setting(
         "DMCHECK_MAX_UNJUDGED",
         60,
@@ -155,11 +157,15 @@ def load_with_sources() -> tuple[Settings, dict[str, str]]:
     given = _merged(_sources())
     values: dict[str, Any] = {}
     for setting in variables():
-        raw, _ = given.get(setting.metadata["name"], (None, ""))
+        raw, source = given.get(setting.metadata["name"], (None, ""))
         if raw is None:
             continue
         whole = isinstance(setting.default, int)
-        values[setting.name] = (_whole_number if whole else _text)(raw, setting.metadata)
+        try:
+            values[setting.name] = (_whole_number if whole else _text)(raw, setting.metadata)
+        except NotConfigured as error:
+            where = "the environment" if source == "environment" else source
+            raise NotConfigured(what=f"{error.message} (it comes from {where})") from None
     settings = Settings(**values)
     if settings.neo4j_password_file is not None and textfile.is_pipe(os.path.expanduser(settings.neo4j_password_file)):
         settings = replace(settings, neo4j_password=settings.password())  # it cannot be read a second time

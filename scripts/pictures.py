@@ -19,10 +19,10 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from demo_checker import made_up_answer
 from rich.console import Console
 from rich.text import Text
 
+from dmcheck_cli.checkers.demo import made_up_answer
 from dmcheck_cli.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

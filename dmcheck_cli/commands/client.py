@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from collections import deque
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
+from dmcheck_cli import notices
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents, moments
+from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Distrusted
 from dmcheck_cli.domain.moments import Moment
 from dmcheck_cli.entry import Json, Program, Shape
+from dmcheck_cli.errors import interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import CLIENT, Table
@@ -85,8 +85,15 @@ def distrust(
     with Database(Settings.load(), "client distrust") as database:
         schema.ensure(database)
         total = clients.count(database, id)
-        batches = clients.distrust(database, id, log.moment(database, since), dry_run)
-        [done] = deque(_with_progress(batches, total), maxlen=1)
+        begin = log.moment(database, since)
+        done = Distrusted(0, 0, 0, 0)
+        with (
+            interruptible(lambda: _stopped(done, total, dry_run)),
+            notices.counting("Looking at answers", total, DEFAULTS.batch_withdrawn) as advance,
+        ):
+            for now in clients.distrust(database, id, begin, dry_run):
+                advance(now.withdrawn + now.kept - done.withdrawn - done.kept)
+                done = now
     content = {"client": id, "withdrawn": done.withdrawn, "kept": done.kept, "waiting": done.waiting}
     columns = ("would withdraw" if dry_run else "withdrawn", "kept", "waiting", "second opinions")
     shown = Table("Answers", columns, [(done.withdrawn, done.kept, done.waiting, done.seconds)])
@@ -108,16 +115,10 @@ def delete(
     show.results(as_json, format, lambda: {"deleted": id, "returned": returned, "answers": answers}, done)
 
 
-def _with_progress(batches: Iterator[Distrusted], total: int) -> Iterator[Distrusted]:
-    """The batches, with a progress bar on stderr where it is a terminal."""
-    if not sys.stderr.isatty():
-        yield from batches
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("Looking at answers", total=total)
-        for done in batches:
-            yield done
-            progress.update(task, completed=done.withdrawn + done.kept)
+def _stopped(done: Distrusted, total: int, dry_run: bool) -> str:
+    if dry_run:
+        return "Interrupted; nothing was changed"
+    return (
+        f"Interrupted: of about {total} answers {done.withdrawn} were withdrawn and {done.kept} kept; the same command "
+        "goes on"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +22,7 @@ from dmcheck_cli.errors import PASSING, Usage, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results
+from dmcheck_cli.wholefile import beside
 
 COLUMNS = ("screen_name", "id", "answer", "answered_by", "answered_at", "verdict", "confidence")
 
@@ -60,7 +62,11 @@ class Sink(Protocol):
 
 def export(
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="Where to; - or none: standard output. FILE appears whole.")
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="Where to; - or none: standard output. FILE appears whole, gzipped if it ends in .gz.",
+        ),
     ] = None,
     answer: Annotated[
         list[Answer] | None,
@@ -73,7 +79,9 @@ def export(
     format: Annotated[
         Form | None,
         typer.Option(
-            metavar="FORMAT", help="One of jsonl, csv, tsv; default: FILE's suffix, else jsonl.", case_sensitive=False
+            metavar="FORMAT",
+            help="One of jsonl, csv, tsv; default: FILE's suffix (before .gz), else jsonl.",
+            case_sensitive=False,
         ),
     ] = None,
     as_json: Json = False,
@@ -83,7 +91,7 @@ def export(
     Each comes once. Users that are answered meanwhile may be missing; nobody else is. The verdict follows from
     all opinions that count, and from what was known about the clients when it began.
     """
-    path = None if file in (None, "-") else Path(str(file))
+    path = None if file in (None, "-", "/dev/stdout") else Path(str(file))
     if as_json and path is None:
         raise Usage(what="--json says how many users were written to FILE: give FILE, or leave --json out")
     wanted = [str(one) for one in answer or ANSWERS]
@@ -96,7 +104,7 @@ def export(
         with (
             interruptible(lambda: f"{show.escaped(str(path))} is as it was; the same command starts over."),
             notices.counting("Writing users") as advance,
-            _aside(path) as sink,
+            _opened(path) as sink,
         ):
             count = _write(_counted(users, advance), sink, format or _by_suffix(path))
     if as_json:
@@ -144,33 +152,53 @@ def _with_first(users: Iterable[Checked]) -> Iterator[Checked]:
 
 
 def _by_suffix(path: Path) -> Form:
-    suffix = path.suffix.lower().removeprefix(".")
-    return Form(suffix) if suffix in tuple(Form) else Form.jsonl
+    suffix = path.suffixes[-2:-1] if _is_packed(path) else path.suffixes[-1:]
+    form = "".join(suffix).lower().removeprefix(".")
+    return Form(form) if form in tuple(Form) else Form.jsonl
+
+
+def _is_packed(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
 
 
 @contextmanager
-def _aside(path: Path) -> Iterator[Sink]:
-    """A file beside `path`, which takes its place when all went well. A pipe or a device is written to itself.
+def _opened(path: Path) -> Iterator[Sink]:
+    """A file beside `path`, which takes its place when all went well; gzipped if its name says so. A pipe or a device
+    is written to itself.
 
-    Raises Usage when it cannot be written, and OSError when there is no room.
+    Raises Usage when it cannot be written, Temporary when another command writes it, and OSError when there is no room.
     """
-    target = Path(os.path.realpath(path))
-    whole = target.is_file() or not target.exists()
-    aside = target.with_name(f".{target.name}.{os.urandom(4).hex()}.part") if whole else target
     try:
-        with open(aside, "x" if whole else "w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            if whole:
+        if path.exists() and not path.is_file():
+            with _texts(path, path) as sink:
+                yield sink
+            return
+        target = Path(os.path.realpath(path))
+        with beside(target) as aside:
+            with _texts(aside, path) as sink:
+                yield sink
+            with open(aside, "rb") as file:
                 with suppress(FileNotFoundError):  # whom the old file was hidden from, the new one is, too
                     os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
                 os.fsync(file.fileno())
-        if whole:
             os.replace(aside, target)
-    except BaseException as error:
-        if whole:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno not in PASSING:
+    except OSError as error:
+        if error.errno not in PASSING:
             raise Usage(what=f"{str(path)!a} cannot be written: {error.strerror}") from error
         raise
+
+
+@contextmanager
+def _texts(path: Path, named: Path) -> Iterator[Sink]:
+    with open(path, "wb") as raw:
+        if not _is_packed(named):
+            with io.TextIOWrapper(raw, encoding="utf-8", newline="") as file:
+                yield file
+            return
+        import gzip
+
+        with (
+            gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as packed,
+            io.TextIOWrapper(packed, encoding="utf-8", newline="") as file,
+        ):
+            yield file

@@ -24,6 +24,16 @@ from dmcheck_cli.transactions.stats import stats as read
 STATES = ("ACTIVE", "DEACTIVE", "SUSPENDED")
 SORTABLE = tuple(field.name for field in fields(ClientStats) if field.name not in ("answers", "flags"))
 
+HEADS = {
+    "name": "screen_name",
+    "given": "buckets_assigned",
+    "done": "buckets_processed",
+    "fault": "buckets_fault",
+    "dead": "buckets_dead",
+    "seen": "last_access_time",
+}
+"""Heads of the table that are not called as the field is; `--sort` takes either."""
+
 ASCENDING = frozenset({"id", "screen_name", "state", "judged_for", "limited_by", "suspend_reason"})
 
 MAX_SHOWN = 1_000_000
@@ -35,7 +45,8 @@ def stats(
         str | None,
         typer.Option(
             metavar="FIELD",
-            help="Order by a field of the JSON: numbers and times largest first, names and ids ascending.",
+            help="Order by a head of the table or a field of the JSON: numbers and times largest first, names and ids "
+            "ascending.",
         ),
     ] = None,
     state: Annotated[
@@ -56,13 +67,14 @@ def stats(
     """Show the state of the system, and the clients that need attention most."""
     if state is not None and state.upper() not in STATES:
         raise Usage(what=f"--state takes one of {', '.join(STATES)}, not {state!r}")
-    if sort is not None and sort not in SORTABLE:
-        raise Usage(what=f"--sort takes one of {', '.join(SORTABLE)}, not {sort!r}")
+    field = HEADS.get(sort, sort) if sort is not None else None
+    if field is not None and field not in (*SORTABLE, "flags"):
+        raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
     with Database(Settings.load(), "stats") as database:
         clients, system = read(database, client)
     chosen = [one for one in clients if (state is None or one.state == state.upper()) and (one.flags or not flagged)]
-    ordered = _sorted(chosen, sort) if sort else chosen
-    shown = (ordered if sort else sorted(chosen, key=_need))[: limit or None]
+    ordered = _sorted(chosen, field) if field else chosen
+    shown = (ordered if field else sorted(chosen, key=_need))[: limit or None]
     of_system = [
         SYSTEM.of([system]),
         PROGRESS.of([system]),
@@ -84,6 +96,8 @@ def stats(
 
 def _sorted(clients: Sequence[ClientStats], field: str) -> list[ClientStats]:
     """Numbers and times from the largest, ids and names from the smallest; what is not known last."""
+    if field == "flags":
+        return sorted(clients, key=lambda one: -len(one.flags))
     known = [one for one in clients if getattr(one, field) is not None]
     known.sort(key=attrgetter(field), reverse=field not in ASCENDING)
     return known + [one for one in clients if getattr(one, field) is None]

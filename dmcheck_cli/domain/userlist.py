@@ -11,6 +11,7 @@ import csv
 import gzip
 import io
 import json
+import math
 import re
 import zlib
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ _LIKE_ID = 16
 """Digits. No account has a name of so many digits, and most ids have more."""
 
 _ADDRESS = re.compile(r"(?:https?://)?(?:[\w-]+\.)*(?:twitter|x)\.com/(?:#!/)?@?(\w{1,20})(?![\w-])", re.ASCII | re.I)
-_FRACTION = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+[.,]?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_FRACTION = re.compile(r"\+?(?=[0-9]*[.,eE])[0-9]*[.,]?[0-9]+[.,]?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
@@ -282,9 +283,9 @@ class UserList:
         known = self._name(name, plain)
         if other and isinstance(other, str) and self._name(other, plain).lower() != known.lower():
             raise Malformed(what=f"screen_name {shown(name)} and username {shown(other)} are two users")
-        given = [(key, row[key]) for key in ID_KEYS if row.get(key) is not None]
+        given = [(key, row[key]) for key in ID_KEYS if row.get(key) not in (None, "")]
         if plain:
-            given = [(key, text) for key, text in given if text and text.lower() not in NO_VALUE]
+            given = [(key, text) for key, text in given if text.lower() not in NO_VALUE]
         if len(given) > 1 and given[0][0] == "id_str":
             first = _id(known, *given[0])
             kept = [one for one in given[1:] if not _was_rounded(one[1], first, plain)]
@@ -384,7 +385,7 @@ def _id(name: str, key: str, value: Any) -> int:
         text = int(text)
     if type(text) is int and 1 <= text <= MAX_ID:
         return text
-    if isinstance(text, float) or (isinstance(text, str) and not text.isdigit() and _FRACTION.fullmatch(text)):
+    if (isinstance(text, float) and 0 < text < math.inf) or (isinstance(text, str) and _FRACTION.fullmatch(text)):
         raise Malformed(
             what=f"{key} of {name} is {shown(value)}: a program has rounded it; take it as text from where it came from"
         )
@@ -392,14 +393,18 @@ def _id(name: str, key: str, value: Any) -> int:
 
 
 def _was_rounded(value: Any, right: int, plain: bool) -> bool:
-    """Whether `value` is a number that floats cannot hold, and differs."""
+    """Whether `value` is what a program that keeps numbers as floats makes of `right`, or that with fewer digits."""
     if isinstance(value, bool) or not isinstance(value, int | float | (str if plain else int)):
         return False
     try:
         number = float(value)
     except (ValueError, OverflowError):
         return False
-    return number >= EXACT and str(value) != str(right)
+    if number < EXACT or str(value) == str(right):
+        return False
+    mantissa, exponent, _ = str(value).lower().partition("e")
+    digits = len(re.sub("[^0-9]", "", mantissa).strip("0"))
+    return number == float(right) or bool(exponent and number == float(f"{right:.{max(digits - 1, 0)}e}"))
 
 
 def _without_name(row: dict[str, Any], prefix: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,14 +17,22 @@ from dmcheck_cli.embedded.parts import jars
 from dmcheck_cli.embedded.remedies import DUMP, HOME, explained, java_trouble, trouble, using
 from dmcheck_cli.embedded.server import ensure_running, stop, stopped
 from dmcheck_cli.embedded.store import Store
-from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.errors import Malformed, NotConfigured
 from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
+from dmcheck_cli.wholefile import beside
 
 MAIN_CLASS = "org.neo4j.cli.AdminTool"
 """What the script `neo4j-admin` of a Neo4j distribution runs; it is in the same jars as the server."""
 
 LINES_SHOWN = 5
+
+_DAMAGED = re.compile(r"(ZstdIOException[^\n]*|EOFException[^\n]*)|Not a valid Neo4j archive")
+"""What the tool says of a dump that is not whole, and of what is none."""
+
+
+class ToolFailed(NotConfigured):
+    """`neo4j-admin` failed; the message has its last lines."""
 
 
 @explained
@@ -41,7 +49,7 @@ def dump(settings: Settings, file: Path) -> int:
     if version is not None:
         # A graph whose server was killed must be recovered first, or the tool refuses it.
         ensure_running(settings, version=version)
-    with using(DUMP, file), tempfile.TemporaryDirectory(prefix=f".{whole.name}.", dir=whole.parent) as aside:
+    with using(DUMP, file), beside(whole, folder=True) as aside:
         administer(settings, "database", "dump", "neo4j", f"--to-path={aside}")
         dumped = Path(aside, "neo4j.dump")
         size = dumped.stat().st_size
@@ -53,8 +61,8 @@ def dump(settings: Settings, file: Path) -> int:
 def loaded(settings: Settings, file: Path) -> Iterator[Settings]:
     """Load a dump into a home aside, and yield its settings; after the block it takes the place of the graph.
 
-    If the block or the loading fails, the graph stays as it was. There must be a graph. Raises what `administer` and
-    `ensure_running` raise.
+    If the block or the loading fails, the graph stays as it was. There must be a graph.
+    Raises Malformed for a file that is no whole dump, and what `administer` and `ensure_running` raise.
     """
     home = home_folder(settings)
     aside = replace(settings, home=str(home / LOADING))
@@ -64,7 +72,13 @@ def loaded(settings: Settings, file: Path) -> Iterator[Settings]:
         folder = Path(str(aside.home), "dump")
         folder.mkdir()
         (folder / "neo4j.dump").symlink_to(file.absolute())
-        administer(aside, "database", "load", "neo4j", f"--from-path={folder}", "--overwrite-destination=true")
+        try:
+            administer(aside, "database", "load", "neo4j", f"--from-path={folder}", "--overwrite-destination=true")
+        except ToolFailed as error:
+            if (found := _DAMAGED.search(error.message)) is not None:
+                why = f"it is cut short or damaged ({found[0]})" if found[1] else "it is no dump"
+                raise Malformed(what=f"{str(file)!a} cannot be loaded: {why}; the database is as it was") from error
+            raise
         yield aside
         stop(aside)
         with stopped(settings):
@@ -85,7 +99,7 @@ def administer(settings: Settings, *arguments: str) -> None:
     """Stop the server and run `neo4j-admin` with these arguments on its home.
 
     The server cannot be started meanwhile; the next command that needs it starts it.
-    Raises NotConfigured when there is no graph yet, or, with the tool's last lines, when the tool fails.
+    Raises NotConfigured when there is no graph yet, ToolFailed when the tool fails.
     """
     home = home_folder(settings)
     store, progress = Store(home), Progress()
@@ -109,4 +123,4 @@ def administer(settings: Settings, *arguments: str) -> None:
                 raise java_trouble(error, command[0]) from error
     if done.returncode != 0:
         said = "\n".join(done.stdout.decode("utf-8", "replace").splitlines()[-LINES_SHOWN:])
-        raise NotConfigured(what=f"neo4j-admin {' '.join(arguments)} failed:\n{said}")
+        raise ToolFailed(what=f"neo4j-admin {' '.join(arguments)} failed:\n{said}")

@@ -103,23 +103,25 @@ def _client(row: dict[str, Any]) -> Client:
     return Client(
         cells=(cells[0], cells[1], cells[2], cells[3]),
         times=times,
-        contained=row["contained"],
+        contained=next(iter(_finite([row["contained"]])), None),
         watched=row["watched"] or 0,
         answers=[int(number) for number in _numbers(row["said"], len(ANSWERS))],
         pairs=row["pairs"] or 0,
         differ=row["differ"] or 0,
         dm_from_id=row["dm_from_id"],
-        doubted=list(row["doubted"] or []),
+        doubted=_finite(row["doubted"]),
         record=row["record"],
     )
 
 
 def _numbers(found: Any, count: int) -> list[float]:
-    """A list of numbers as stored; zeros in place of anything else."""
-    if (
-        isinstance(found, list)
-        and len(found) == count
-        and all(isinstance(n, int | float) and isfinite(n) for n in found)
-    ):
-        return found
-    return [0] * count
+    """So many numbers as stored; zeros in place of anything else."""
+    numbers = _finite(found)
+    return numbers if len(numbers) == count else [0] * count
+
+
+def _finite(found: Any) -> list[float]:
+    """A list of numbers as stored; an empty one in place of anything else."""
+    if isinstance(found, list) and all(isinstance(n, int | float) and isfinite(n) for n in found):
+        return list(found)
+    return []

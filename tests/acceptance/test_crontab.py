@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
-from support.programs import PROGRAMS
+from support.programs import PROGRAMS, launcher, outside
 
 from dmcheck_cli.database.connection import Database
 
@@ -181,3 +183,32 @@ def test_each_entry_is_fit_for_cron() -> None:
         "dmcheck-raise-starved": [(4, "*")],
         "dmcheck-judge-clients": [(12, "*")],
     }
+
+
+def test_whoever_has_only_the_package_has_all_of_it(tmp_path: Path) -> None:
+    """The wheel alone prints the crontab and the units, with the paths of its programs, and has the checkers."""
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    subprocess.run([*build, tmp_path, CRONTAB.parent], check=True, cwd=tmp_path)
+    [wheel] = tmp_path.glob("*.whl")
+    installed = tmp_path / "installed"
+    with zipfile.ZipFile(wheel) as content:
+        content.extractall(installed)
+
+    def printed(*arguments: str) -> str:
+        line = [*launcher("dmcheck"), *arguments]
+        environment = {**outside(), "PYTHONPATH": str(installed)}
+        done = subprocess.run(line, env=environment, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    here = str(Path(sys.executable).parent)
+    assert printed("crontab") == CRONTAB.read_text("utf-8").replace("/opt/dmcheck/.venv/bin", here)
+    units = {one.name: one.read_text("utf-8") for one in (CRONTAB.parent / "jobs" / "systemd").iterdir()}
+    folder = tmp_path / "units"
+    folder.mkdir()
+    assert json.loads(printed("units", str(folder), "--json"))["units"].keys() == units.keys()
+    for name, text in units.items():
+        assert (folder / name).read_text("utf-8") == text.replace("/opt/dmcheck/.venv/bin", here)
+        assert f"# ==== {name}\n" in printed("units")
+    programs = (next(installed.glob("*.dist-info")) / "entry_points.txt").read_text("utf-8")
+    for program in ("dmcheck-check-open-dm", "dmcheck-demo-checker"):
+        assert f"{program} = dmcheck_cli.checkers." in programs

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.graphs import MAX_WAIT_SECONDS
+from support.graphs import MAX_WAIT_SECONDS, prepare, wait_until
 from support.invariants import Query
+from support.x_api import serving
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.transactions.results import checked
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,3 +52,39 @@ def test_the_operators_path(environment: dict[str, str], database: Database, que
     exported = [json.loads(one) for one in printed["dmcheck users export --answer DM"].splitlines()]
     assert {one["answer"] for one in exported} == {"DM"}
     assert query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN count(r) > 0 AS some") == [{"some": True}]
+
+
+def test_the_volunteers_path(environment: dict[str, str], database: Database, tmp_path: Path) -> None:
+    """Only the address and the token are filled in. Ctrl-C ends it in order, and the operator has the list."""
+    names = prepare(database, active=[7], users_to_check=30, size=10)
+    install, *rest = lines("For volunteers")
+    assert install == "pip install ."
+    uri, token = environment["NEO4J_URI"], "a-token"
+    script = "\n".join(rest).replace("neo4j+s://host", uri).replace("X_USER_TOKEN=...", f"X_USER_TOKEN={token}")
+    assert uri in script
+    assert token in script
+    (tmp_path / "dmcheck-password").write_text(environment["NEO4J_PASSWORD"] + "\n")
+    bare = {name: value for name, value in environment.items() if not name.startswith("NEO4J_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with serving() as api:
+        for number, name in enumerate(names):
+            api.add(1000 + number, name, receives_your_dm=number % 3 == 0, connection_status=[])
+        volunteer = subprocess.Popen(
+            ["bash", "-e", "-c", script],
+            cwd=ROOT,
+            env={**bare, "PATH": path, "X_API_URL": api.url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        wait_until(lambda: len(list(checked(database))) == len(names) or volunteer.poll() is not None)
+        os.killpg(volunteer.pid, signal.SIGINT)
+        out, err = volunteer.communicate(timeout=MAX_WAIT_SECONDS)
+        assert volunteer.returncode == 0, out + err
+        assert api.tokens == {f"Bearer {token}"}
+    line = ["dmcheck", "users", "export", "--answer", "DM"]
+    exported = subprocess.run(line, cwd=ROOT, env={**environment, "PATH": path}, capture_output=True, check=True).stdout
+    open_accounts = [json.loads(one) for one in exported.splitlines()]
+    assert [one["screen_name"] for one in open_accounts] == names[::3]
+    assert {one["answered_by"] for one in open_accounts} == {42}

@@ -10,6 +10,7 @@ from support.graphs import answered, pass_time, prepare
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.reporting.views import CLIENTS
 
 OPERATORS_QUERY = (
     "match(b:DMCheckBucket)-[r1:DMCHECKCLIENT]->(c:DMCheckClient)-[r2:STATS]->(s:DMCheckClientStats) return b,r1,c,r2,s"
@@ -191,6 +192,9 @@ def crowd(database: Database, query: Query) -> None:
         (("--state", "deactive"), [4]),
         (("--sort", "buckets_processed"), list(range(1, 31))),
         (("--sort", "id", "--limit", 2), list(range(1, 31))),  # the limit is for tables
+        (("--flagged", "--sort", "dead"), [3, 2, 1]),
+        (("--sort", "done"), list(range(1, 31))),
+        (("--sort", "flags", "--state", "ACTIVE"), [*range(1, 4), *range(5, 31)]),
     ],
 )
 def test_what_is_shown_of_many_clients(run: Callable[..., Any], options: tuple[object, ...], ids: list[int]) -> None:
@@ -208,6 +212,8 @@ def test_a_table_shows_who_needs_attention_most(run: Callable[..., Any]) -> None
     assert "4" not in {row[0] for row in rows}
     assert "10 more clients" in shown.err
     assert len(run("stats", "--format", "csv", "--limit", 0).out.splitlines()) == 31
+    for head in CLIENTS.of([]).heads:  # whatever stands above a column
+        assert run("stats", "--sort", head, "--limit", 1).status == 0
     for wrong in (("--sort", "answers"), ("--state", "asleep"), ("--limit", -1)):
         assert run("stats", *wrong).status == 2
 

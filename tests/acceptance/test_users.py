@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import stat
 import subprocess
@@ -21,6 +22,7 @@ from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.transactions import results, users
 from dmcheck_cli.transactions.answers import submit
 from dmcheck_cli.transactions.leases import fetch
+from dmcheck_cli.wholefile import beside
 
 Call = Callable[..., Result]
 
@@ -296,6 +298,10 @@ class TestResults:
             assert done.document == {"exported": 3}
             written = (tmp_path / name).read_text()
             assert written.replace(separator, ",").splitlines() == table
+        direct("users", "export", "a.csv.gz")
+        packed = tmp_path / "a.csv.gz"
+        assert gzip.decompress(packed.read_bytes()).decode().splitlines() == table
+        packed.unlink()
         assert len(lines_of((direct("users", "export", "a.txt"), (tmp_path / "a.txt").read_text())[1])) == 3
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.TSV", "a.csv", "a.txt"]
         (tmp_path / "a.csv").chmod(0o600)
@@ -303,6 +309,27 @@ class TestResults:
         assert stat.S_IMODE((tmp_path / "a.csv").stat().st_mode) == 0o600
         # What comes out goes in again.
         assert direct("users", "add", "a.csv", "--json").document["existing"] == 3
+
+    @pytest.mark.process
+    @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "-"])
+    def test_an_export_to_a_pipe(self, run: Call, world: list[str], tmp_path: Path, name: str) -> None:
+        """Each of the names that a shell has for it."""
+        done = run("users", "export", name)
+        assert done.status == 0
+        assert [one["screen_name"] for one in lines_of(done.out)] == world[:3]
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_a_killed_export_left_is_removed(self, direct: Call, world: list[str], tmp_path: Path) -> None:
+        """By the next one; two at once to one file are not mixed: the second is to come again."""
+        left = tmp_path / ".a.csv.part"
+        left.write_text("half a li")
+        assert direct("users", "export", "a.csv").status == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+        with beside(tmp_path / "a.csv") as taken:
+            assert taken == left
+            busy = direct("users", "export", "a.csv", "--json")
+            assert (busy.status, busy.error["code"], "is writing" in busy.error["message"]) == (75, "temporary", True)
+        assert direct("users", "export", "a.csv").status == 0
 
     @pytest.mark.parametrize("name", ["no/such.csv", "folder"])
     def test_an_export_that_cannot_be_written(

@@ -138,6 +138,7 @@ class TestVerdicts:
         before = [json.loads(line)["screen_name"] for line in direct("users", "export").out.splitlines()]
         query("MATCH ()-[r]->(:User) SET r.at = CASE WHEN rand() < 0.5 THEN 'yesterday' END")
         query("MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) SET s += {compared: ['x'], contradicted: 3, said: [0.5]}")
+        query("MATCH (:DMCheckClient {id: 4})-[:STATS]->(s) SET s += {contained: 'x', doubted: ['y'], share: 'z'}")
         query("MATCH (:DMCheckClient {id: 3})-[:STATS]->(s) DETACH DELETE s")
         query("MATCH (c:DMCheckClient {id: 2}) REMOVE c:DMCheckClient, c.id")
         for command in (("users", "show", *WORLD, "--json"), ("stats", "--json"), ("users", "export")):

@@ -19,8 +19,8 @@ MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
 
 # From the bottom up: a part imports from lower layers and from itself only.
 LAYERS = (
-    ("errors", "backoff", "notices"),
-    ("textfile", "cypher", "domain"),
+    ("errors", "backoff", "notices", "checkers"),
+    ("textfile", "wholefile", "cypher", "domain"),
     ("settings",),
     ("embedded",),
     ("database",),

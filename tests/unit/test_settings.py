@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -342,6 +343,22 @@ class TestOfTheUser:
         assert sources["NEO4J_DATABASE"] == sources["NEO4J_PASSWORD"] == str(file)
         assert sources["DMCHECK_LEASE_SECONDS"] == "environment"
         assert "NEO4J_USERNAME" not in sources
+
+    def test_a_value_that_cannot_be_used_is_named_with_its_source(
+        self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever has three places to look at is told which it is."""
+        wrong = "DMCHECK_LEASE_SECONDS=soon\n"
+        told = "DMCHECK_LEASE_SECONDS must be a whole number .* not 'soon' .it comes from {}"
+        file.write_text(wrong)
+        with pytest.raises(NotConfigured, match=told.format(re.escape(str(file)))):
+            load_with_sources()
+        (tmp_path / ".env").write_text(wrong)
+        with pytest.raises(NotConfigured, match=told.format(re.escape(".env"))):
+            load_with_sources()
+        monkeypatch.setenv("DMCHECK_LEASE_SECONDS", "soon")
+        with pytest.raises(NotConfigured, match=told.format("the environment")):
+            load_with_sources()
 
     def test_what_cannot_be_read_is_an_error(self, file: Path) -> None:
         """With the file's path; a file that is not there is none."""

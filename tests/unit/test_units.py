@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "jobs" / "systemd").iterdir())
 README = (ROOT / "jobs" / "README.md").read_text("utf-8")
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
-JOBS = {name.removeprefix("dmcheck-") for name in SCRIPTS} - {"dmcheck"}
+JOBS = {name.removeprefix("dmcheck-") for name, module in SCRIPTS.items() if module.startswith("jobs.")}
 
 
 def _read(unit: Path) -> ConfigParser:

@@ -20,6 +20,7 @@ from dmcheck_cli.errors import Malformed
 
 BIG = 1234567890123456789
 ROUNDED = 1234567890123456800
+SHEET = "1199999999999999999"
 
 
 def read(text: str | bytes) -> list[User]:
@@ -59,6 +60,7 @@ GOOD: dict[str, tuple[str | bytes, list[User]]] = {
     "id and id_str agree": (f'{{"screen_name": "a", "id": {BIG}, "id_str": "{BIG}"}}', [User("a", BIG)]),
     "a null id beside one": ('{"screen_name": "a", "id": null, "id_str": "3"}', [User("a", 3)]),
     "placeholders as names of JSON": ('{"screen_name": "@null"}', [User("null", None)]),
+    "an empty id": ('{"screen_name": "alice", "id_str": "1", "id": ""}\n{"screen_name": "bob", "id": ""}', AB),
     "an array": ('[{"screen_name": "alice", "id": "1"}, {"screen_name": "bob", "id": null}]', AB),
     "an array over many lines": (PRETTY, AB),
     "an array after a mark, with CRLF": (("\ufeff" + PRETTY).replace("\n", "\r\n"), AB),
@@ -111,6 +113,9 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a fraction as text": ('{"screen_name": "a", "id": "12.0"}', "a program has rounded it"),
     "two ids": ('{"screen_name": "a", "id": 12, "id_str": "13"}', "ids of a contradict each other: id_str '13', id 12"),
     "two large ids as texts": (f'{{"screen_name": "a", "id": "{ROUNDED}", "id_str": "{BIG}"}}', "contradict"),
+    "an id far from id_str": (f'{{"screen_name": "a", "id": {ROUNDED}, "id_str": "{BIG + 9999}"}}', "contradict"),
+    "a negative id": ("username,id\na,-5\n", "id of a is a whole number from 1 .*, not '-5'"),
+    "an id that is no number": ('{"screen_name": "a", "id": NaN}', "id of a is a whole number from 1 .*, not nan"),
     "an id and a user_id": (f'{{"username": "a", "id": {BIG}, "user_id": 13}}', "contradict"),
     "two names": ('{"screen_name": "a", "username": "b"}', "are two users"),
     "no name": ('{"id": 12, "name": "Alice"}', "there is no screen_name or username; there are 'id, name'"),
@@ -193,7 +198,21 @@ BAD_LINES: list[str | bytes] = [
     "x" * 5000,
     *(
         f'{{"screen_name": "a", "id": {id}}}'
-        for id in ("0", "-1", "true", '"0"', '"x"', "[]", "{}", "9223372036854775808", "1e3", "NaN", "9" * 5000)
+        for id in (
+            "0",
+            "-1",
+            '"-5"',
+            "-Infinity",
+            "true",
+            '"0"',
+            '"x"',
+            "[]",
+            "{}",
+            "9223372036854775808",
+            "1e3",
+            "NaN",
+            "9" * 5000,
+        )
     ),
 ]
 
@@ -210,12 +229,15 @@ def test_what_was_not_taken_as_it_stood_is_said() -> None:
     headings = UserList(io.BytesIO(b"handle\nalice\nhandle\n"))
     assert list(headings) == [User("alice", None)]
     assert headings.notes() == ["line 1 and 1 more: 'handle' was taken as a heading, not as a user"]
-    lines = [{"screen_name": "a", "id": ROUNDED, "id_str": str(BIG)}, {"screen_name": "b", "id": 1.2e18, "id_str": "5"}]
+    lines = [
+        {"screen_name": "a", "id": ROUNDED, "id_str": str(BIG)},
+        {"screen_name": "b", "id": 1.2e18, "id_str": SHEET},
+    ]
     rounded = UserList(io.BytesIO("\n".join(map(json.dumps, lines)).encode()))
-    assert list(rounded) == [User("a", BIG), User("b", 5)]
+    assert list(rounded) == [User("a", BIG), User("b", int(SHEET))]
     assert [note.split(":")[0] for note in rounded.notes()] == ["2 times, a program had rounded the number in id"]
-    table = UserList(io.BytesIO(f"screen_name,id,id_str\na,{ROUNDED},{BIG}\nb,1.2E+18,5\n".encode()))
-    assert list(table) == [User("a", BIG), User("b", 5)]
+    table = UserList(io.BytesIO(f"screen_name,id,id_str\na,{ROUNDED},{BIG}\nb,1.2E+18,{SHEET}\n".encode()))
+    assert list(table) == [User("a", BIG), User("b", int(SHEET))]
     assert len(table.notes()) == 1
 
 

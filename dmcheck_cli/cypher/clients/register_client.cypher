@@ -19,8 +19,8 @@ CALL (too_many) {
     ON CREATE SET c.screen_name = $screen_name, c.create_datetime = datetime()
     REMOVE c.lock
     // A client that was deleted meanwhile gives no row, so the statement is run again.
-    WITH c, CASE WHEN c.screen_name <> $screen_name THEN 'wrong_details' WHEN c.suspended IS NOT NULL THEN 'suspended'
-        ELSE 'registered' END AS outcome WHERE c:DMCheckClient
+    WITH c, CASE WHEN toLower(toStringOrNull(c.screen_name)) <> toLower($screen_name)
+        THEN 'wrong_details' WHEN c.suspended IS NOT NULL THEN 'suspended' ELSE 'registered' END AS outcome WHERE c:DMCheckClient
     FOREACH (x IN CASE WHEN outcome = 'registered' AND NOT coalesce(c.state = 'ACTIVE'
             AND coalesce(c.capacity = $capacity, $capacity IS NULL)
             AND coalesce(c.dm_from_id = $dm_from_id, $dm_from_id IS NULL)

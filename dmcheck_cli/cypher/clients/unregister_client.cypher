@@ -6,7 +6,7 @@
 // include: _graph
 MATCH (c:DMCheckClient {id: $id})
 REMOVE c.lock
-WITH c, c.screen_name <> $screen_name AS wrong WHERE c:DMCheckClient
+WITH c, toLower(toStringOrNull(c.screen_name)) <> toLower($screen_name) AS wrong WHERE c:DMCheckClient
 FOREACH (x IN CASE WHEN wrong OR c.state = 'DEACTIVE' THEN [] ELSE [c] END |
     SET x.state = 'DEACTIVE', x.edit_datetime = datetime()
     CREATE (:DMCheckEvent {at: datetime(), event: 'unregistered', client: $id, users: 0})

@@ -8,6 +8,8 @@ MATCH (u:User) WHERE u.dmcheck_needs = 'look' AND u.dmcheck_asked IS NOT NULL
 WITH u LIMIT $limits.batch_opinions
 RETURN u.screen_name AS name, COLLECT {
     // include: _opinions
-    RETURN [elementId(r), c.id, type(r), r.candm, coalesce(r.at.epochMillis, 0) / 1000.0, r.counted, r.witness]
-    ORDER BY r.at, elementId(r)
+    WITH r, c,
+    // include: _said_at
+        AS at
+    RETURN [elementId(r), c.id, type(r), r.candm, at, r.counted, r.witness] ORDER BY at, elementId(r)
 } AS opinions

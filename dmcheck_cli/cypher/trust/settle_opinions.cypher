@@ -27,7 +27,10 @@ CALL () {
     OPTIONAL MATCH (u:User {screen_name: given.name})
     WITH given, u, COLLECT {
     // include: _opinions
-        RETURN elementId(r) ORDER BY r.at, elementId(r)
+        WITH r,
+    // include: _said_at
+            AS at
+        RETURN elementId(r) ORDER BY at, elementId(r)
     } AS opinions
     RETURN count(CASE WHEN u IS NULL OR opinions <> given.opinions THEN 1 END) = 0 AS settled
 }

@@ -10,7 +10,10 @@ SET lock.name = lock.name
 WITH lock
 CALL () {
     MATCH (c:DMCheckClient {id: $client})-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND]->(u)
-    WHERE coalesce(r.at.epochMillis, 0) / 1000.0 >= $since AND coalesce(u.dmcheck_needs <> 'look', true)
+    WITH u,
+    // include: _said_at
+        AS at
+    WHERE at >= $since AND coalesce(u.dmcheck_needs <> 'look', true)
         AND
     // include: _unplaced
     WITH u LIMIT $limits.batch_users

@@ -80,6 +80,8 @@ def test_a_dump_moves_the_graph(settings: Settings, tmp_path: Path, query: Query
     assert dmcheck(settings, "users", "add", str(listed)).returncode == 0
     kill(settings)
     file = tmp_path / "my.dump"
+    (tmp_path / ".my.dump.part").mkdir()
+    (tmp_path / ".my.dump.part" / "neo4j.dump").write_text("what a killed one left")
     for _ in range(2):  # over an older one
         done = dmcheck(settings, "server", "dump", str(file), "--json")
         assert (done.returncode, json.loads(done.stdout)) == (0, {"file": str(file), "bytes": file.stat().st_size})
@@ -94,8 +96,10 @@ def test_a_dump_moves_the_graph(settings: Settings, tmp_path: Path, query: Query
         assert (refused.returncode, "--replace" in refused.stderr) == (2, True)
         assert dmcheck(other, "users", "delete", "bob").returncode == 0
         no_dump = tmp_path / "none.dump"
-        no_dump.write_text("x" * 10_000)
-        assert dmcheck(other, "server", "load", str(no_dump), "--replace").returncode == 4
+        for content, said in ((b"x" * 10_000, "it is no dump"), (file.read_bytes()[:-9], "it is cut short or damaged")):
+            no_dump.write_bytes(content)
+            refused = dmcheck(other, "server", "load", str(no_dump), "--replace")
+            assert (refused.returncode, said in refused.stderr) == (2, True)
         assert dmcheck(other, "server", "load", str(tmp_path / "missing"), "--replace").returncode == 2
         assert json.loads(dmcheck(other, "stats", "--json").stdout)["system"]["users_total"] == 1
         assert dmcheck(other, "server", "load", str(file), "--replace").returncode == 0

@@ -152,7 +152,9 @@ class Standings:
         client, rules = self.clients[id], self.rules
         if client.contained is not None or self.conclude([Opinion(id, NON_DM, 0.0)]).word != "closed":
             return 1.0
-        return rules.share if self.errors[id].record and not client.watched else rules.newcomer_share
+        if client.watched:
+            return rules.watched_share
+        return rules.share if self.errors[id].record else rules.newcomer_share
 
     def conclude(self, opinions: Sequence[Opinion]) -> Verdict:
         """The verdict on a user."""

@@ -134,14 +134,16 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
 def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[Opinion]:
     """The opinions that count: not doubted, and each independent of those before it."""
     counted: list[Opinion] = []
-    seen: set[int] = set()
+    clients: set[int] = set()
+    sources: set[int] = set()
     for opinion in opinions:
         one = errors.get(opinion.client)
         source = one.dm_from_id if one else None
-        if opinion.doubted or (source is not None and source in seen):
+        if opinion.doubted or (one is not None and opinion.client in clients) or source in sources:
             continue
+        clients.add(opinion.client)
         if source is not None:
-            seen.add(source)
+            sources.add(source)
         counted.append(opinion)
     return counted
 
