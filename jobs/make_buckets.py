@@ -42,7 +42,8 @@ def run(database: Database, dry_run: bool = False) -> Made:
     # Neighbours in the alphabet must not end up in one bucket: a client could tell whom it will get.
     chance = random.SystemRandom()
     chance.shuffle(names)
-    planned = mixing.plan(names, needing, able, settings.bucket_size, plan.room, most, left > 0, limits)
+    line = [mixing.excluded(able, *said) for said in plan.line]
+    planned = mixing.plan(names, needing, able, settings.bucket_size, plan.room, most, left > 0, limits, line)
     users = sum(len(one.fresh) + len(one.seconds) for one in planned)
     reason = None if planned else "no_clients" if not plan.active else "nobody_waits" if plan.room else "enough"
     if dry_run:

@@ -17,12 +17,14 @@ from dmcheck_cli.transactions import schema, times
 @dataclass(frozen=True)
 class Plan:
     """How many buckets may still be made, the name after which the search for users continues, how many clients are
-    active, and how many users wait in no bucket, those included whose names nobody can ask for."""
+    active, and how many users wait in no bucket, those included whose names nobody can ask for;
+    for each waiting bucket who answered for its users, and their `dm_from_id`s."""
 
     room: int
     cursor: str
     active: int
     outside: int
+    line: list[tuple[frozenset[int], frozenset[int]]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def show(database: Database, bucket: str) -> BucketState:
 def plan(database: Database) -> Plan:
     """What make_buckets needs to know before it starts."""
     [row] = database.run("plan_buckets")
-    return Plan(max(row["room"], 0), row["cursor"], row["active"], row["outside"])
+    line = [(frozenset(heard), frozenset(sources)) for heard, sources in row["line"]]
+    return Plan(max(row["room"], 0), row["cursor"], row["active"], row["outside"], line)
 
 
 def needing(database: Database, start: int, most: int) -> list[Needing]:

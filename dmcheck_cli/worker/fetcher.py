@@ -88,7 +88,9 @@ class Fetcher:
             return []
 
     def _refused(self, refusal: DmcheckError) -> None:
-        news = type(refusal) is not self._said and not (self._once and isinstance(refusal, NothingToFetch | OverQuota))
+        news = type(refusal) is not self._said and not (
+            self._once and isinstance(refusal, NothingToFetch | OverQuota | Unjudged)
+        )
         if news:
             self._say(refusal.message)
         self._said = type(refusal)

@@ -121,7 +121,7 @@ class Loop:
         """Work until there is a reason to stop, then submit or release everything; `say` tells people what happens. It
         must not wait for them.
 
-        Raises CommandFailed; NothingToFetch or OverQuota when `once` found nothing to do; Temporary when the last
+        Raises CommandFailed; NothingToFetch, OverQuota or Unjudged when `once` found nothing; Temporary when the last
         answers could not be submitted; NotConfigured when the database does not let it in, at once or no longer; any
         other refusal by the database, at once. Answers that were not submitted are then in the file.
         """

@@ -577,8 +577,9 @@ class Model:
                 user.needs = ("look" if again else "dm" if candm == "DM" else "check", id)
             else:
                 user.drawn = share > 0.0
-        self.buckets[uuid].failures = None if taken else self.buckets[uuid].failures
-        if not taken:
+        if taken:
+            self.buckets[uuid].failures = self.buckets[uuid].failed_by = None
+        else:
             self._fail(uuid, known)
         if len(taken) == len(members):
             del self.buckets[uuid]

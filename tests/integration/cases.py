@@ -236,6 +236,11 @@ CASES: dict[str, Case] = {
         before="""MATCH (c:DMCheckClient {id: 2})-[:STATS]->(s) SET c.suspended = datetime(), c.suspend_reason = 'x',
         s.contained = 1.0, s.doubted = [0.5], s.share = 1.0""",
     ),
+    "retry_users": Case(
+        lambda w: {"names": None},
+        before="MATCH (u:User {screen_name: 'bare1'}) SET u.dmcheck_aside = datetime()",
+        same_answer=False,
+    ),
     "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "set_allowances": Case(
         lambda w: {

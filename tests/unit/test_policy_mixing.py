@@ -24,10 +24,11 @@ def made(
     most: int = 18_000,
     waits: bool = True,
     able: dict[int, int | None] = ABLE,
+    line: tuple[frozenset[int], ...] = (),
 ) -> list[Planned]:
     """The planned buckets."""
     names = [f"fresh{i}" for i in range(fresh)]
-    return plan(names, seconds, able, size, room, most, waits, DEFAULTS)
+    return plan(names, seconds, able, size, room, most, waits, DEFAULTS, line)
 
 
 def sizes(planned: list[Planned]) -> list[tuple[int, int]]:
@@ -40,8 +41,8 @@ def sizes(planned: list[Planned]) -> list[tuple[int, int]]:
     [
         (0, 0, False, []),
         (181, 0, True, [(91, 0), (90, 0)]),
-        (270, 1_000, True, [(135, 45), (135, 45)]),
-        (350, 10, True, [(175, 5), (175, 5)]),
+        (270, 1_000, True, [(135, 45), (135, 0)]),
+        (350, 10, True, [(175, 5), (175, 0)]),
         (10, 100, True, [(10, 3)]),
         (10, 100, False, [(10, 3), (0, 97)]),
         (0, 200, True, []),
@@ -69,13 +70,22 @@ def test_few_clients_are_excluded_from_a_bucket() -> None:
     assert sum(len(one.seconds) for one in planned) == 50
     heard_by_many = needing(5, 1, *range(2, 25)) + needing(5, 30, *range(31, 55))
     for one in made(400, heard_by_many):
-        assert len({name.split("x")[0] for name in one.seconds}) == 1
+        assert len({name.split("x")[0] for name in one.seconds}) <= 1
+
+
+def test_who_works_finds_half_of_the_line() -> None:
+    """Buckets that wait for somebody who does not come cannot fill it; those that wait already count."""
+    for waiting, expected in (((), 2), ([{1}] * 3, 0), ([{1}, {2}, {3}], 2), ([set()] * 3, 3), ([{2}] * 9, 4)):
+        planned = made(480, needing(200, 1), room=4, most=640, line=tuple(map(frozenset, waiting)))
+        assert sum(bool(one.seconds) for one in planned) == expected
+    both = [one for pair in zip(needing(80, 1), needing(80, 2), strict=True) for one in pair]
+    assert all(one.seconds for one in made(480, both, able={1: None, 2: None}))
 
 
 def test_somebody_is_left_who_may_take_it() -> None:
     """Who was answered for by all that may witness is in no bucket; `dm_from_id` counts as the client does."""
     two: dict[int, int | None] = {1: 11, 2: 12}
-    assert sizes(made(180, needing(10, 1), able=two)) == [(90, 5), (90, 5)]
+    assert sizes(made(180, needing(10, 1), able=two)) == [(90, 5), (90, 0)]
     assert sizes(made(180, needing(10, 1, 2), able=two)) == [(180, 0)]
     assert sizes(made(180, needing(10, 3, source=11), able={1: 11})) == [(180, 0)]
     mixed = made(180, [one for pair in zip(needing(9, 1), needing(9, 2), strict=True) for one in pair], able=two)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from math import ceil
@@ -14,6 +14,10 @@ NEEDS = ("conflict", "unsure", "contained", "dm", "check")
 
 LOOK_AHEAD = 200
 """Users who are passed over for one bucket, at most."""
+
+LINE_SHARE = 0.5
+"""Of the line, so much at most excludes one client while users without an answer wait. Otherwise buckets that wait for
+somebody who does not come could fill the line, and whoever works would find nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,18 @@ def plan(
     most: int,
     waits: bool,
     limits: Limits,
+    line: Sequence[Set[int]] = (),
 ) -> list[Planned]:
     """Up to `room` buckets of at most `size` users, `most` in all, as equal as they can be.
 
     `fresh` are in random order; of `needing`, those who share their first clients follow each other. `able`: the
     clients that may witness, with their `dm_from_id`; each bucket leaves one of them at least. `waits`: whether users
-    without an answer are left who are in no bucket; then no bucket is of second opinions alone.
+    without an answer are left who are in no bucket; then no bucket is of second opinions alone. `line`: for each
+    waiting bucket, who of `able` may not take it.
     """
     most = min(most, room * size)
     queue = deque(one for one in needing if _leaves_one(able, one.heard, one.sources))
-    mixed = _mixed(list(fresh)[:most], queue, able, size, most, limits)
+    mixed = _mixed(list(fresh)[:most], queue, able, size, most, limits, line)
     if waits or len(mixed) == room:
         return mixed
     left = most - sum(len(one.fresh) + len(one.seconds) for one in mixed)
@@ -70,16 +76,21 @@ def _mixed(
     size: int,
     most: int,
     limits: Limits,
+    line: Sequence[Set[int]],
 ) -> list[Planned]:
     """Buckets of all of `fresh`, with second opinions spread evenly over them."""
     wanted = min(share(len(fresh), most, limits), len(queue), max(most - len(fresh), 0))
     parts = ceil((len(fresh) + wanted) / size)
     planned = []
+    times = Counter(id for ids in line for id in ids)
+    often = max(int(LINE_SHARE * (len(line) + parts)), 1)
     for i in range(parts):
         members = fresh[i * len(fresh) // parts : (i + 1) * len(fresh) // parts]
         quota = (i + 1) * wanted // parts - i * wanted // parts
         quota = min(quota, size - len(members), share(len(members), size, limits))
-        planned.append(Planned(members, _take(queue, able, quota, limits)))
+        names, excluded = _take(queue, able, quota, limits, {id for id, n in times.items() if n >= often})
+        times.update(excluded)
+        planned.append(Planned(members, names))
     return planned
 
 
@@ -90,7 +101,7 @@ def _alone(
     planned: list[Planned] = []
     while queue and most > 0 and len(planned) < room:
         parts = min(ceil(min(len(queue), most) / size), room - len(planned))
-        names = _take(queue, able, min(ceil(min(len(queue), most) / parts), size), limits)
+        names, _ = _take(queue, able, min(ceil(min(len(queue), most) / parts), size), limits, set())
         if not names:
             break
         planned.append(Planned([], names))
@@ -98,25 +109,34 @@ def _alone(
     return planned
 
 
-def _take(queue: deque[Needing], able: Mapping[int, int | None], quota: int, limits: Limits) -> list[str]:
-    """Take up to `quota` users out of the queue whose earlier clients are few; the others stay, in their order."""
+def excluded(able: Mapping[int, int | None], heard: Set[int], sources: Set[int]) -> Set[int]:
+    """Those who answered, or whose `dm_from_id` did."""
+    return {id for id, source in able.items() if id in heard or (source is not None and source in sources)}
+
+
+def _take(
+    queue: deque[Needing], able: Mapping[int, int | None], quota: int, limits: Limits, barred: Set[int]
+) -> tuple[list[str], Set[int]]:
+    """Take up to `quota` users out of the queue whose earlier clients are few; the others stay, in their order. Returns
+    them, and who may not take their bucket: none of `barred`."""
     names: list[str] = []
     heard: set[int] = set()
     sources: set[int] = set()
     passed: list[Needing] = []
-    firsts, excluded = 0, max(limits.heard_share * len(able), 1)
+    firsts, widest = 0, max(limits.heard_share * len(able), 1)
     while queue and len(names) < quota and len(passed) < LOOK_AHEAD:
         one = queue.popleft()
         more, both, of_both = one.heard - heard, heard | one.heard, sources | one.sources
-        few = not more or (firsts < limits.first_clients and len(both) <= excluded)
-        if names and not (few and _leaves_one(able, both, of_both)):
+        few = not more or (firsts < limits.first_clients and len(both) <= widest)
+        kept = not any(id in both or able.get(id, 0) in of_both for id in barred)
+        if not kept or (names and not (few and _leaves_one(able, both, of_both))):
             passed.append(one)
             continue
         names.append(one.name)
         firsts += bool(more)
         heard, sources = both, of_both
     queue.extendleft(reversed(passed))
-    return names
+    return names, excluded(able, heard, sources)
 
 
 def _leaves_one(able: Mapping[int, int | None], heard: Set[int], sources: Set[int]) -> bool:
