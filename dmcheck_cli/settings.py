@@ -90,6 +90,9 @@ class Settings:
         0,
         1000,
     )
+    suspend_contained: int = _setting(
+        "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not.", 0, 1
+    )
     limits: Limits = DEFAULTS
 
     def bound(self, name: str) -> object:
