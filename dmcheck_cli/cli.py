@@ -13,6 +13,7 @@ from dmcheck_cli.commands import (
     doctor,
     export,
     fetch,
+    log,
     prioritize,
     register,
     schema,
@@ -53,6 +54,7 @@ _add(VOLUNTEERS, fetch.release, "release --client 42 --bucket UUID --lease ID")
 _add(VOLUNTEERS, work.work, "work --client 42 -- my-checker", context_settings=work.CONTEXT)
 _add(OPERATORS, prioritize.prioritize, "prioritize @someone @another --priority 5")
 _add(OPERATORS, stats.stats, "stats --sort buckets_dead --limit 5")
+_add(OPERATORS, log.log, "log --client 42 --since '2 hours ago'")
 _add(UPKEEP, doctor.doctor, "doctor --deep")
 _add(UPKEEP, settings.settings, "settings")
 _add(UPKEEP, cron.crontab, "crontab")

@@ -85,6 +85,7 @@ class Program(typer.Typer):
 
 READING = (
     ("stats",),
+    ("log",),
     ("doctor",),
     ("settings",),
     ("crontab",),

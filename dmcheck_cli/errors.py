@@ -59,12 +59,25 @@ class WrongDetails(DmcheckError):
     code = "wrong_details"
 
 
+class Suspended(DmcheckError):
+    template = "Client {client} is suspended{reason}; `dmcheck client resume {client}` ends that."
+    code = "suspended"
+
+
 class OverQuota(DmcheckError):
     template = (
         "Client {client} may hold no more leases than it does ({held}): submit some first "
         "(`dmcheck stats --client {client}` says what it may hold)."
     )
     code = "over_quota"
+
+
+class Unjudged(DmcheckError):
+    template = (
+        "Client {client} has no record yet, and as many buckets as it may have until it is judged; judge_clients runs "
+        "every few minutes."
+    )
+    code = "unjudged"
 
 
 class TooFast(DmcheckError):

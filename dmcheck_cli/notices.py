@@ -5,12 +5,18 @@ How much of it is chosen once for the process, by `--quiet` and `--verbose`. Err
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
+
+SECONDS_TO_WRITE = 1.0
+"""For a line to be taken. The caller may hold the lock of the embedded database, which everybody else waits for."""
 
 
 class Level(IntEnum):
@@ -50,16 +56,29 @@ def warn(text: str) -> None:
     """Say something, with `--quiet`, too."""
     # A path or a server's answer may contain terminal control characters.
     line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    writing = threading.Thread(target=_write, args=(f"{line}\n",), daemon=True)
+    writing.start()
+    writing.join(SECONDS_TO_WRITE)
+
+
+def _write(line: str) -> None:
     with suppress(OSError):  # stderr may be closed
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        try:
+            descriptor = sys.stderr.fileno()
+        except io.UnsupportedOperation:
+            sys.stderr.write(line)
+            return
+        # Not sys.stderr.write: who is held up in that holds a lock, which the end of the process needs as well.
+        os.write(descriptor, line.encode(errors="backslashreplace"))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Slow steps: rich on a terminal, one plain line elsewhere. `shown`: False keeps quiet."""
+    """Slow steps: rich on a terminal, one plain line elsewhere. `shown`: False keeps quiet; `plain`: lines also on a
+    terminal, for who must not wait for it."""
 
     shown: bool = True
+    plain: bool = False
 
     def say(self, what: str) -> None:
         """Report an event: a line that stays, on a terminal too."""
@@ -91,7 +110,7 @@ class Progress:
 
     @property
     def _rich(self) -> bool:
-        return self.shown and live()
+        return self.shown and not self.plain and live()
 
 
 def live() -> bool:

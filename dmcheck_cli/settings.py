@@ -75,18 +75,31 @@ class Settings:
     scan_users_per_run: int = _setting(
         "DMCHECK_SCAN_USERS_PER_RUN", 500_000, "How many users one make_buckets looks at.", 1
     )
-    keep_seconds: int = _setting("DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases are remembered (30 days).")
+    keep_seconds: int = _setting(
+        "DMCHECK_KEEP_SECONDS", 2_592_000, "How long ended leases and events are kept (30 days)."
+    )
     max_unjudged: int = _setting(
         "DMCHECK_MAX_UNJUDGED",
         60,
         "How many buckets a client without a record may hold or have answered between two runs of judge_clients; 0: "
         "any number.",
     )
+    buckets_per_client: int = _setting(
+        "DMCHECK_BUCKETS_PER_CLIENT",
+        0,
+        "How many buckets wait for each active client; 0: as many in all as were taken in a quarter of an hour, at "
+        "least two for each.",
+        0,
+        1000,
+    )
+    suspend_contained: int = _setting(
+        "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not.", 0, 1
+    )
     limits: Limits = DEFAULTS
 
     def bound(self, name: str) -> object:
         """A bound that statements use, by its name: a setting, or else one of `limits`."""
-        return getattr(self, name) if name == "max_unjudged" else getattr(self.limits, name)
+        return getattr(self, name) if name in ("max_unjudged", "buckets_per_client") else getattr(self.limits, name)
 
     @classmethod
     def load(cls) -> Settings:

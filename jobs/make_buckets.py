@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from math import ceil
 from typing import NoReturn
 
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.policy import mixing
+from dmcheck_cli.domain.policy.mixing import Needing, Planned
 from dmcheck_cli.entry import Json, Version
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import buckets, schema, users
+from dmcheck_cli.transactions import buckets, schema, standings, users
 from dmcheck_cli.transactions.buckets import Made
-from jobs.options import DryRun, app, summary
+from jobs.options import DryRun, all_batches, app, summary
 
 program = app()
 
@@ -28,27 +29,51 @@ def make_buckets(dry_run: DryRun = False, as_json: Json = False, version: Versio
 
 
 def run(database: Database, dry_run: bool = False) -> Made:
-    """One run of the job: find waiting users, shuffle them, place them in batches."""
-    settings = database.settings
+    """One run of the job: find who waits and who needs another opinion, mix them, place them in batches."""
+    settings, limits = database.settings, database.settings.limits
+    if not dry_run:
+        all_batches(lambda: buckets.free(database))
+        all_batches(lambda: buckets.split(database))
     plan = buckets.plan(database)
     most = min(plan.room * settings.bucket_size, settings.max_users_per_run)
-    names, cursor, left = find_waiting(database, plan.cursor, most, plan.outside)
+    able, needing = _second_opinions(database, most)
+    mixed = min(most // limits.second_share, len(needing))
+    names, cursor, left = find_waiting(database, plan.cursor, most - mixed, plan.outside)
     # Neighbours in the alphabet must not end up in one bucket: a client could tell whom it will get.
-    random.SystemRandom().shuffle(names)
-    parts = ceil(len(names) / settings.bucket_size)
-    reason = None if parts else "no_clients" if not plan.active else "nobody_waits" if plan.room else "enough"
+    chance = random.SystemRandom()
+    chance.shuffle(names)
+    line = [mixing.excluded(able, *said) for said in plan.line]
+    planned = mixing.plan(names, needing, able, settings.bucket_size, plan.room, most, left > 0, limits, line)
+    users = sum(len(one.fresh) + len(one.seconds) for one in planned)
+    reason = None if planned else "no_clients" if not plan.active else "nobody_waits" if plan.room else "enough"
     if dry_run:
-        return Made(parts, len(names), left, reason)
-    done = users_done = 0
-    per_batch = max(settings.limits.batch_users // settings.bucket_size, 1)
-    for first in range(0, parts, per_batch):
-        last = min(first + per_batch, parts)
-        batch = names[first * len(names) // parts : last * len(names) // parts]
-        made = buckets.place(database, batch)
-        done, users_done = done + made.buckets, users_done + made.users
+        return Made(len(planned), users, left, reason)
+    made = placed = 0
+    per_batch = max(limits.batch_users // settings.bucket_size, 1)
+    for first in range(0, len(planned), per_batch):
+        batch = planned[first : first + per_batch]
+        seconds = [name for one in batch for name in one.seconds]
+        done = buckets.place(database, [_shuffled(one, chance) for one in batch], seconds)
+        made, placed = made + done.buckets, placed + done.users
     buckets.finish(database, "make_buckets", cursor)
     # Another run may have made buckets of the same users: then there is room no more.
-    return Made(done, users_done, left, reason or (None if done else "enough"))
+    return Made(made, placed, left, reason or (None if made else "enough"))
+
+
+def _second_opinions(database: Database, most: int) -> tuple[dict[int, int | None], list[Needing]]:
+    """The clients that may witness, with their `dm_from_id`; and who needs another opinion."""
+    read = standings.read(database)
+    clients = read.standings.clients
+    able = {id: clients[id].dm_from_id for id in read.active if clients[id].contained is None}
+    start = random.SystemRandom().choice(list(clients)) if clients else 0
+    return able, buckets.needing(database, start, most) if able else []
+
+
+def _shuffled(planned: Planned, chance: random.Random) -> list[str]:
+    """The users of a bucket in random order: nobody can tell who was answered before."""
+    names = planned.fresh + planned.seconds
+    chance.shuffle(names)
+    return names
 
 
 def find_waiting(database: Database, cursor: str, most: int, outside: int) -> tuple[list[str], str, int]:

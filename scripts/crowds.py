@@ -127,7 +127,7 @@ def _submit(
             firsts[answer] += 1
             if answer == DM or chance.random() < share:
                 drawn.add(item)
-        heard[item].append(Opinion(id, answer, clock, doubted=client.contained is not None))
+        heard[item].append(Opinion(id, answer, clock, doubted=client.contained is not None, witness=bool(heard[item])))
     client.answers = [client.answers[0] + firsts[DM], client.answers[1] + firsts[NON_DM], client.answers[2]]
     if said:
         court.saw_bucket(id, clock, firsts[DM], firsts.total())
@@ -145,7 +145,7 @@ def _judge(court: Standings, clock: int, heard: dict[str, list[Opinion]], drawn:
                 opinion.doubted = opinion.doubted or (opinion.client == id and opinion.at >= since)
             court.count(heard[item])
     for id in list(court.released()):
-        court.release(id)
+        court.release(id, clock)
     drawn.update(item for item in asked if court.conclude(heard[item]).need is not None)
 
 

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from support.programs import BUCKETS_PER_CLIENT
+
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
 from dmcheck_cli.settings import Settings
@@ -91,14 +93,21 @@ def _settings() -> Iterator[Settings]:
         if os.environ.get("NEO4J_TEST_EMPTIES_IT") != "yes":
             sys.exit("The proofs empty the database at NEO4J_TEST_URI: set NEO4J_TEST_EMPTIES_IT=yes to confirm")
         name = os.environ.get("NEO4J_TEST_USERNAME", "neo4j")
-        yield Settings(neo4j_uri=uri, neo4j_username=name, neo4j_password=os.environ.get("NEO4J_TEST_PASSWORD"))
+        password = os.environ.get("NEO4J_TEST_PASSWORD")
+        yield Settings(
+            neo4j_uri=uri, neo4j_username=name, neo4j_password=password, buckets_per_client=BUCKETS_PER_CLIENT
+        )
         return
     with tempfile.TemporaryDirectory(prefix="dmcheck-prove-") as home:
         settings = Settings(home=home)
         running = server.ensure_running(settings)
         try:
             yield Settings(
-                home=home, neo4j_uri=running.uri, neo4j_username=running.username, neo4j_password=running.password
+                home=home,
+                neo4j_uri=running.uri,
+                neo4j_username=running.username,
+                neo4j_password=running.password,
+                buckets_per_client=BUCKETS_PER_CLIENT,
             )
         finally:
             server.stop(settings)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
 from support.in_process import call
-from support.programs import JAVA_OPTIONS, Result, at_home, launcher, outside
+from support.programs import BUCKETS_PER_CLIENT, JAVA_OPTIONS, LINE, Result, at_home, launcher, outside
 from support.working import Checker, checkers
 
 from dmcheck_cli import cypher
@@ -28,6 +28,7 @@ from dmcheck_cli.transactions import schema
 
 os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1")
 """Java's quick compiler alone: few statements run often enough here for the other to pay."""
+os.environ.setdefault(LINE, str(BUCKETS_PER_CLIENT))
 
 FAST = (
     "unit",
@@ -93,6 +94,7 @@ def connection(neo4j_environment: dict[str, str]) -> Iterator[Database]:
         neo4j_uri=neo4j_environment["NEO4J_URI"],
         neo4j_username=neo4j_environment.get("NEO4J_USERNAME", "neo4j"),
         neo4j_password=neo4j_environment["NEO4J_PASSWORD"],
+        buckets_per_client=BUCKETS_PER_CLIENT,
         timeout_seconds=int(MAX_WAIT_SECONDS),  # a machine that is busy is no trouble with the database
     )
     with Database(settings, "tests") as database:

@@ -24,7 +24,7 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results
 from dmcheck_cli.wholefile import beside
 
-COLUMNS = ("screen_name", "id", "answer", "answered_by", "answered_at")
+COLUMNS = ("screen_name", "id", "answer", "answered_by", "answered_at", "verdict", "confidence")
 
 
 class Form(StrEnum):
@@ -41,6 +41,16 @@ class Answer(StrEnum):
     DM = "DM"
     NON_DM = "NON_DM"
     UNKNOWN = "UNKNOWN"
+
+
+class Verdict(StrEnum):
+    """A verdict on a user who has an answer."""
+
+    unconfirmed = "unconfirmed"
+    open = "open"
+    closed = "closed"
+    not_found = "not_found"
+    open_to_some = "open_to_some"
 
 
 class Sink(Protocol):
@@ -62,6 +72,10 @@ def export(
         list[Answer] | None,
         typer.Option(metavar="ANSWER", help="Only users with this answer; may be repeated.", case_sensitive=False),
     ] = None,
+    verdict: Annotated[
+        list[Verdict] | None,
+        typer.Option(metavar="VERDICT", help="Only users with this verdict; may be repeated.", case_sensitive=False),
+    ] = None,
     format: Annotated[
         Form | None,
         typer.Option(
@@ -74,14 +88,15 @@ def export(
 ) -> None:
     """Write every user whose answer is in force, one a line, in order of name.
 
-    Each comes once. Users that are answered meanwhile may be missing; nobody else is.
+    Each comes once. Users that are answered meanwhile may be missing; nobody else is. The verdict follows from
+    all opinions that count, and from what was known about the clients when it began.
     """
     path = None if file in (None, "-", "/dev/stdout") else Path(str(file))
     if as_json and path is None:
         raise Usage(what="--json says how many users were written to FILE: give FILE, or leave --json out")
     wanted = [str(one) for one in answer or ANSWERS]
     with Database(Settings.load(), "users export") as database:
-        users = results.checked(database, wanted)
+        users = results.checked(database, wanted, [str(one) for one in verdict or Verdict])
         if path is None:
             _write(users, show, format or Form.jsonl)
             show.line("", end="")
@@ -112,7 +127,7 @@ def _write(users: Iterable[Checked], sink: Sink, form: Form) -> int:
     for user in rows:
         count += 1
         name = show.escaped(user.screen_name)  # other programs store names that are none
-        writer.writerow((name, user.id, user.answer, user.answered_by, user.answered_at))
+        writer.writerow((name, *(getattr(user, column) for column in COLUMNS[1:])))
     return count
 
 

@@ -17,11 +17,11 @@ from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
-from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, WAITS
+from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.stats import stats as read
 
-STATES = ("ACTIVE", "DEACTIVE")
+STATES = ("ACTIVE", "DEACTIVE", "SUSPENDED")
 SORTABLE = tuple(field.name for field in fields(ClientStats) if field.name not in ("answers", "flags"))
 
 HEADS = {
@@ -34,7 +34,7 @@ HEADS = {
 }
 """Heads of the table that are not called as the field is; `--sort` takes either."""
 
-ASCENDING = frozenset({"id", "screen_name", "state", "judged_for"})
+ASCENDING = frozenset({"id", "screen_name", "state", "judged_for", "limited_by", "suspend_reason"})
 
 MAX_SHOWN = 1_000_000
 
@@ -50,7 +50,7 @@ def stats(
         ),
     ] = None,
     state: Annotated[
-        str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {' or '.join(STATES)}.")
+        str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {', '.join(STATES)}.")
     ] = None,
     flagged: Annotated[bool, typer.Option("--flagged", help="Only clients with a flag.")] = False,
     limit: Annotated[
@@ -66,7 +66,7 @@ def stats(
 ) -> None:
     """Show the state of the system, and the clients that need attention most."""
     if state is not None and state.upper() not in STATES:
-        raise Usage(what=f"--state takes {' or '.join(STATES)}, not {state!r}")
+        raise Usage(what=f"--state takes one of {', '.join(STATES)}, not {state!r}")
     field = HEADS.get(sort, sort) if sort is not None else None
     if field is not None and field not in (*SORTABLE, "flags"):
         raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
@@ -85,7 +85,10 @@ def stats(
         BUCKETS.of([system]),
         WAITS.of([("prioritized", system.prioritized), ("ordinary", system.ordinary)]),
     ]
-    of_clients = [CLIENTS.of(shown), *([ALLOWANCE.of(clients), OWN.of(clients)] if client is not None else [])]
+    of_clients = [
+        CLIENTS.of(shown),
+        *([ALLOWANCE.of(clients), TRUST.of(clients), OWN.of(clients)] if client is not None else []),
+    ]
     show.results(
         as_json,
         format,

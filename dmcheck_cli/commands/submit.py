@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +11,7 @@ from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import Report
 from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import REPORTS
@@ -27,6 +29,9 @@ def submit(
     format: Shape = Format.auto,
 ) -> None:
     """Hand in answers: the document that fetch --json gave, with "candm" put on each user that was checked."""
+    from dmcheck_cli.embedded.folders import state_folder
+    from dmcheck_cli.worker import keeping
+
     settings = Settings.load()
     who = client_of(client, settings)
     with given_file(file, "the document") as source:
@@ -37,6 +42,9 @@ def submit(
             "to look accounts up by id, use id_str"
         )
     with Direct(settings, who, "submit") as service:
+        place = service.place
+        with suppress(NotConfigured):  # no folder of the user: no loop either
+            keeping.refuse_in_hand(state_folder(), who, place, [one.lease for one in answered])
         reports = service.submit(answered)
     tables = [REPORTS.of(reports)] if reports else []
     show.results(as_json, format, lambda: {"client": who, "buckets": [_report(report) for report in reports]}, *tables)

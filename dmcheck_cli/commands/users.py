@@ -1,4 +1,4 @@
-"""`dmcheck users add`, `users delete`, `users pending` and `users show`."""
+"""`dmcheck users add`, `users delete`, `users pending`, `users show` and `users retry`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.errors import UnknownUser, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import KNOWN, PENDING, Table
+from dmcheck_cli.reporting.views import KNOWN, PENDING, WHY, Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results, schema, users
 
@@ -128,7 +128,7 @@ def show_(
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
-    """Show all that is known about users: state, answer, who gave it and when, the bucket, earlier answers."""
+    """Show all that is known about users: state, answer, who gave it and when, verdict and why, other answers."""
     wanted = list(dict.fromkeys(documents.screen_name(name) for name in names))
     with Database(Settings.load(), "users show") as database:
         schema.ensure(database)
@@ -139,7 +139,34 @@ def show_(
         raise UnknownUser(names=documents.some(wanted))
     notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
     content = {"users": [user.document() for user in found], "unknown": unknown}
-    show.results(as_json, format, lambda: content, KNOWN.of(found), notes=notes)
+    show.results(as_json, format, lambda: content, KNOWN.of(found), WHY.of(found), notes=notes)
+
+
+@app.command(epilog="Example: dmcheck users retry @someone")
+def retry(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[SCREEN_NAME...]", help="The users; all unless some are named.")
+    ] = None,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> None:
+    """Put users back who were set aside because leases kept failing on them."""
+    wanted = list(dict.fromkeys(documents.screen_name(name) for name in names or []))
+    retried = 0
+    stored: dict[str, str] = {}
+    with Database(Settings.load(), "users retry") as database:
+        if wanted:
+            stored = users.spelled(database, wanted)
+            found = list(dict.fromkeys(stored.values()))
+            for start in range(0, len(found), BATCH):
+                retried += users.retry(database, found[start : start + BATCH])
+        else:
+            while batch := users.retry(database, None):
+                retried += batch
+    unknown = [name for name in wanted if name not in stored]
+    counts = Table("Users", ("retried", "unknown"), [(retried, len(unknown))])
+    notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
+    show.results(as_json, format, lambda: {"retried": retried, "unknown": unknown}, counts, notes=notes)
 
 
 def _counted(users: Iterable[User], advance: Callable[[int], None]) -> Iterator[User]:

@@ -105,26 +105,26 @@ def work(
         teller.abandon(file.told())
 
     problem: DmcheckError | None = None
-    try:
-        with signals.stop_signals(loop.stop, end_at_once, loop.continued):
+    with signals.stop_signals(loop.stop, end_at_once, loop.continued):
+        try:
             loop.run(teller.say)
-    except DmcheckError as error:
-        problem = error
-    finally:
-        guard.close()
-        if kept_answers := file.told():
-            teller.say(kept_answers)
-        if not teller.close():
-            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nobody takes what is written there
-        file.close()
-    summary = loop.summary
-    done = Table(
-        "Work done",
-        ("client", "buckets", "users", "failures"),
-        [(who, summary.buckets, summary.users, summary.trouble())],
-    )
-    _wait_for_stdout()
-    show.results(as_json, format, lambda: summary.document(who), done)
+        except DmcheckError as error:
+            problem = error
+        finally:
+            guard.close()
+            if kept_answers := file.told():
+                teller.say(kept_answers)
+            if not teller.close():
+                sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nobody takes what is written there
+            file.close()
+        summary = loop.summary
+        done = Table(
+            "Work done",
+            ("client", "buckets", "users", "failures"),
+            [(who, summary.buckets, summary.users, summary.trouble())],
+        )
+        _wait_for_stdout()
+        show.results(as_json, format, lambda: summary.document(who), done)
     if problem is not None:
         raise problem
     return 0

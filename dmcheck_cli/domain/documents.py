@@ -70,6 +70,11 @@ def lease_id(text: str) -> str:
     return _token(text, "A lease")
 
 
+def reason(text: str) -> str:
+    """Why an operator does something: 1 to 200 printable characters."""
+    return _token(text, "A reason")
+
+
 def read_document(file: IO[bytes]) -> list[Answered]:
     """The document from `fetch --json`, with `candm` added to the users who were checked; or what `work` has kept.
 

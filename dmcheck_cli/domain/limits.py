@@ -55,6 +55,10 @@ class Limits:
     """With at least this many UNKNOWN answers for one bucket, and a majority of them, the client has presumably lost
     its own access. Of 180 real accounts only a few are deleted; in a tiny bucket all may be."""
 
+    max_speed: int = 1_000
+    """Users per second between fetch and submit. X's API looks up 100 accounts in one request, and answers none in less
+    than a tenth of a second. Whoever is faster has not looked."""
+
     window: int = 64
     """Buckets from which a fetch draws, starting at a random point of the queue (contract, rule 6). Each bucket's place
     in the queue is random, too, but the gaps between places are uneven. Over this many buckets that evens out: 10,000
@@ -74,8 +78,18 @@ class Limits:
     quota_pause_seconds: int = 60
     """How long a client that is at its limit should wait before it looks again, unless it answers sooner."""
 
-    buckets_per_client: int = 20
-    """How many buckets should wait for each active client: 10 per fetch, two fetches ahead (contract, section 5)."""
+    min_buckets_per_client: int = 2
+    """Buckets that wait for each active client at least, unless DMCHECK_BUCKETS_PER_CLIENT says otherwise. The more
+    wait, the later a second opinion comes: see DECISIONS for what that costs."""
+
+    taken_seconds: int = 900
+    """As many buckets wait as were taken in this time: cron makes buckets so often."""
+
+    first_clients: int = 3
+    """Whose users one bucket takes second opinions from."""
+
+    heard_share: float = 0.25
+    """Of the clients that may witness, so many at most have answered for users of one bucket: none of them gets it."""
 
     max_new_clients_per_hour: int = 10_000
     """Registrations that the whole system accepts per hour. Otherwise a flood of fake clients could lease every bucket
@@ -94,12 +108,25 @@ class Limits:
     """Users that one transaction of make_buckets places, ten buckets' worth: short enough (about 0.2 s) that
     `prioritize`, which waits for the same lock, is not held up."""
 
+    batch_opinions: int = 1_000
+    """Users whose opinions one transaction of judge_clients compares."""
+
     batch_leases: int = 100
     """Leases or buckets that one transaction of a job changes."""
 
     batch_raised: int = 1_000
     """Buckets that one transaction of raise_starved moves: it takes about 70 ms, most of it to read all waiting buckets
     (10,000 in that measurement)."""
+
+    batch_withdrawn: int = 1_000
+    """Users whose answers one transaction withdraws. Each takes 0.5 to 1 ms on a busy machine, and make_buckets waits
+    for the batch; each batch sorts all names that the client answered (100,000: 0.2 s)."""
+
+    batch_forgotten: int = 10_000
+    """Users that one transaction makes forget a client."""
+
+    batch_events: int = 1_000
+    """Events that one statement reads."""
 
     batch_adopted: int = 500
     """Clients or buckets that one transaction of `schema apply` repairs."""

@@ -33,26 +33,38 @@ class User:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Checked:
     """A user whose answer is in force. `answered_by` is None where the client was deleted, `answered_at` where an older
-    system stored no time."""
+    system stored no time. `verdict` and `confidence` follow from all opinions that count.
+
+    Not frozen, as User: an export creates one per line.
+    """
 
     screen_name: str
     id: int | None
     answer: str
     answered_by: int | None
     answered_at: str | None
+    verdict: str
+    confidence: float
 
     def document(self) -> dict[str, Any]:
         """As it stands in JSON."""
-        user = User(self.screen_name, self.id).document()
-        return {**user, "answer": self.answer, "answered_by": self.answered_by, "answered_at": self.answered_at}
+        content = User(self.screen_name, self.id).document()
+        content["answer"], content["answered_by"], content["answered_at"] = (
+            self.answer,
+            self.answered_by,
+            self.answered_at,
+        )
+        content["verdict"], content["confidence"] = self.verdict, self.confidence
+        return content
 
 
 @dataclass(frozen=True)
 class Past:
-    """An answer that a user had: `kind` is answer (in force) or rechecked (`prioritize --recheck` put it aside)."""
+    """An answer about a user. `kind` is answer (in force), second (a second opinion), overruled (it was in force, and
+    others know better), withdrawn (`client distrust`) or rechecked (`prioritize --recheck` put it aside)."""
 
     client: int | None
     answer: str | None
@@ -63,7 +75,7 @@ class Past:
 @dataclass(frozen=True)
 class Known:
     """All that is known about a user: `state` is waiting, leased or checked; the answer in force; the bucket that it is
-    in and the client that holds it; all its answers, newest first."""
+    in and the client that holds it; the verdict, how sure that is, and why; all its answers, newest first."""
 
     screen_name: str
     id: int | None
@@ -73,11 +85,15 @@ class Known:
     answered_at: str | None
     bucket: str | None
     client: int | None
+    verdict: str
+    confidence: float
+    why: str
     history: list[Past]
 
     def document(self) -> dict[str, Any]:
-        """As it stands in JSON."""
-        return {**User(self.screen_name, self.id).document(), **vars(self), "history": [vars(p) for p in self.history]}
+        """As it stands in JSON: without the sentence, which is for people."""
+        content = {name: value for name, value in vars(self).items() if name != "why"}
+        return {**User(self.screen_name, self.id).document(), **content, "history": [vars(p) for p in self.history]}
 
 
 @dataclass(frozen=True)
@@ -159,7 +175,7 @@ class Report:
 @dataclass(frozen=True)
 class Client:
     """A registered checker. Times are ISO 8601 in UTC; `first_registered` and `last_registered` may be None in a graph
-    made by an older system."""
+    made by an older system. `state` is SUSPENDED while it is: since when, and for what reason."""
 
     id: int
     screen_name: str
@@ -169,6 +185,40 @@ class Client:
     dm_from_screen_name: str | None
     first_registered: str | None
     last_registered: str | None
+    suspended: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Distrusted:
+    """What came of withdrawing a client's opinions: of its answers in force, those withdrawn, those that others
+    confirm, and those of the withdrawn whose users wait again; and its second opinions that were withdrawn."""
+
+    withdrawn: int
+    kept: int
+    waiting: int
+    seconds: int
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened. `users` counts them; `reason` and `count` tell of refusals, `reason` of suspensions,
+    too; `answers` of a submit. `at` is ISO 8601 in UTC."""
+
+    at: str
+    event: str
+    client: int | None
+    bucket: str | None
+    lease: str | None
+    users: int
+    reason: str | None
+    count: int | None
+    answers: dict[str, int] | None
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON: `reason`, `count` and `answers` only where there are any."""
+        more = ("reason", "count", "answers")
+        return {name: value for name, value in vars(self).items() if name not in more or value is not None}
 
 
 @dataclass(frozen=True)
@@ -177,8 +227,14 @@ class ClientStats:
 
     `allowance` is how many leases it may hold: what it has earned, but no more than it stated (`capacity`).
     `judged_for` is the reason for its last verdict (answered, slow, unknown, died, refused), `judged_seconds` how long
-    ago that was, `turnaround_seconds` how long the last answered bucket took. `buckets_failed`: how many it gave back
-    because COMMAND failed. `id` and `screen_name` are None where another program stored none.
+    ago that was, `turnaround_seconds` how long the last answered bucket took. `limited_by` is why it may hold so many:
+    suspended, inactive, contained, unjudged (it has no record, and waits for judge_clients), newcomer (it was never
+    judged), stated (it may hold what it stated), or the reason for its last verdict. `buckets_failed`: how many it gave
+    back because COMMAND failed. `id` and `screen_name` are None where another program stored none.
+
+    `compared` counts its answers that others were compared with, `contradicted` those that did not bear out; `record`:
+    enough did. `checked_share`: of its answers other than DM, so many are asked again of others. `unjudged`: buckets
+    that it holds or answered since judge_clients last looked. `suspended` and `contained`: since when.
     """
 
     id: int | None
@@ -186,6 +242,7 @@ class ClientStats:
     state: str
     capacity: int
     allowance: int
+    limited_by: str
     judged_for: str | None
     judged_seconds: int | None
     turnaround_seconds: int | None
@@ -199,6 +256,14 @@ class ClientStats:
     answers: dict[str, int]
     users_checked: int
     users_unknown: int
+    compared: int
+    contradicted: int
+    record: bool
+    checked_share: float
+    unjudged: int
+    contained: str | None
+    suspended: str | None
+    suspend_reason: str | None
     last_access_time: str | None
     last_access_seconds: int | None
     first_registered: str | None
@@ -218,13 +283,15 @@ class Wait:
 
 @dataclass(frozen=True)
 class SystemStats:
-    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none. Answers of the
-    last day and hour are those of leases that ended then; the day before is the one before that."""
+    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none; those set aside
+    (leases kept ending without an answer for them) among them. Answers of the last day and hour are those of leases
+    that ended then; the day before is the one before that."""
 
     users_total: int
     users_waiting: int
     users_leased: int
     users_checked: int
+    users_set_aside: int
     answers: dict[str, int]
     buckets_ready: int
     buckets_leased: int

@@ -100,7 +100,7 @@ def ensure_running(
     left = _countdown(seconds)
     home = home_folder(settings)
     make_private_folder(home)
-    telling = Progress(progress)
+    telling = Progress(progress, plain=unattended)
     with _lock(home, left()):
         found = find(settings)
         if found is not None:

@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dmcheck_cli.domain.model import BucketState, Client, ClientStats, Known, Lease, Report, SystemStats, User, Wait
+from dmcheck_cli.domain.model import (
+    BucketState,
+    Client,
+    ClientStats,
+    Event,
+    Known,
+    Lease,
+    Report,
+    SystemStats,
+    User,
+    Wait,
+)
 from dmcheck_cli.reporting.forms import Marked, Means, duration, moment, state, trouble
 
 T = TypeVar("T")
@@ -39,7 +50,7 @@ class View(Generic[T]):
 
 def _flags(client: ClientStats) -> Marked | None:
     active = client.state == "ACTIVE"
-    shown = ", ".join(([] if active else ["inactive"]) + client.flags)
+    shown = ", ".join((["inactive"] if client.state == "DEACTIVE" else []) + client.flags)
     return Marked(shown, Means.LOOK if client.flags and active else Means.GONE) if shown else None
 
 
@@ -63,10 +74,11 @@ CLIENTS: View[ClientStats] = View(
         ("done", lambda c: c.buckets_processed),
         ("fault", lambda c: c.buckets_fault),
         ("dead", lambda c: c.buckets_dead),
+        ("contradicted", lambda c: f"{c.contradicted}/{c.compared}"),
         ("seen", lambda c: duration(c.last_access_seconds, units=1)),
         ("flags", _flags),
     ),
-    drops=("given", "dead", "fault", "seen"),
+    drops=("given", "dead", "fault", "contradicted", "seen"),
 )
 
 ALLOWANCE: View[ClientStats] = View(
@@ -74,12 +86,27 @@ ALLOWANCE: View[ClientStats] = View(
     (
         ("states", lambda c: c.capacity),
         ("may hold", lambda c: c.allowance),
+        ("because", lambda c: c.limited_by),
         ("holds", lambda c: c.held),
         ("failed", lambda c: c.buckets_failed),
         ("judged for", lambda c: c.judged_for),
         ("ago", lambda c: duration(c.judged_seconds, units=1)),
         ("turnaround", lambda c: duration(c.turnaround_seconds)),
         ("oldest lease", lambda c: duration(c.oldest_lease_seconds)),
+    ),
+)
+
+TRUST: View[ClientStats] = View(
+    "Trust",
+    (
+        ("compared", lambda c: c.compared),
+        ("contradicted", lambda c: c.contradicted),
+        ("record", lambda c: "yes" if c.record else "no"),
+        ("checked", lambda c: f"{c.checked_share:.0%}"),
+        ("not judged yet", lambda c: c.unjudged),
+        ("contained since (UTC)", lambda c: moment(c.contained)),
+        ("suspended since (UTC)", lambda c: moment(c.suspended)),
+        ("reason", lambda c: c.suspend_reason),
     ),
 )
 
@@ -101,6 +128,7 @@ SYSTEM: View[SystemStats] = View(
         ("waiting", lambda s: s.users_waiting),
         ("leased", lambda s: s.users_leased),
         ("checked", lambda s: s.users_checked),
+        ("set aside", lambda s: s.users_set_aside),
         ("DM", lambda s: s.answers["DM"]),
         ("NON_DM", lambda s: s.answers["NON_DM"]),
         ("UNKNOWN", lambda s: s.answers["UNKNOWN"]),
@@ -148,7 +176,10 @@ CLIENT: View[Client] = View(
         ("capacity", lambda c: c.capacity),
         ("first registered", lambda c: moment(c.first_registered)),
         ("last registered", lambda c: moment(c.last_registered)),
+        ("suspended (UTC)", lambda c: moment(c.suspended)),
+        ("reason", lambda c: c.reason),
     ),
+    drops=("reason", "suspended (UTC)"),
 )
 
 BUCKET: View[BucketState] = View(
@@ -208,10 +239,30 @@ KNOWN: View[Known] = View(
         ("answer", lambda u: u.answer),
         ("by", lambda u: u.answered_by),
         ("at (UTC)", lambda u: moment(u.answered_at)),
+        ("verdict", lambda u: u.verdict),
+        ("confidence", lambda u: u.confidence),
         ("bucket", lambda u: u.bucket),
         ("client", lambda u: u.client),
-        ("earlier answers", lambda u: [one.answer for one in u.history if one.kind != "answer"]),
+        ("other answers", lambda u: [f"{one.answer} ({one.kind})" for one in u.history if one.kind != "answer"]),
     ),
+    drops=("bucket", "client", "other answers", "id"),
 )
 
+WHY: View[Known] = View("Why", (("screen name", lambda u: u.screen_name), ("why", lambda u: u.why)))
+
 PENDING: View[User] = View("Pending", (("screen name", lambda u: u.screen_name), ("id", lambda u: u.id)))
+
+EVENTS: View[Event] = View(
+    "Events",
+    (
+        ("at (UTC)", lambda e: moment(e.at)),
+        ("event", lambda e: e.event),
+        ("client", lambda e: e.client),
+        ("users", lambda e: e.users),
+        ("reason", lambda e: e.reason),
+        ("count", lambda e: e.count),
+        ("bucket", lambda e: e.bucket),
+        ("lease", lambda e: e.lease),
+    ),
+    drops=("lease", "bucket"),
+)

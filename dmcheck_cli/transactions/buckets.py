@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import BucketState
+from dmcheck_cli.domain.policy.mixing import NEEDS, Needing
 from dmcheck_cli.errors import UnknownBucket
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import schema, times
@@ -15,12 +17,14 @@ from dmcheck_cli.transactions import schema, times
 @dataclass(frozen=True)
 class Plan:
     """How many buckets may still be made, the name after which the search for users continues, how many clients are
-    active, and how many users wait in no bucket, those included whose names nobody can ask for."""
+    active, and how many users wait in no bucket, those included whose names nobody can ask for;
+    for each waiting bucket who answered for its users, and their `dm_from_id`s."""
 
     room: int
     cursor: str
     active: int
     outside: int
+    line: list[tuple[frozenset[int], frozenset[int]]]
 
 
 @dataclass(frozen=True)
@@ -67,13 +71,29 @@ def show(database: Database, bucket: str) -> BucketState:
 def plan(database: Database) -> Plan:
     """What make_buckets needs to know before it starts."""
     [row] = database.run("plan_buckets")
-    return Plan(max(row["room"], 0), row["cursor"], row["active"], row["outside"])
+    line = [(frozenset(heard), frozenset(sources)) for heard, sources in row["line"]]
+    return Plan(max(row["room"], 0), row["cursor"], row["active"], row["outside"], line)
 
 
-def place(database: Database, names: list[str]) -> Made:
-    """Put those of the users who are still in no bucket into new buckets, while there is room for more."""
-    row = schema.write_one(database, "place_users", names=names, size=database.settings.bucket_size)
+def needing(database: Database, start: int, most: int) -> list[Needing]:
+    """Up to `most` users who need another opinion, the most pressing needs first; of each, the users of one client
+    follow each other, from the client with the id `start` on, wrapping around."""
+    rows = database.run("needing_users", needs=list(NEEDS), start=start, most=most) if most > 0 else []
+    return [Needing(row["name"], frozenset(row["heard"]), frozenset(row["sources"])) for row in rows]
+
+
+def place(database: Database, planned: list[list[str]], seconds: Collection[str] = ()) -> Made:
+    """Make the planned buckets, of those users who may still be placed, while there is room for more.
+
+    `seconds`: the names of those who are there for a second opinion.
+    """
+    row = schema.write_one(database, "place_users", buckets=planned, seconds=list(seconds))
     return Made(row["buckets"], row["users"])
+
+
+def free(database: Database) -> int:
+    """Take second opinions out of a batch of buckets that no client may take any more; returns how many buckets."""
+    return int(schema.write_one(database, "free_buckets")["freed"])
 
 
 def split(database: Database, buckets: list[str] | None = None) -> int:

@@ -22,12 +22,21 @@ APPLY = "dmcheck schema apply"
 ABOUT_USERS = {
     "several_buckets": "users in several buckets",
     "several_answers": "users with several answers in force",
-    "checked_and_waiting": "users who are checked, and in a bucket",
+    "checked_and_waiting": "users who are checked, and in a bucket, not for a second opinion",
+    "mismarked": "users in a bucket for a second opinion who have no first",
+    "alone": "users with second opinions and no answer in force",
+    "misplaced": "users who need another opinion, or are set aside, and cannot be",
     "names": "users whose name cannot be looked up (1 to 20 of A-Z, a-z, 0-9 and _)",
     "ids": "users whose id is no whole number from 1 to 2^63-1",
     "cases": "users who are stored again under a name in another case",
 }
 """What `check_users` counts."""
+
+ABOUT_MEMBERS = {
+    "nameless": "users in a bucket whose name cannot be looked up",
+    "unheard": "users in a bucket that may be given to who answered them before",
+}
+"""What `check_members` counts."""
 
 BY_HAND = {
     ABOUT_USERS["names"]: "_remedy_names",
@@ -127,13 +136,20 @@ def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem
 
 
 def _members(database: Database) -> Iterator[Problem]:
-    count, example = 0, None
+    counts = dict.fromkeys(ABOUT_MEMBERS, 0)
+    examples: dict[str, str] = {}
     after: str | None = ""
     while after is not None:
         [row] = database.run("check_members", after=after, slice=database.settings.limits.scan_buckets)
-        count, example, after = count + row["found"], example or row["example"], row["last"]
-    if count:
-        yield _kind("users in a bucket whose name cannot be looked up", count, f"one in bucket {example}")
+        for kind in ABOUT_MEMBERS:
+            count, example = row[kind]
+            counts[kind] += count
+            if count:
+                examples.setdefault(kind, example)
+        after = row["last"]
+    for kind, what in ABOUT_MEMBERS.items():
+        if counts[kind]:
+            yield _kind(what, counts[kind], f"one in bucket {examples[kind]}")
 
 
 def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Problem]:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.policy.allowance import Client, EndedLease, Verdict
+from dmcheck_cli.domain.policy.trust.standing import Client as Standing
+from dmcheck_cli.domain.policy.trust.verdict import Opinion
 from dmcheck_cli.transactions import schema
+from dmcheck_cli.transactions.standings import ANSWER_OF, opinion, stored
 
 
 @dataclass(frozen=True)
 class Case:
     """What to judge about the client `id`: its new faults, and the `leases` (with their ids) that ended since it was
-    last judged, in order of their ends. `left`: how many more ended after these. `faults` is the current total,
-    `faults_judged` the total when the client was last judged."""
+    last judged, in order of their ends. `left`: how many more ended after these. `faults` is the current total."""
 
     id: int
     client: Client
@@ -23,7 +25,6 @@ class Case:
     lease_ids: tuple[str, ...]
     left: int
     faults: int
-    faults_judged: int
 
 
 def cases(database: Database, after: int) -> list[Case]:
@@ -34,14 +35,113 @@ def cases(database: Database, after: int) -> list[Case]:
     return [_case(row) for row in database.run("ended_leases", after=after)]
 
 
-def settle(database: Database, judged: Iterable[tuple[Case, Verdict]]) -> set[int]:
-    """Write the verdicts and mark what they are based on as judged, all in one transaction.
+SEEN = ""
+"""Stored in place of the answer that an opinion was compared with, where it was compared with none."""
 
-    Returns the ids of the clients that were settled, without those that another run judged since `cases` read them.
-    Raises UpgradeNeeded on a graph of another version, and what else `schema.write_one` raises.
+
+class Overtaken(Exception):
+    """Another run of the job has written since this one read, or what it read has changed: it has to read again."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A user and the opinions on it, in the order in which they came; `ids` are theirs in the graph; `seen`: whether
+    each was looked at before; `in_force` is the place of the one in force (None: there is none)."""
+
+    name: str
+    opinions: list[Opinion]
+    ids: list[str]
+    seen: list[bool]
+    in_force: int | None
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What to write about a user: why it needs another opinion (None: it does not), the place of the opinion that takes
+    the place of the one in force (None: none does), the places of those whose `counted` changed."""
+
+    heard: Heard
+    needs: str | None
+    force: int | None
+    counted: list[int]
+
+
+def begin(database: Database) -> tuple[int, float]:
+    """How many batches were ever written, which `settle` and the others check, and the database's time in seconds."""
+    [row] = database.run("begin_judging")
+    return row["round"], row["now"]
+
+
+def settle(
+    database: Database, round: int, judged: Iterable[tuple[Case, Verdict]], clients: Mapping[int, Standing]
+) -> None:
+    """Write the verdicts, and the standings of these clients, and mark what they are based on as judged, all in one
+    transaction.
+
+    Raises Overtaken, UpgradeNeeded on a graph of another version, and what else `schema.write` raises.
     """
-    row = schema.write_one(database, "set_allowances", verdicts=[_verdict(case, verdict) for case, verdict in judged])
-    return set(row["judged"])
+    verdicts = [_verdict(case, verdict) | {"set": stored(clients[case.id])} for case, verdict in judged]
+    _write(database, "set_allowances", round=round, verdicts=verdicts)
+
+
+def new_opinions(database: Database, clients: dict[int, Standing]) -> list[Heard]:
+    """The next users whose opinions are to be looked at: `batch_opinions` at most."""
+    return [_heard(row, clients) for row in database.run("new_opinions")]
+
+
+def conclude(
+    database: Database, round: int, conclusions: Iterable[Conclusion], clients: Mapping[int, dict[str, Any]]
+) -> None:
+    """Write what was concluded about users, and the properties of the clients that this changed.
+
+    Raises Overtaken also when the opinions on a user are not those that were read.
+    """
+    users = [
+        {
+            "name": one.heard.name,
+            "opinions": one.heard.ids,
+            "needs": one.needs,
+            "asked": one.heard.opinions[0].client if one.needs else None,
+            "counted": [[one.heard.ids[place], one.heard.opinions[place].counted or SEEN] for place in one.counted],
+            "force": None if one.force is None else one.heard.ids[one.force],
+        }
+        for one in conclusions
+    ]
+    if not _write(database, "settle_opinions", round=round, users=users, clients=_clients(clients))["settled"]:
+        raise Overtaken
+
+
+def set_clients(database: Database, round: int, clients: Mapping[int, dict[str, Any]]) -> None:
+    """Set properties of clients' counters. Raises Overtaken."""
+    _write(database, "settle_clients", round=round, clients=_clients(clients))
+
+
+def sweep(database: Database, client: int, since: float) -> int:
+    """Mark a batch of the users about whom a client said something since then: they are to be looked at. Returns how
+    many; 0 when it is done."""
+    return int(schema.write_one(database, "sweep_opinions", client=client, since=since)["marked"])
+
+
+def _write(database: Database, statement: str, **parameters: Any) -> dict[str, Any]:
+    rows = schema.write(database, statement, **parameters)
+    if not rows:
+        raise Overtaken
+    return rows[0]
+
+
+def _clients(clients: Mapping[int, dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"id": id, "set": properties} for id, properties in clients.items()]
+
+
+def _heard(row: dict[str, Any], clients: dict[int, Standing]) -> Heard:
+    kinds = [found[2] for found in row["opinions"]]
+    return Heard(
+        name=row["name"],
+        opinions=[opinion(clients, found[1:]) for found in row["opinions"]],
+        ids=[found[0] for found in row["opinions"]],
+        seen=[found[5] is not None for found in row["opinions"]],
+        in_force=next((place for place, kind in enumerate(kinds) if kind in ANSWER_OF), None),
+    )
 
 
 def _case(row: dict[str, Any]) -> Case:
@@ -54,12 +154,12 @@ def _case(row: dict[str, Any]) -> Case:
             processed=row["processed"],
             new_faults=row["faults"] - row["faults_judged"],
             answered_later=row["answered_later"],
+            contained=row["contained"],
         ),
         leases=tuple(_lease(lease) for lease in row["leases"]),
         lease_ids=tuple(lease["id"] for lease in row["leases"]),
         left=row["left"],
         faults=row["faults"],
-        faults_judged=row["faults_judged"],
     )
 
 
@@ -72,7 +172,9 @@ def _lease(found: dict[str, Any]) -> EndedLease:
         dm=found["dm"] or 0,
         non_dm=found["non_dm"] or 0,
         unknown=found["unknown"] or 0,
+        first=None if found["first"] is None else tuple(found["first"]),
         died=bool(found["died"]),
+        excused=bool(found["excused"]),
         processed_before=found["processed_before"],
     )
 
@@ -80,8 +182,6 @@ def _lease(found: dict[str, Any]) -> EndedLease:
 def _verdict(case: Case, verdict: Verdict) -> dict[str, Any]:
     return {
         "client": case.id,
-        "before": case.client.allowance,
-        "faults_judged": case.faults_judged,
         "faults": case.faults,
         "leases": list(case.lease_ids),
         "allowance": verdict.allowance,

@@ -15,15 +15,16 @@ from dmcheck_cli.errors import (
     NothingToFetch,
     NotInBucket,
     NotOwner,
-    NotRegistered,
     OverQuota,
     PayloadChanged,
     Temporary,
     TooFast,
+    Unjudged,
     UnknownBucket,
     spread,
 )
-from dmcheck_cli.transactions import buckets, schema, times
+from dmcheck_cli.transactions import buckets, clients, schema, times
+from dmcheck_cli.transactions.refusals import counted
 
 REFUSALS: dict[str, type[DmcheckError]] = {
     refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged, NotInBucket)
@@ -31,6 +32,7 @@ REFUSALS: dict[str, type[DmcheckError]] = {
 """The error for each `outcome` of a statement that is a refusal."""
 
 
+@counted
 def fetch(database: Database, client: int, count: int | None, request: str) -> list[Lease]:
     """Lease up to `count` buckets (1 to 10; None: what the client stated, at most 10, else 2): at least one, but no
     more than it may still hold.
@@ -38,7 +40,8 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
     The most urgent bucket comes first. `request` identifies this fetch: repeating it returns those of its leases that
     are still held.
 
-    Raises NotRegistered, OverQuota, TooFast, NothingToFetch (no bucket waits, or the request's leases have all ended).
+    Raises NotRegistered, Suspended, OverQuota, Unjudged, TooFast, NothingToFetch (no bucket waits, or the
+    request's leases have all ended).
     """
     deadline = time.monotonic() + database.settings.timeout_seconds
     backoff = between_tries()
@@ -52,7 +55,7 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
             lease_seconds=database.settings.lease_seconds,
         )
         if not rows:
-            raise NotRegistered(client=client)
+            raise clients.inactive(database, client)
         leases = _leases(rows)
         if leases:
             return leases
@@ -65,24 +68,26 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
         time.sleep(delay)
 
 
+@counted
 def resume(database: Database, client: int) -> list[Lease]:
     """The leases that the client still holds, as `fetch` returned them.
 
-    Raises NotRegistered, NothingToFetch when it holds none.
+    Raises NotRegistered, Suspended, NothingToFetch when it holds none.
     """
     rows = schema.write(database, "held_leases", client=client)
     if not rows:
-        raise NotRegistered(client=client)
+        raise clients.inactive(database, client)
     leases = _leases(rows)
     if not leases:
         raise NothingToFetch(what=f"Client {client} holds no lease: `dmcheck fetch` leases buckets")
     return leases
 
 
+@counted
 def renew(database: Database, client: int, bucket: str, lease: str) -> str:
     """Give a held lease its full time again; returns the new expiry, ISO 8601 in UTC.
 
-    Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
+    Raises NotRegistered, Suspended, UnknownBucket, NotOwner, LeaseLost.
     """
     rows = schema.write(
         database,
@@ -92,23 +97,24 @@ def renew(database: Database, client: int, bucket: str, lease: str) -> str:
         lease_seconds=database.settings.lease_seconds,
     )
     if not rows:
-        raise NotRegistered(client=client)
+        raise clients.inactive(database, client)
     _refuse(rows[0]["outcome"], bucket)
     return str(times.utc(rows[0]["expires"]))
 
 
+@counted
 def release(database: Database, client: int, bucket: str, lease: str, failed: bool = False) -> int:
     """Give a held bucket back unanswered; returns how many users wait again with it. Nothing is counted, unless
     `failed`: then `buckets_failed` is.
 
     Giving a bucket back a second time succeeds, too.
 
-    Raises NotRegistered, UnknownBucket, NotOwner, LeaseLost.
+    Raises NotRegistered, Suspended, UnknownBucket, NotOwner, LeaseLost.
     """
     given = {"bucket": bucket, "lease": lease, "failed": failed}
     rows = schema.write(database, "release_lease", client=client, buckets=[given])
     if not rows:
-        raise NotRegistered(client=client)
+        raise clients.inactive(database, client)
     _refuse(rows[0]["outcome"], bucket)
     if failed:
         buckets.split(database, [bucket])
@@ -122,6 +128,8 @@ def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckErr
         return NothingToFetch(what="The leases of this request have all ended: another --request-id leases others")
     if row["refusal"] == "over_quota":
         return OverQuota(client=client, held=row["held"], retry_after=spread(limits.quota_pause_seconds))
+    if row["refusal"] == "unjudged":
+        return Unjudged(client=client, retry_after=spread(limits.judge_seconds))
     if row["refusal"] == "too_fast":
         wait = min(spread(row["wait"] + 1), limits.pause_seconds)
         return TooFast(what=f"Client {client} keeps fetching without submitting", seconds=wait, retry_after=wait)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ClientStats, SystemStats, Wait
 from dmcheck_cli.domain.policy.flags import flags
 from dmcheck_cli.domain.policy.forecast import DAY, forecast
+from dmcheck_cli.domain.policy.trust.rules import RULES
 from dmcheck_cli.errors import NotRegistered
-from dmcheck_cli.transactions import buckets, schema, times
+from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import buckets, schema, standings, times
 
 
 def stats(database: Database, client: int | None = None) -> tuple[list[ClientStats], SystemStats]:
@@ -23,7 +26,8 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
     if client is not None and not row["clients"]:
         raise NotRegistered(client=client)
     places = {id: place for place, id in enumerate(row["ranking"], 1)}
-    clients = [_client(found, row["now"], places) for found in row["clients"]]
+    hasty = Counter(id for id in row["hasty"] if type(id) is int)
+    clients = [_client(found, row["now"], places, hasty, database.settings) for found in row["clients"]]
     prioritized, ordinary = (
         Wait(times.age(row[f"oldest_{kind}"], row["now"]), overdue)
         for kind, overdue in zip(("prioritized", "ordinary"), buckets.longest_waits(database.settings), strict=True)
@@ -38,6 +42,7 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
         users_waiting=remaining - row["leased_users"],
         users_leased=row["leased_users"],
         users_checked=sum(answers.values()),
+        users_set_aside=row["set_aside"],
         answers=answers,
         buckets_ready=row["buckets"] - row["held"],
         buckets_leased=row["held"] - row["dead"],
@@ -48,15 +53,25 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
         answered_last_hour=sum(hourly[-1:]),
         answered_last_day=sum(hourly[-DAY:]),
         answered_day_before=sum(hourly[: max(len(hourly) - DAY, 0)]),
-        estimated_end=forecast(remaining, hourly),
+        estimated_end=forecast(remaining - row["set_aside"], hourly),
         clients_active=sum(one.state == "ACTIVE" for one in clients),
         clients_by_flag=dict(Counter(flag for one in clients for flag in one.flags)),
     )
     return clients, system
 
 
-def _client(found: dict[str, Any], now: str, places: dict[int, int]) -> ClientStats:
+def _client(
+    found: dict[str, Any], now: str, places: dict[int, int], hasty: Mapping[int, int], settings: Settings
+) -> ClientStats:
+    judged = found.pop("judged")
     counters = found | {
+        "cells": list(
+            zip(standings.counts(found["compared"]), standings.counts(found["contradicted"]), RULES.honest, strict=True)
+        ),
+        "hasty": hasty[found["id"]] if found["id"] is not None else 0,
+        "unjudged": max(found["held"] + found["buckets_processed"] - (judged or 0), 0),
+        "contained": times.since_1970(found["contained"]),
+        "suspended": times.utc(found["suspended"]),
         "next_fetch_seconds": times.left(found.pop("next_fetch"), now),
         "place": places.get(found["id"]),
         "judged_seconds": times.age(found.pop("judged_datetime"), now),
@@ -68,9 +83,30 @@ def _client(found: dict[str, Any], now: str, places: dict[int, int]) -> ClientSt
         "users_checked": sum(found["answers"].values()),
         "users_unknown": found["answers"]["UNKNOWN"],
     }
+    share = 1.0 if counters["contained"] else counters["checked_share"]
+    counters |= {
+        "compared": sum(compared for compared, _, _ in counters["cells"]),
+        "contradicted": sum(contradicted for _, contradicted, _ in counters["cells"]),
+        "checked_share": settings.limits.newcomer_share if share is None else share,
+        "limited_by": _limited_by(counters, settings.max_unjudged),
+    }
     raised = flags(counters)
-    del counters["dead"]
+    for name in ("dead", "cells", "hasty"):
+        del counters[name]
     return ClientStats(**counters, flags=raised)
+
+
+def _limited_by(counters: dict[str, Any], max_unjudged: int) -> str:
+    """Why a client may hold as many buckets as it may, or none."""
+    if counters["state"] != "ACTIVE":
+        return "suspended" if counters["state"] == "SUSPENDED" else "inactive"
+    if counters["contained"]:
+        return "contained"
+    if max_unjudged and not counters["record"] and counters["unjudged"] >= max_unjudged:
+        return "unjudged"
+    if counters["allowance"] >= counters["capacity"]:
+        return "stated"
+    return counters["judged_for"] or "newcomer"
 
 
 def count_users(database: Database) -> int:

@@ -21,25 +21,41 @@ def utc(stored: str | None) -> str | None:
     return None if moment is None else moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def seconds(stored: str | None) -> float:
+    """A stored time in seconds since 1970, to the millisecond; 0 for anything that is not a time."""
+    moment = _read(stored)
+    return 0.0 if moment is None else moment.replace(microsecond=moment.microsecond // 1000 * 1000).timestamp()
+
+
+def since_1970(moment: float | None) -> str | None:
+    """A time that is stored in seconds since 1970, as `utc` gives times. None for one that no calendar has."""
+    if moment is None:
+        return None
+    try:
+        return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 def age(stored: str | None, now: str) -> int | None:
     """Whole seconds from a stored time to `now`; 0 for one in the future, None for anything that is not a time."""
-    seconds = _seconds(stored, now)
+    seconds = _between(stored, now)
     return None if seconds is None else max(seconds, 0)
 
 
 def left(stored: str | None, now: str) -> int | None:
     """Whole seconds from `now` to a stored time; None for one that has passed, and for anything that is not a time."""
-    seconds = _seconds(stored, now)
+    seconds = _between(stored, now)
     return None if seconds is None or seconds >= 0 else -seconds
 
 
 def ahead(stored: str | None, now: str) -> bool:
     """Whether a stored time is further in the future than clocks and locks explain (`max_skew_seconds`)."""
-    seconds = _seconds(stored, now)
+    seconds = _between(stored, now)
     return seconds is not None and seconds < -DEFAULTS.max_skew_seconds
 
 
-def _seconds(stored: str | None, now: str) -> int | None:
+def _between(stored: str | None, now: str) -> int | None:
     moment, reference = _read(stored), _read(now)
     return None if moment is None or reference is None else (reference - moment) // timedelta(seconds=1)
 

@@ -111,6 +111,11 @@ def delete(database: Database, names: list[str]) -> tuple[int, list[str]]:
     return row["deleted"], row["unknown"]
 
 
+def retry(database: Database, names: list[str] | None) -> int:
+    """Put users back who were set aside, those of `names`, or a batch of all (None); returns how many."""
+    return int(schema.write_one(database, "retry_users", names=names)["retried"])
+
+
 def scan(database: Database, after: str, slice: int = DEFAULTS.scan_slice) -> Scanned:
     """Read up to `slice` users whose names come after `after`."""
     [row] = database.run("scan_users", after=after, slice=slice)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.model import Lease
-from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast
+from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast, Unjudged
 from dmcheck_cli.service import Service
 
-REFUSALS = (NothingToFetch, OverQuota, TooFast)
+REFUSALS = (NothingToFetch, OverQuota, TooFast, Unjudged)
 
 
 class Fetcher:
@@ -31,7 +31,7 @@ class Fetcher:
     @property
     def exhausted(self) -> bool:
         """Whether no bucket waits, or none that this client may have. A client that was too fast only has to wait."""
-        return isinstance(self.refusal, NothingToFetch | OverQuota)
+        return isinstance(self.refusal, NothingToFetch | OverQuota | Unjudged)
 
     def resume(self) -> list[Lease]:
         """The leases that the client already holds."""
@@ -88,7 +88,9 @@ class Fetcher:
             return []
 
     def _refused(self, refusal: DmcheckError) -> None:
-        news = type(refusal) is not self._said and not (self._once and isinstance(refusal, NothingToFetch | OverQuota))
+        news = type(refusal) is not self._said and not (
+            self._once and isinstance(refusal, NothingToFetch | OverQuota | Unjudged)
+        )
         if news:
             self._say(refusal.message)
         self._said = type(refusal)

@@ -6,6 +6,7 @@ The file outlives the process: the next `work` of the client hands it in first, 
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import threading
 import time
@@ -41,6 +42,36 @@ def pending(folder: Path, client: int) -> tuple[Path, int]:
     return path, sum(len(one.answers) for one in found.values())
 
 
+def refuse_in_hand(folder: Path, client: int, database: str, leases: Iterable[str]) -> None:
+    """Raises AlreadyRunning when a loop of the client is at work on any of these leases of the database: who submits
+    half of one's answers ends it, and the rest comes too late. What is kept for another one is in nobody's hand."""
+    try:
+        found, _ = kept.read(_path(folder, client).read_bytes())
+        if not any(lease in found and found[lease].database == database for lease in leases):
+            return
+        lock = os.open(_lock_path(folder, client), os.O_RDONLY)
+    except OSError:
+        return  # no loop of this user
+    try:
+        _lock_or_refuse(lock, client)
+    finally:
+        os.close(lock)
+
+
+def _lock_or_refuse(lock: int, client: int) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 20).decode("ascii", "replace").strip()
+        raise AlreadyRunning(client=client, holder=holder or "unknown") from None
+
+
+def _lock_path(folder: Path, client: int) -> Path:
+    return folder / f"work-{client}.lock"
+
+
 def _path(folder: Path, client: int) -> Path:
     return folder / f"answers-{client}.jsonl"
 
@@ -54,7 +85,7 @@ class AnswerFile:
         self.say: Callable[[str], None] = lambda text: None  # where trouble is told
         self.earlier: dict[str, KeptLease] = {}
         self.elsewhere = 0
-        self._lock_path = folder / f"work-{client}.lock"
+        self._lock_path = _lock_path(folder, client)
         self._client = client
         self._database = database
         self._lock = threading.Lock()
@@ -160,18 +191,15 @@ class AnswerFile:
         )
 
     def _take_lock(self) -> None:
+        if importlib.util.find_spec("fcntl") is None:
+            raise NotConfigured(what="`dmcheck work` does not run on this system")
+        lock = private_opener(str(self._lock_path), os.O_RDWR | os.O_CREAT)
         try:
-            import fcntl
-        except ImportError as error:
-            raise NotConfigured(what="`dmcheck work` does not run on this system") from error
-        self._locked = private_opener(str(self._lock_path), os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._locked, 20).decode("ascii", "replace").strip()
-            os.close(self._locked)
-            self._locked = -1
-            raise AlreadyRunning(client=self._client, holder=holder or "unknown") from None
+            _lock_or_refuse(lock, self._client)
+        except AlreadyRunning:
+            os.close(lock)
+            raise
+        self._locked = lock
         os.ftruncate(self._locked, 0)
         os.write(self._locked, f"{os.getpid()}\n".encode())
 

@@ -121,7 +121,7 @@ class Loop:
         """Work until there is a reason to stop, then submit or release everything; `say` tells people what happens. It
         must not wait for them.
 
-        Raises CommandFailed; NothingToFetch or OverQuota when `once` found nothing to do; Temporary when the last
+        Raises CommandFailed; NothingToFetch, OverQuota or Unjudged when `once` found nothing; Temporary when the last
         answers could not be submitted; NotConfigured when the database does not let it in, at once or no longer; any
         other refusal by the database, at once. Answers that were not submitted are then in the file.
         """
@@ -310,8 +310,10 @@ class Loop:
             self._holdings.answered.append(held)
             self._fruitless = 0
         elif held.dropped:
+            self._pool.was_no_try()
             self._file.ended([held.lease.lease])
         elif finished.ending is Ending.later:
+            self._pool.was_no_try()
             self._holdings.begin_again(held)
         else:
             self._unanswered(finished, failed)

@@ -24,6 +24,9 @@ own window of 15 minutes."""
 MAX_UNPROVEN = 5
 """COMMANDs that are started before one of them has answered anything: a wrong one is started no more often."""
 
+MIN_PAUSE = 1.0
+"""Seconds of the shortest pause: sources say 0 when they round down, and COMMANDs would be started without end."""
+
 LOOK_AGAIN = 0.5
 """Seconds between two looks at whether a lease has been renewed since the machine slept."""
 
@@ -140,6 +143,13 @@ class Pool:
                 self._running[held].cancel()
             self._changed.notify_all()
 
+    def was_no_try(self) -> None:
+        """A COMMAND that has answered nothing is no sign of a wrong one. Whoever counts failures says so, since a lease
+        can be lost after its COMMAND has ended."""
+        with self._changed:
+            self._tries -= 1
+            self._changed.notify_all()
+
     def stop(self) -> None:
         """End all COMMANDs, and start no others; returns at once. May be called from any thread."""
         with self._changed:
@@ -212,7 +222,6 @@ class Pool:
                 if not unwanted:
                     self._running[held] = command
             if unwanted:
-                self._was_no_try()
                 return Finished(held, Ending.cancelled, "")
             if held.resumed:
                 held.file.resumed(held.lease)
@@ -228,22 +237,16 @@ class Pool:
         now = time.monotonic()
         with self._changed:
             self._proven = self._proven or bool(held.conversation.answers)
-            if ending is Ending.later or held.dropped:
-                self._was_no_try()
             if ending is Ending.later:
                 self._postpone(now, held.conversation.retry_after)
             elif held.conversation.answers:
                 self._pause = FIRST_PAUSE
         return Finished(held, ending, why, now - held.began)
 
-    def _was_no_try(self) -> None:
-        with self._changed:
-            self._tries -= 1
-            self._changed.notify_all()
-
     def _postpone(self, now: float, told: float | None) -> None:
         """Start no COMMAND for as long as one was told, or longer each time. Of several that say so at the same moment,
         one lengthens the pause."""
         if told is None and now >= self._not_before:
             told, self._pause = self._pause, min(self._pause * 2, MAX_PAUSE)
-        self._not_before = max(self._not_before, now + (told or 0.0))
+        if told is not None:
+            self._not_before = max(self._not_before, now + max(told, MIN_PAUSE))

@@ -25,13 +25,15 @@ def stop_signals(
     calls `second` and ends the process. SIGCONT calls `continued`.
 
     All are called in a separate thread: a real handler interrupts whatever runs, which may hold the very lock that the
-    handler needs. Ignored signals (`nohup`, `&` in a script) stay ignored.
+    handler needs. Ignored signals (`nohup`, `&` in a script) stay ignored. After a first signal those that follow the
+    block do nothing: what still comes is a repeat, and the process is at its end.
     """
+    asked = threading.Event()
     noticed, notice = os.pipe()
     os.set_blocking(notice, False)
     watched = (*STOPPING, signal.SIGCONT)
     before = {one: handler for one in watched if (handler := signal.getsignal(one)) is not signal.SIG_IGN}
-    listener = threading.Thread(target=_listen, args=(noticed, first, second, continued), daemon=True)
+    listener = threading.Thread(target=_listen, args=(noticed, asked, first, second, continued), daemon=True)
     listener.start()
     old = signal.set_wakeup_fd(notice, warn_on_full_buffer=False)
     for one in before:
@@ -39,26 +41,34 @@ def stop_signals(
     try:
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
         signal.set_wakeup_fd(old)
         os.close(notice)
         listener.join()
         os.close(noticed)
+        if not asked.is_set():
+            for one, handler in before.items():
+                signal.signal(one, handler)
 
 
 def _noticed(*_: object) -> None:
     """Does nothing: because a handler is installed, Python writes the signal's number to the pipe."""
 
 
-def _listen(noticed: int, first: Callable[[], None], second: Callable[[], None], continued: Callable[[], None]) -> None:
-    asked: float | None = None
+def _listen(
+    noticed: int,
+    asked: threading.Event,
+    first: Callable[[], None],
+    second: Callable[[], None],
+    continued: Callable[[], None],
+) -> None:
+    since = 0.0
     while number := os.read(noticed, 1):
         if number[0] not in STOPPING:
             continued()
-        elif asked is None:
-            asked = time.monotonic()
+        elif not asked.is_set():
+            since = time.monotonic()
+            asked.set()
             first()
-        elif time.monotonic() - asked > SAME_REQUEST_SECONDS:
+        elif time.monotonic() - since > SAME_REQUEST_SECONDS:
             second()
             os._exit(128 + number[0])  # what shells report for a process that a signal ended

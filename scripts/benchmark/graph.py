@@ -67,8 +67,13 @@ def servers(count: int) -> Iterator[list[Server]]:
                 "neo4j_username": running.username,
                 "neo4j_password": running.password,
             }
-            limits = replace(home.limits, buckets_per_client=LINE // CLIENTS)
-            settings = replace(home, bucket_size=BUCKET_SIZE, timeout_seconds=PATIENCE, limits=limits, **reached)
+            settings = replace(
+                home,
+                bucket_size=BUCKET_SIZE,
+                timeout_seconds=PATIENCE,
+                buckets_per_client=LINE // CLIENTS,
+                **reached,
+            )
             database = stack.enter_context(Database(settings, "bench"))
             found.append(Server(home, database, running.pid))
         yield found

@@ -92,8 +92,7 @@ def _run(
 
 def _fill(server: Server, line: int) -> None:
     """Make the line exactly this many buckets, all waiting."""
-    limits = replace(server.settings.limits, buckets_per_client=line // graph.CLIENTS + 1)
-    settings = replace(server.settings, bucket_size=LINE_SIZE, limits=limits)
+    settings = replace(server.settings, bucket_size=LINE_SIZE, buckets_per_client=line // graph.CLIENTS + 1)
     with Database(settings, "bench") as database:
         graph.empty(database)
         graph.prepare(database, line * LINE_SIZE)

@@ -45,6 +45,46 @@ class Actor:
 
         return self._do("unregister", id, {"screen_name": name}, work)
 
+    def suspend(self, id: int, reason: str | None = None) -> dict[str, Any]:
+        """Suspends a client."""
+
+        def work() -> dict[str, Any]:
+            client, returned = clients.suspend(self.database, id, reason)
+            return {"client": asdict(client), "returned": returned}
+
+        return self._do("client suspend", id, {"reason": reason}, work)
+
+    def resume_client(self, id: int) -> dict[str, Any]:
+        """Ends a suspension."""
+        return self._do("client resume", id, {}, lambda: {"client": asdict(clients.resume(self.database, id))})
+
+    def distrust(self, id: int) -> dict[str, Any]:
+        """Withdraws what a client said."""
+
+        def work() -> dict[str, Any]:
+            *_, last = clients.distrust(self.database, id)
+            return {"client": id, **asdict(last)}
+
+        return self._do("client distrust", id, {}, work)
+
+    def rename(self, id: int, screen_name: str) -> dict[str, Any]:
+        """Gives a client another name."""
+        return self._do(
+            "client rename",
+            id,
+            {"screen_name": screen_name},
+            lambda: {"client": asdict(clients.rename(self.database, id, screen_name))},
+        )
+
+    def forget(self, id: int) -> dict[str, Any]:
+        """Deletes a client."""
+
+        def work() -> dict[str, Any]:
+            returned, answers = clients.delete(self.database, id)
+            return {"deleted": id, "returned": returned, "answers": answers}
+
+        return self._do("client delete", id, {}, work)
+
     def fetch(self, id: int, count: int | None = 10, request: str | None = None) -> list[Lease]:
         """Fetches, with a fresh request id unless one is given."""
         request = request or uuid.uuid4().hex
@@ -77,14 +117,14 @@ class Actor:
             lambda: {"bucket": bucket, "lease": lease, "expires": leases.renew(self.database, id, bucket, lease)},
         )
 
-    def release(self, id: int, bucket: str, lease: str) -> dict[str, Any]:
-        """Gives one lease back."""
-        return self._do(
-            "release",
-            id,
-            {"bucket": bucket, "lease": lease},
-            lambda: {"bucket": bucket, "lease": lease, "returned": leases.release(self.database, id, bucket, lease)},
-        )
+    def release(self, id: int, bucket: str, lease: str, failed: bool = False) -> dict[str, Any]:
+        """Gives one lease back; `failed`: because COMMAND did."""
+
+        def work() -> dict[str, Any]:
+            returned = leases.release(self.database, id, bucket, lease, failed)
+            return {"bucket": bucket, "lease": lease, "returned": returned}
+
+        return self._do("release", id, {"bucket": bucket, "lease": lease}, work)
 
     def submit(self, id: int, answered: Sequence[Answered]) -> list[dict[str, Any]]:
         """Submits; returns the reports, as the command prints them."""

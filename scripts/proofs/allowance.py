@@ -13,6 +13,7 @@ from statistics import mean
 from support.graphs import answers as answered
 from support.graphs import pass_time
 from support.invariants import broken
+from support.programs import BUCKETS_PER_CLIENT
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
@@ -242,7 +243,7 @@ def day(settings: Settings, hours: int) -> list[Player]:
 def supply(database: Database, added: int, active: int) -> int:
     """Add users, so that the line never runs dry; returns the total added so far."""
     _, system = stats.stats(database)
-    missing = 2 * active * DEFAULTS.buckets_per_client * SIZE - system.users_waiting
+    missing = 2 * active * BUCKETS_PER_CLIENT * SIZE - system.users_waiting
     if missing > 0:
         users.add(database, [User(f"user{added + i:06}", None) for i in range(missing)])
         added += missing

@@ -247,7 +247,7 @@ def _sizes(database: Database) -> list[int]:
     return [row["size"] for row in rows]
 
 
-JOBS = [scenario for scenario in SCENARIOS if scenario.batches is not None]
+JOBS = [scenario for scenario in SCENARIOS if scenario.batches is not None and scenario.program != "dmcheck"]
 
 
 def run(settings: Settings, *, rounds: int = 3) -> list[Outcome]:

@@ -18,9 +18,10 @@ READ = {
                l.digest IS NOT NULL AS answered, coalesce(l.died, false) AS died, l.unjudged IS NULL AS judged,
                l.how AS how, l.users AS users, coalesce(l.accepted, l.dm + l.non_dm + l.unknown) AS accepted""",
     "clients": """MATCH (c:DMCheckClient)-[:STATS]->(s)
-        RETURN c.id AS id, c.screen_name AS screen_name, c.state AS state, s.buckets_assigned AS assigned,
+        RETURN c.id AS id, c.screen_name AS screen_name, c.state AS state, c.suspended IS NOT NULL AS suspended,
+               s.buckets_assigned AS assigned,
                s.buckets_processed AS processed, s.buckets_fault AS fault, s.buckets_dead AS dead""",
-    "answers": """MATCH (c:DMCheckClient)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->(u:User)
+    "answers": """MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]->(u:User)
         RETURN c.id AS client, u.screen_name AS user, type(r) = 'DM_PAST' AS past, coalesce(r.candm,
             CASE type(r) WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END) AS candm""",
     "users": "MATCH (u:User) RETURN u.screen_name AS name",
@@ -78,6 +79,9 @@ class _Judge:
         self.rechecks = self._by_name(o for o in self.by_kind["prioritize"] if o.arguments["recheck"])
         self.deletes = self._by_name(self.by_kind["users delete"])
         self.adds = self._by_name(self.by_kind["users add"])
+        # What takes back what a client said, and what forgets it.
+        self.distrusts = self._by_client("client distrust")
+        self.forgets = self._by_client("client delete")
 
     def verdict(self) -> list[str]:
         """All contradictions."""
@@ -118,6 +122,17 @@ class _Judge:
                     found[name].append(operation)
         return found
 
+    def _by_client(self, kind: str) -> dict[int | None, list[Operation]]:
+        found: dict[int | None, list[Operation]] = defaultdict(list)
+        for operation in self.by_kind[kind]:
+            if operation.effective:
+                found[operation.client].append(operation)
+        return found
+
+    def _is(self, row: dict[str, Any], client: int | None) -> bool:
+        """Whether what is there is the client's: one that was deleted has no id any more."""
+        return row["client"] == client or (row["client"] is None and bool(self.forgets[client]))
+
     def _say(self, text: str) -> None:
         self.found.append(text)
 
@@ -133,9 +148,12 @@ class _Judge:
             row = known.get(lease.id)
             if lease.given and row is None:
                 self._say(f"lease {lease.id} was given to client {lease.client}, but is not on record")
-            elif lease.given and row is not None and (row["client"], row["bucket"]) != (lease.client, lease.bucket):
+            elif (
+                lease.given and row is not None and not (self._is(row, lease.client) and row["bucket"] == lease.bucket)
+            ):
                 self._say(f"lease {lease.id} is on record as {row}, but was given to client {lease.client}")
         unknown = {(o.client, o.arguments["request"]) for o in self.by_kind["fetch"] if o.unknown}
+        unknown |= {(None, None)} if any(self.forgets[client] for client, _ in list(unknown)) else set()
         given = {lease.id for lease in self.leases.values() if lease.given}
         for id, row in known.items():
             if id not in given and (row["client"], row["request"]) not in unknown:
@@ -165,9 +183,10 @@ class _Judge:
         for operation, _, report in lease.submits:
             if operation.client == lease.client and (report is None or report["status"] != "refused"):
                 yield operation
-        for operation in self.by_kind["unregister"]:
-            if operation.client == lease.client and operation.effective:
-                yield operation
+        for kind in ("unregister", "client suspend", "client delete"):
+            for operation in self.by_kind[kind]:
+                if operation.client == lease.client and operation.effective:
+                    yield operation
         for operation in self.by_kind["release"]:
             if operation.arguments["lease"] == lease.id and operation.effective:
                 yield operation
@@ -217,7 +236,10 @@ class _Judge:
             if not certain[user] <= len(rows) <= possible[user]:
                 self._say(f"{user} has {len(rows)} answers, but {certain[user]} to {possible[user]} were accepted")
             for row in rows:
-                if (row["client"], user, row["candm"]) not in given:
+                if not any(
+                    (client, user, row["candm"]) in given
+                    for client in ([*self.forgets] if row["client"] is None else [row["client"]])
+                ):
                     self._say(f"{user} has an answer that nobody gave: {row}")
 
     def _is_there(self, lease: _Lease, user: str, there: list[dict[str, Any]]) -> bool:
@@ -225,10 +247,10 @@ class _Judge:
         _, answers, _ = lease.accepted()[0]
         if any(delete.ended > lease.given[0].began for delete in self.deletes[user]):
             return False
-        mine = [row for row in there if (row["client"], row["candm"]) == (lease.client, answers[user])]
+        mine = [row for row in there if self._is(row, lease.client) and row["candm"] == answers[user]]
         if not mine:
             self._say(f"lost: {answers[user]} of client {lease.client} for {user}, accepted under {lease.id}")
-        elif all(row["past"] for row in mine) and not self.rechecks[user]:
+        elif all(row["past"] for row in mine) and not (self.rechecks[user] or self.distrusts[lease.client]):
             self._say(f"the answer of client {lease.client} for {user} became history by itself")
         return True
 
@@ -256,23 +278,26 @@ class _Judge:
             self._say(f"{judged} leases were judged, but the jobs report {told}")
 
     def _finished_stays_finished(self) -> None:
-        """An answered user is not handed out again, unless a recheck or a deletion requested it."""
-        answered: dict[str, Operation] = {}
+        """Nobody is asked again about a user whom it answered for, unless a recheck, a deletion, or distrust of it
+        requested that. Others may be asked for a second opinion."""
+        answered: dict[tuple[int | None, str], Operation] = {}
         for lease in self.leases.values():
             for user in lease.credited():
                 when = min((o for o, _, _ in lease.accepted()), key=lambda o: o.ended)
-                if user not in answered or when.ended < answered[user].ended:
-                    answered[user] = when
+                key = lease.client, user
+                if key not in answered or when.ended < answered[key].ended:
+                    answered[key] = when
         for lease in self.leases.values():
             for user in lease.users if lease.given else ():
-                done = answered.get(user)
+                done = answered.get((lease.client, user))
                 if done is None or not any(
                     done.before(o) and user in {u["screen_name"] for b in _of(o, lease.id) for u in b["users"]}
                     for o in lease.given
                 ):
                     continue
-                if not self.deletes[user] and not any(o.ended > done.began for o in self.rechecks[user]):
-                    self._say(f"{user} was answered, and handed out again under lease {lease.id}")
+                reasons = self.rechecks[user] + self.distrusts[lease.client] + self.forgets[lease.client]
+                if not self.deletes[user] and not any(o.ended > done.began for o in reasons):
+                    self._say(f"client {lease.client} answered {user}, and was asked again under lease {lease.id}")
 
     def _repeats_are_alike(self) -> None:
         """Repeating a submit gives the same report; repeating a fetch gives nothing new."""
@@ -313,18 +338,27 @@ class _Judge:
         there = {row["id"]: row for row in self.graph["clients"]}
         ids = {o.client for kind in ("register", "unregister") for o in self.by_kind[kind] if o.ok}
         for id in ids:
+            if self.forgets[id]:
+                continue
             ins = [o for o in self.by_kind["register"] if o.client == id and o.effective]
             outs = [o for o in self.by_kind["unregister"] if o.client == id and o.effective]
             row = there.get(id)
             if row is None:
                 self._say(f"client {id} was registered, and is not there")
                 continue
-            if row["screen_name"] not in {o.arguments["screen_name"] for o in ins}:
+            names = ins + [o for o in self.by_kind["client rename"] if o.client == id and o.effective]
+            if row["screen_name"] not in {o.arguments["screen_name"] for o in names}:
                 self._say(f"client {id} is there as {row['screen_name']}")
             if row["state"] != "ACTIVE" and any(o.ok and all(x.before(o) for x in outs) for o in ins):
                 self._say(f"client {id} was registered, and is {row['state']}")
             if row["state"] == "ACTIVE" and any(o.ok and all(x.before(o) for x in ins) for o in outs):
                 self._say(f"client {id} was unregistered, and is ACTIVE")
+            ends, stops = ([o for o in self.by_kind[f"client {verb}"] if o.client == id and o.effective]
+                           for verb in ("resume", "suspend"))  # fmt: skip
+            if row["suspended"] and any(o.ok and all(x.before(o) for x in stops) for o in ends):
+                self._say(f"client {id} was resumed, and is suspended")
+            if not row["suspended"] and any(o.ok and all(x.before(o) for x in ends) for o in stops):
+                self._say(f"client {id} was suspended, and is not")
 
     def _counters(self) -> None:
         """Counters match the history; where outcomes are unknown, they are within the bounds that it allows."""
@@ -334,6 +368,8 @@ class _Judge:
         for row in self.graph["leases"]:
             on_record[row["client"]].append(row)
         for client in self.graph["clients"]:
+            if self.forgets[client["id"]]:
+                continue  # its counters began anew, and the records do not say whose leases they are
             mine = on_record[client["id"]]
             self._count(client, "assigned", len(mine), len(mine))
             self._count(client, "dead", *2 * [sum(row["died"] for row in mine)])

@@ -150,17 +150,20 @@ def without_strace() -> str | None:
 
 
 _SHAPE = """
-    CALL () { MATCH (n) RETURN collect([labels(n), properties(n)]) AS nodes }
+    CALL () { MATCH (n) WHERE NOT coalesce(n.event IN ['distrusted', 'refused'], false)
+        RETURN collect([labels(n), properties(n)]) AS nodes }
     CALL () { MATCH (a)-[r]->(b)
         RETURN collect([type(r), properties(r), labels(a), properties(a), labels(b), properties(b)]) AS links }
     RETURN nodes, links"""
 _CHANCE = re.compile(
     r"uuid|bucket|newest|place|cursor|expires|ended|at|next_fetch|.*_datetime|.*_time|turnaround_seconds|digest"
+    r"|suspended|doubted|contained|round|share"
 )
 
 
 def shape(database: Database) -> list[str]:
-    """The whole graph without random values and times: two runs of a command lead to the same shape."""
+    """The whole graph without random values, times, and the events that tell of each run by itself: two runs of a
+    command lead to the same shape."""
     [row] = database.run_text(_SHAPE)
     nodes = [f"{labels} {_lasting(labels, properties)}" for labels, properties in row["nodes"]]
     links = [
@@ -184,8 +187,8 @@ def _lasting(labels: list[str], properties: dict[str, Any], named: bool = True) 
 @dataclass(frozen=True)
 class Scenario:
     """A command to be killed. `arrange` prepares the graph and returns the arguments and the input. `told` names the
-    parts of the command's JSON document that a repetition must return again. `batches`, for a job, runs it, as it may
-    be stopped between its batches."""
+    parts of the command's JSON document that a repetition must return again. `batches`, for a job or a command of
+    several transactions, runs it, as it may be stopped between its batches."""
 
     name: str
     arrange: Callable[[Database], tuple[list[str], str]]
@@ -292,6 +295,41 @@ def _to_judge(database: Database) -> tuple[list[str], str]:
     return [], ""
 
 
+_SAID = """
+    MATCH (s:DMCheckClientStats)<-[:STATS]-(:DMCheckClient {id: 1})
+    SET s.contained = 1.0, s.doubted = [1.0], s.compared = [3, 0, 0, 0], s.contradicted = [3, 0, 0, 0]
+    WITH * UNWIND $said AS one
+    MATCH (c:DMCheckClient {id: one[0]}), (u:User {screen_name: 'waiting' + one[1]})
+    CREATE (c)-[r:$(one[2])]->(u)
+    SET r.at = datetime() - duration({hours: 3 - one[0]}), r.candm = one[3], r.witness = one[4],
+        u.dmcheck_needs = CASE one[1] WHEN 2 THEN 'dm' ELSE 'look' END, u.dmcheck_asked = 1"""
+SAID = [
+    (1, 0, "DM_YES", None, None), (2, 0, "DM_SECOND", "DM", True),
+    (1, 1, "DM_YES", None, None), (2, 1, "DM_SECOND", "NON_DM", True),
+    (1, 2, "DM_YES", None, None),
+    (1, 3, "DM_SECOND", "UNKNOWN", None), (2, 3, "DM_NO", None, True),
+]  # fmt: skip
+"""Opinions: client, user, kind, answer of a second one, whether a witness gave it. Of what the first client said one is
+confirmed, one contradicted, one nobody else's, one not in force."""
+
+
+def _opinions(*arguments: str) -> Callable[[Database], tuple[list[str], str]]:
+    """The first client is contained; nobody has looked at the opinions yet."""
+
+    def arranged(database: Database) -> tuple[list[str], str]:
+        arrange(database)
+        database.run_text(_SAID, said=SAID)
+        return list(arguments), ""
+
+    return arranged
+
+
+def _aside(database: Database) -> tuple[list[str], str]:
+    arrange(database)
+    database.run_text("MATCH (u:User) WHERE u.screen_name IN $names SET u.dmcheck_aside = datetime()", names=WAITING)
+    return ["users", "retry"], ""
+
+
 SCENARIOS = [
     Scenario(
         "fetch",
@@ -314,6 +352,12 @@ SCENARIOS = [
     Scenario("reclaim_leases", _reclaim, "reclaim_leases", batches=reclaim_leases.run),
     Scenario("raise_starved", _starve, "raise_starved", batches=raise_starved.run),
     Scenario("judge_clients", _to_judge, "judge_clients", batches=judge_clients.run),
+    Scenario("judge_clients, opinions", _opinions(), "judge_clients", batches=judge_clients.run),
+    Scenario("client rename", _plain("client", "rename", "1", "another")),
+    Scenario("client suspend", _plain("client", "suspend", "1", "--reason", "why")),
+    Scenario("client resume", _opinions("client", "resume", "1")),
+    Scenario("client distrust", _opinions("client", "distrust", "1")),
+    Scenario("client delete", _opinions("client", "delete", "1"), batches=lambda database: clients.delete(database, 1)),
 ]
 
 

@@ -21,25 +21,26 @@ from support.invariants import INVARIANTS, broken
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import Limits
 from dmcheck_cli.domain.model import ANSWERS, Answered
+from dmcheck_cli.domain.policy.trust import standing
 from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import stats
+from dmcheck_cli.transactions import standings, stats
 from proofs.actor import Actor
 from proofs.contradictions import contradictions
 from proofs.graph import empty
 from proofs.history import Recorder, read
-from proofs.model import Model, Refusal
+from proofs.model import Model, Refusal, There
 from proofs.outcome import Outcome
 
 USERS = [f"user{i:02}" for i in range(12)]
 CLIENTS = (1, 2, 3)
-SIZE = 3
+SIZE = 4
 TICK, STEP = 200, 6000
 """Steps in which time passes, small and large, in seconds. A tick is longer than any test step takes on a busy
 machine."""
 
 LIMITS = Limits(
-    buckets_per_client=2, start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
+    start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
     step_seconds=9000,
 )  # fmt: skip
 """Small enough that every limit is reached."""
@@ -52,19 +53,25 @@ ALL_AT_ONCE = " UNION ALL ".join(INVARIANTS.values())
 
 SEE = """
 CALL () { MATCH (u:User) RETURN collect([u.screen_name,
-    COLLECT { MATCH (u)-[m:INDMCHECKBUCKET]->(b) RETURN [b.uuid, m.priority] },
-    COLLECT { MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->(u)
-        RETURN [c.id, type(r), r.candm, CASE WHEN r.at IS :: ZONED DATETIME THEN toString(r.at) END] }]) AS users }
+    COLLECT { MATCH (u)-[m:INDMCHECKBUCKET]->(b) RETURN [b.uuid, m.priority, m.second] },
+    COLLECT { MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]->(u) RETURN [c.id, type(r), r.candm,
+        r.at.epochMillis / 1000.0, coalesce(r.witness, false), coalesce(r.overruled, false), r.counted, r.how]
+        ORDER BY r.at },
+    u.dmcheck_needs, u.dmcheck_asked, u.dmcheck_aside IS NOT NULL]) AS users }
 CALL () { MATCH (b:DMCheckBucket) RETURN collect([b.uuid, b.priority, b.raised_from, b.newest, b.last_client,
-    b.dead_datetime IS NOT NULL, TICKS(b.edit_datetime),
+    b.dead_datetime IS NOT NULL, TICKS(b.edit_datetime), b.failures, b.failed_by, coalesce(b.split, false),
+    COLLECT { UNWIND b.heard AS id WITH id ORDER BY id RETURN id },
     COLLECT { MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id }]) AS buckets }
 CALL () { MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN collect([c.id, c.screen_name, c.state = 'ACTIVE', c.capacity,
     s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, s.allowance, s.faults_judged,
     s.judged_for, s.judged_datetime IS NOT NULL, s.turnaround_seconds, -TICKS(s.next_fetch),
-    TICKS(s.last_access_time)]) AS clients }
+    TICKS(s.last_access_time), c.suspended IS NOT NULL, s.processed_judged, s.share, s.contained,
+    coalesce(s.doubted, []), s {.compared, .contradicted, .said, .pairs, .differ, .watched, .record, .times, .sums}
+    ]) AS clients }
 CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, l.processed,
     coalesce(l.died, false), coalesce(l.unjudged, false), l.how, TICKS(l.ended), l.users, l.dm, l.non_dm, l.unknown,
-    l.digest IS NOT NULL, l.refused, TICKS(l.assigned_datetime)]) AS leases }
+    l.digest IS NOT NULL, l.refused, TICKS(l.assigned_datetime), l.first, coalesce(l.excused, false),
+    l.ended.epochMillis / 1000.0]) AS leases }
 RETURN users, buckets, clients, leases"""
 SEE = re.sub(
     r"TICKS\(([a-z._]+)\)",
@@ -118,7 +125,8 @@ class Machine(RuleBasedStateMachine):
         self.settings = replace(
             self.database.settings,
             bucket_size=SIZE, lease_seconds=LEASE, grace_seconds=GRACE, keep_seconds=KEEP,
-            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED, limits=LIMITS,
+            starved_seconds=STARVED, starved_prioritized_seconds=STARVED_PRIORITIZED, buckets_per_client=2,
+            max_unjudged=5, limits=LIMITS,
         )  # fmt: skip
         self.model = Model(self.settings)
         self.database.settings = self.settings
@@ -323,15 +331,17 @@ class Machine(RuleBasedStateMachine):
         self.same(renew, lambda: self.model.renew(*arguments, LEASE))
 
     @precondition(lambda self: self.model.every_lease)
-    @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]))
-    def release(self, which: int, id: int | None) -> None:
-        """A lease is given back, held or not, newest or not; now and then by a stranger."""
+    @rule(which=pick, id=st.sampled_from([None, None, None, *CLIENTS]), failed=st.booleans())
+    def release(self, which: int, id: int | None, failed: bool) -> None:
+        """A lease is given back, held or not, newest or not, also because COMMAND failed; now and then by a
+        stranger."""
         lease, (owner, bucket, _) = choose(list(reversed(self.model.every_lease.items())), which)
-        self.release_as(id or owner, bucket, lease)
+        self.release_as(id or owner, bucket, lease, failed)
 
-    def release_as(self, id: int, bucket: str, lease: str) -> None:
+    def release_as(self, id: int, bucket: str, lease: str, failed: bool = False) -> None:
         self.same(
-            lambda: self.actor.release(id, bucket, lease)["returned"], lambda: self.model.release(id, bucket, lease)
+            lambda: self.actor.release(id, bucket, lease, failed)["returned"],
+            lambda: self.model.release(id, bucket, lease, failed),
         )
 
     # Answers
@@ -386,6 +396,24 @@ class Machine(RuleBasedStateMachine):
             lambda: self.model.submit(id, [(one.bucket, one.lease, one.answers) for one in answered]),
         )
 
+    # Operators
+
+    @rule(act=st.sampled_from(["suspend", "resume", "resume", "distrust"]), id=any_client)
+    def doubt(self, act: str, id: int) -> None:
+        """An operator suspends a client, lets it go on, or takes back what it said."""
+        if act == "suspend":
+            self.same(lambda: self.actor.suspend(id)["returned"], lambda: self.model.suspend(id))
+        elif act == "resume":
+            self.same(
+                lambda: self.actor.resume_client(id)["client"]["suspended"] is not None,
+                lambda: self.model.resume_client(id),
+            )
+        else:
+            self.same(
+                lambda: tuple(self.actor.distrust(id)[name] for name in ("withdrawn", "kept", "waiting")),
+                lambda: self.model.distrust(id),
+            )
+
     # Users
 
     def add(self, names: list[str]) -> None:
@@ -416,9 +444,13 @@ class Machine(RuleBasedStateMachine):
     def make(self, most: int) -> None:
         self.database.settings = replace(self.settings, max_users_per_run=most)
         try:
-            self.same(lambda: tuple(self.actor.make().values())[:2], lambda: self.model.make(most))
+            self.hold()
+            self.model.make(most)
+            made = tuple(self.actor.make().values())[:2]
+            self.compare()
         finally:
             self.database.settings = self.settings
+        assert made == self.model.made, f"told {made}, and made {self.model.made}"
 
     @rule(lease_seconds=st.sampled_from([*[LEASE] * 5, 0]), grace_seconds=st.sampled_from([GRACE, GRACE, 0]))
     def reclaim(self, lease_seconds: int, grace_seconds: int) -> None:
@@ -435,8 +467,10 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def judge(self) -> None:
-        """How long a lease took must be exact."""
+        """How long a lease took, and when it ended, must be exact."""
         self.hold()
+        self.compare()
+        self.held = time.monotonic()
         self.same(self.actor.judge, self.model.judge)
 
     def raise_starved(self) -> None:
@@ -496,12 +530,7 @@ class Machine(RuleBasedStateMachine):
         if self.query(ALL_AT_ONCE):
             raise AssertionError(broken(self.query))
         [row] = self.query(SEE, tick=TICK)
-        members: dict[str, set[str]] = {uuid: set() for uuid, *_ in row["buckets"]}
-        for name, places, _ in row["users"]:
-            for uuid, _ in places:
-                members[uuid].add(name)
-        times = {name: at for name, _, said in row["users"] for _, kind, _, at in said if kind in KINDS}
-        self.model.settle(members, {uuid: priority for uuid, priority, *_ in row["buckets"]}, times)
+        self.model.settle(_decided(row))
         there, expected = _there(row), _expected(self.model)
         for what, parts in expected.items():
             assert there[what] == parts, f"{what} in the graph: {_difference(there[what], parts)}"
@@ -515,27 +544,57 @@ def _outcome(work: Callable[[], Any]) -> Any:
         return f"refused as {refusal.code}"
 
 
+def _decided(row: dict[str, Any]) -> There:
+    members: dict[str, set[str]] = {uuid: set() for uuid, *_ in row["buckets"]}
+    for user in row["users"]:
+        for place in user[1]:
+            members[place[0]].add(user[0])
+    return There(
+        members,
+        priorities={uuid: priority for uuid, priority, *_ in row["buckets"]},
+        times={(name, one[0]): one[3] for name, _, said, *_ in row["users"] for one in said if one[1] != "DM_PAST"},
+        needs={user[0]: user[3] for user in row["users"]},
+        ended={lease[0]: lease[-1] for lease in row["leases"]},
+        contained={client[0]: client[-3] for client in row["clients"]},
+        doubted={client[0]: client[-2] for client in row["clients"]},
+    )
+
+
 def _there(row: dict[str, Any]) -> dict[str, dict[Any, Any]]:
     users = {}
-    for name, places, said in row["users"]:
-        now = [(client, KINDS[kind], at) for client, kind, _, at in said if kind in KINDS]
-        past = Counter(((client, candm), at) for client, kind, candm, at in said if kind == "DM_PAST")
-        users[name] = ([tuple(place) for place in places], now, past)
+    for name, places, said, needs, asked, aside in row["users"]:
+        now = [(who, KINDS.get(kind, candm), kind in KINDS, *rest) for who, kind, candm, *rest, _ in said
+               if kind != "DM_PAST"]  # fmt: skip
+        past = Counter((who, candm, at, how) for who, kind, candm, at, *_, how in said if kind == "DM_PAST")
+        users[name] = ([tuple(place) for place in places], now, past, needs and (needs, asked), aside)
     return {
         "users": users,
         "buckets": {uuid: tuple(rest) for uuid, *rest in row["buckets"]},
-        "clients": {id: tuple(rest) for id, *rest in row["clients"]},
-        "leases": {id: tuple(rest) for id, *rest in row["leases"]},
+        "clients": {id: (*rest, _rounded(_stored(trust))) for id, *rest, trust in row["clients"]},
+        "leases": {id: tuple(rest) for id, *rest, _ in row["leases"]},
     }
+
+
+def _stored(trust: dict[str, Any]) -> dict[str, Any]:
+    """What is known about a client; what was never stored is nothing."""
+    never = {"compared": [0] * 4, "contradicted": [0] * 4, "said": [0] * 3, "pairs": 0, "differ": 0, "watched": 0,
+             "record": False, "times": [], "sums": []}  # fmt: skip
+    return {name: nothing if trust[name] is None else trust[name] for name, nothing in never.items()}
+
+
+def _rounded(trust: dict[str, Any]) -> dict[str, Any]:
+    return trust | {"sums": [round(value, 6) + 0.0 for value in trust["sums"]]}
 
 
 def _expected(model: Model) -> dict[str, dict[Any, Any]]:
     return {
         "users": {
             name: (
-                [] if user.bucket is None else [(user.bucket, user.promised)],
-                [] if user.answer is None else [(*user.answer, user.at or "a time")],
+                [] if user.bucket is None else [(user.bucket, user.promised, user.second)],
+                [(x.client, x.candm, x.force, x.at, x.witness, x.overruled, x.counted) for x in user.said],
                 user.past,
+                user.needs,
+                user.aside,
             )
             for name, user in model.users.items()
         },
@@ -547,6 +606,10 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
                 None if x.lease is None else model.leases[x.lease].client,
                 x.dead_for is not None,
                 x.age,
+                x.failures,
+                x.failed_by,
+                x.split,
+                sorted(x.heard or ()),
                 [] if x.holder is None else [x.holder],
             )
             for uuid, x in model.buckets.items()
@@ -567,6 +630,12 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
                 x.turnaround,
                 x.next_fetch,
                 x.seen,
+                x.suspended,
+                x.processed_judged,
+                x.share,
+                x.trust.contained,
+                x.trust.doubted,
+                _rounded(_known(x.trust)),
             )
             for id, x in model.clients.items()
         },
@@ -585,10 +654,17 @@ def _expected(model: Model) -> dict[str, dict[Any, Any]]:
                 x.answers is not None,
                 x.refused,
                 x.age,
+                x.first,
+                x.excused,
             )
             for id, x in model.leases.items()
         },
     }
+
+
+def _known(trust: standing.Client) -> dict[str, Any]:
+    stored = standings.stored(trust)
+    return {name: stored[name] for name in stored if name not in {"contained", "doubted"}} | {"record": trust.record}
 
 
 def _difference(there: dict[Any, Any], expected: dict[Any, Any]) -> str:

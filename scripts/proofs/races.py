@@ -203,7 +203,57 @@ def _job(job: Callable[..., object]) -> Callable[[Actor], list[Task]]:
     return scene
 
 
+def _witness(actor: Actor) -> tuple[Lease, list[str]]:
+    """Client 1 has said DM of three users; client 2 holds them for a second opinion, and client 3 is there."""
+    actor.register(1)
+    actor.register(2)
+    actor.add([f"user{i:02}" for i in range(3)])
+    actor.make()
+    [lease] = actor.fetch(1, 1)
+    actor.submit(1, [_whole(lease)])
+    actor.make()
+    [again] = actor.fetch(2, 1)
+    actor.register(3)
+    return again, [user.screen_name for user in again.users]
+
+
+def _distrust_witness(actor: Actor) -> list[Task]:
+    lease, names = _witness(actor)
+    rival: Task = random.choice([(Actor.reclaim, ()), (Actor.prioritize, (names, 5, True)), (Actor.delete, (names,))])
+    said = random.choice(["DM", "NON_DM"])
+    return [(Actor.submit, (2, [_whole(lease, said)])), (Actor.distrust, (1,)), (Actor.make, ()), rival]
+
+
+def _judge_witness(actor: Actor) -> list[Task]:
+    lease, names = _witness(actor)
+    actor.submit(2, [_whole(lease, random.choice(["DM", "NON_DM"]))])
+    rivals: list[Task] = [
+        (Actor.distrust, (random.choice([1, 2]),)),
+        (Actor.prioritize, (names[:2], 5, True)),
+        (Actor.delete, (names[:1],)),
+        (Actor.forget, (1,)),
+        (Actor.resume_client, (1,)),
+        (Actor.make, ()),
+    ]
+    return [(Actor.judge, ()), (Actor.judge, ()), *random.sample(rivals, 2)]
+
+
+def _suspend_all(actor: Actor) -> list[Task]:
+    lease, _ = _witness(actor)
+    verbs: list[Task] = [
+        (Actor.submit, (2, [_whole(lease)])),
+        (Actor.fetch, (2, 2)),
+        (Actor.renew, (2, lease.bucket, lease.lease)),
+        (Actor.unregister, (2,)),
+        (Actor.register, (2,)),
+    ]
+    return [(Actor.suspend, (2,)), *random.sample(verbs, 2), (Actor.resume_client, (2,))]
+
+
 NAMED = [
+    Race("distrust against a second opinion, make_buckets and reclaim, recheck or delete", _distrust_witness),
+    Race("judge_clients against itself and what changes opinions", _judge_witness),
+    Race("suspend and resume against the client's own verbs", _suspend_all),
     Race("fetch against fetch, fewer buckets than processes", _few_buckets, _all_given),
     Race("fetch against itself, by one request", _same_request, _one_lease),
     Race("fetch against fetch of one client, beyond its capacity", _capacity, _two_leases),
@@ -228,7 +278,8 @@ NAMED = [
 @dataclass
 class _Scene:
     """A graph in which every command has something to do: an expired lease, a live one, one that has been dead for the
-    grace period, one that was given back and a refusal to judge, a starved waiting bucket, and users in no bucket."""
+    grace period, one that was given back and a refusal to judge, a starved waiting bucket, and users in no bucket.
+    Three users were answered: any of the buckets may be the one in which they are for a second opinion."""
 
     over: Lease
     fresh: Lease
@@ -237,7 +288,10 @@ class _Scene:
 
 
 def _busy(actor: Actor) -> _Scene:
-    _people(actor, 2, 12)
+    _people(actor, 3, 12)
+    [said] = actor.fetch(3, 1)
+    actor.submit(3, [_whole(said)])
+    actor.make()
     [back] = actor.fetch(2, 1)
     actor.release(*_renewal(2, back))
     actor.submit(2, [Answered(back.bucket, "guessed", {})])
@@ -280,6 +334,11 @@ COMMANDS: dict[str, Callable[[_Scene], Task]] = {
     "raise_starved": lambda scene: (Actor.raise_starved, ()),
     "judge_clients": lambda scene: (Actor.judge, ()),
     "schema apply": lambda scene: (Actor.schema, ()),
+    "client suspend": lambda scene: (Actor.suspend, (random.choice([1, 2]),)),
+    "client resume": lambda scene: (Actor.resume_client, (random.choice([1, 2]),)),
+    "client distrust": lambda scene: (Actor.distrust, (random.choice([1, 2]),)),
+    "client rename": lambda scene: (Actor.rename, (1, "another")),
+    "client delete": lambda scene: (Actor.forget, (random.choice([1, 2]),)),
 }
 
 PAIRS = list(combinations_with_replacement(COMMANDS, 2))

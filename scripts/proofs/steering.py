@@ -18,6 +18,7 @@ from itertools import pairwise
 from statistics import NormalDist, mean
 
 from support.graphs import pass_time, prepare
+from support.programs import BUCKETS_PER_CLIENT
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -158,7 +159,7 @@ def fresh(database: Database, ids: Sequence[int], equals: int) -> list[str]:
     """An empty graph, clients, and `equals` buckets of one user each; returns the buckets in the order of creation."""
     empty(database)
     schema.apply(database)
-    assert equals <= len(ids) * DEFAULTS.buckets_per_client, "make_buckets would not make so many for so few clients"
+    assert equals <= len(ids) * BUCKETS_PER_CLIENT, "make_buckets would not make so many for so few clients"
     prepare(database, ids, equals, 1)
     made = database.run_text(f"MATCH (b:DMCheckBucket) RETURN b.uuid AS uuid {TARGETS['made first']}")
     assert len(made) == equals
@@ -430,7 +431,7 @@ def apart(database: Database, names: int, buckets: int, prioritized: bool = Fals
     are (n + 1) / 3 apart, give or take 2 / sqrt(180 m) of n for the mean of m members."""
     how = "prioritize, in the order of the alphabet" if prioritized else f"room for {buckets} among {names:,} names"
     outcome = Outcome("neighbours in the alphabet", how, COMMAND)
-    fresh(database, range(1, buckets // DEFAULTS.buckets_per_client + 2), 0)
+    fresh(database, range(1, buckets // BUCKETS_PER_CLIENT + 2), 0)
     order = [f"n{number:07}" for number in range(names)]
     for first in range(0, names, 3000):
         users.add(database, [User(name, None) for name in order[first : first + 3000]])

@@ -1,4 +1,4 @@
-"""Liars among honest clients: the policy of trust on simulated clients, without a database.
+"""Liars among honest clients: simulated clients, under the policy of trust alone, and under the real code.
 
 In a round make_buckets fills the line, each client takes a bucket from a random place in it and answers, and
 judge_clients runs. A contained client takes one in a round of eight, since it may hold only one lease.
@@ -8,17 +8,25 @@ from __future__ import annotations
 
 import random
 import sys
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import mean
 
 from tabulate import tabulate
 
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.model import Answered, User
 from dmcheck_cli.domain.policy.trust.rules import ANSWERS, DM, NON_DM, RULES, UNKNOWN, Rules
 from dmcheck_cli.domain.policy.trust.standing import Client, Standings
-from dmcheck_cli.domain.policy.trust.verdict import Opinion
+from dmcheck_cli.domain.policy.trust.verdict import Opinion, Verdict
+from dmcheck_cli.errors import NothingToFetch
 from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import answers, clients, leases, results, schema, standings, users
+from dmcheck_cli.transactions.standings import Read
+from jobs import judge_clients, make_buckets
+from proofs.allowance import empty
 from proofs.outcome import Outcome
 
 OPEN, GONE, ERROR, FOLLOWED = 0.10, 0.02, 0.005, 0.003
@@ -35,6 +43,16 @@ EXCLUDED = 0.25
 
 CONTAINED_EVERY = 8
 """Rounds between two buckets of a contained client."""
+
+WORDS = {"open": DM, "closed": NON_DM, "not_found": UNKNOWN}
+"""Settled verdicts, and the answers that they stand for."""
+
+PART = 5_000
+"""Users that are added at once."""
+
+MARKED = """MATCH (u)-[m:INDMCHECKBUCKET]->(:DMCheckBucket {uuid: $bucket}) WHERE m.second IS NOT NULL
+    RETURN u.screen_name AS name, m.second AS second"""
+"""Who is in a bucket for a second opinion, and why."""
 
 COMMAND = "python scripts/prove.py trust"
 
@@ -63,8 +81,9 @@ class Crowd:
 @dataclass
 class Result:
     """One run: users, and how many nobody answered; verdicts, and wrong ones; first answers DM, and open doors; extra
-    answers by cause; of each bad client buckets (since it began to lie) and comparisons until it was contained; the
-    round in which an honest one was, and who still is; for each confidence how many verdicts have it, and are right."""
+    answers by cause; of each bad client buckets (since it began to lie) and comparisons until it was contained; bad
+    ones that were released; settled verdicts that are not the answer in force; the round in which an honest one was
+    contained, and who still is; for each confidence how many verdicts have it, and are right."""
 
     users: int
     left: int = 0
@@ -76,39 +95,45 @@ class Result:
     kinds: dict[int, str] = field(default_factory=dict)
     contained: dict[int, tuple[int, int]] = field(default_factory=dict)
     released: int = 0
+    overruled: int = 0
     honest: dict[int, int] = field(default_factory=dict)
     held: list[int] = field(default_factory=list)
     calibration: dict[float, tuple[int, int]] = field(default_factory=dict)
 
 
-class Simulation:
-    """A crowd, its users, and what it said."""
+class World(ABC):
+    """A crowd, its users, what it says, and the rounds. How buckets are made, answered and judged is up to the kind."""
 
-    def __init__(
-        self, crowd: Crowd, seed: int, rules: Rules = RULES, court: Callable[..., Standings] = Standings
-    ) -> None:
-        self.crowd, self.rules = crowd, rules
+    def __init__(self, crowd: Crowd, seed: int) -> None:
+        self.crowd = crowd
         self.random = random.Random(seed)
         self.kind = dict(enumerate(crowd.bad))
-        self.court = court({id: Client() for id in range(crowd.clients)}, rules)
-        self.shares = {id: self.court.share(id) for id in self.court.clients}
         total = int(crowd.clients * crowd.buckets * crowd.size / 1.17)
         self.truth = self.random.choices(ANSWERS, (OPEN, 1 - OPEN - GONE, GONE), k=total)
         self.target = self.random.choices((True, False), (TARGET, 1 - TARGET), k=total)
-        self.fresh = 0
-        self.alone: list[Opinion | None] = [None] * total
-        self.opinions: dict[int, list[Opinion]] = {}
         self.said: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
-        self.needs: dict[int, str] = {}
-        self.needs_place: set[int] = set()
-        self.conflicts: deque[int] = deque()
-        self.dms: dict[int, deque[int]] = defaultdict(deque)
-        self.others: dict[int, deque[int]] = defaultdict(deque)
-        self.line: list[tuple[list[int], set[int]]] = []
-        self.again: list[int] = []
-        self.mixes: list[tuple[int, int, int, int]] = []
         self.round = 0
         self.result = Result(users=total)
+
+    @abstractmethod
+    def make_buckets(self) -> None:
+        """Fill the line."""
+
+    @abstractmethod
+    def work(self, id: int) -> bool:
+        """Take a bucket and answer it; returns whether there was one."""
+
+    @abstractmethod
+    def judge(self) -> None:
+        """Compare what is new, and contain who is bad."""
+
+    @abstractmethod
+    def is_contained(self, id: int) -> bool:
+        """Whether a client is contained now."""
+
+    @abstractmethod
+    def verdicts(self) -> Iterator[tuple[int, str, str, float]]:
+        """Of each user whom anybody answered for: its number, the first answer, the verdict's word and confidence."""
 
     def run(self) -> Result:
         """All rounds, until nobody needs anything."""
@@ -124,7 +149,86 @@ class Simulation:
         return self.summary()
 
     def may_work(self, id: int) -> bool:
-        return self.court.clients[id].contained is None or self.round % CONTAINED_EVERY == id % CONTAINED_EVERY
+        return not self.is_contained(id) or self.round % CONTAINED_EVERY == id % CONTAINED_EVERY
+
+    def found(self, id: int, compared: int) -> None:
+        """A client was contained after so many comparisons."""
+        if id not in self.kind:
+            self.result.honest[id] = self.round
+        elif id not in self.result.contained:
+            self.result.contained[id] = (len(self.said[id]) - self.turn(id), compared)
+
+    def cause(self, why: str, user: int) -> str:
+        return why if why != "dm" else "true DM" if self.truth[user] == DM else "false DM"
+
+    def turn(self, id: int) -> int:
+        """After how many buckets a client begins to lie."""
+        return self.crowd.buckets // 2 if self.kind[id].startswith("later") else 0
+
+    def answer(self, id: int, user: int) -> str:
+        """What a client says about a user."""
+        truth, kind, chance = self.truth[user], self.kind.get(id), self.random.random
+        if kind is not None:
+            if kind == "guess":
+                return DM if chance() < 0.5 else NON_DM
+            if kind == "collude":
+                return DM if truth == NON_DM and self.target[user] else truth
+            if len(self.said[id]) > self.turn(id):
+                return kind.split()[1]
+        # A user follows a client or does not: the same each time, but nobody asks twice.
+        elif truth == NON_DM and chance() < FOLLOWED:
+            return DM
+        if chance() < ERROR:
+            return self.random.choice([answer for answer in ANSWERS if answer != truth])
+        return truth
+
+    def summary(self) -> Result:
+        """The verdicts, beside the truth."""
+        result = self.result
+        tallies = {bound: [0, 0] for bound in CONFIDENCES}
+        answered = 0
+        for user, first, word, confidence in self.verdicts():
+            truth = self.truth[user]
+            answered += 1
+            result.words[word] += 1
+            result.wrong[word] += word in WORDS and WORDS[word] != truth
+            result.doors += truth == DM
+            result.dms += first == DM
+            if word in WORDS:
+                for bound, tally in tallies.items():
+                    tally[0] += confidence >= bound
+                    tally[1] += confidence >= bound and WORDS[word] == truth
+        result.left = len(self.truth) - answered
+        result.calibration = {bound: (told, right) for bound, (told, right) in tallies.items()}
+        result.kinds = self.kind
+        result.held = [id for id in range(self.crowd.clients) if id not in self.kind and self.is_contained(id)]
+        return result
+
+
+class Simulation(World):
+    """The policy alone, without a database."""
+
+    def __init__(
+        self, crowd: Crowd, seed: int, rules: Rules = RULES, court: Callable[..., Standings] = Standings
+    ) -> None:
+        super().__init__(crowd, seed)
+        self.court = court({id: Client() for id in range(crowd.clients)}, rules)
+        self.shares = {id: self.court.share(id) for id in self.court.clients}
+        self.fresh = 0
+        self.alone: list[Opinion | None] = [None] * len(self.truth)
+        self.opinions: dict[int, list[Opinion]] = {}
+        self.needs: dict[int, str] = {}
+        self.needs_place: set[int] = set()
+        self.conflicts: deque[int] = deque()
+        self.dms: dict[int, deque[int]] = defaultdict(deque)
+        self.others: dict[int, deque[int]] = defaultdict(deque)
+        self.line: list[tuple[list[int], set[int]]] = []
+        self.again: list[int] = []
+        self.mixes: list[tuple[int, int, int, int]] = []
+
+    def is_contained(self, id: int) -> bool:
+        """Whether a client is contained now."""
+        return self.court.clients[id].contained is not None
 
     def make_buckets(self) -> None:
         """Fill the line; second opinions are spread over all new buckets, at most a quarter of each: conflicts first,
@@ -163,8 +267,9 @@ class Simulation:
         answers = Counter[str]()
         contained, draw, share = self.court.clients[id].contained is not None, self.random.random, self.shares[id]
         for user in users:
-            opinion = Opinion(id, self.answer(id, user), self.round, doubted=contained)
-            if self.alone[user] is not None:
+            again = self.alone[user] is not None
+            opinion = Opinion(id, self.answer(id, user), self.round, doubted=contained, witness=again)
+            if again:
                 self.heard(user).append(opinion)
                 self.result.extra[self.cause(self.needs.pop(user), user)] += 1
                 self.again.append(user)
@@ -189,20 +294,16 @@ class Simulation:
             self.look(user, 1)
         self.mixes, self.again = [], []
         while (id := court.worst()) is not None:
-            compared = sum(cell.compared for cell in court.clients[id].cells)
-            if id not in self.kind:
-                self.result.honest[id] = self.round
-            elif id not in self.result.contained:
-                self.result.contained[id] = (len(self.said[id]) - self.turn(id), compared)
+            self.found(id, sum(cell.compared for cell in court.clients[id].cells))
             since = court.contain(id, self.round)
-            for at, users in self.said[id]:
-                for user in users if at >= since else ():
+            for at, members in self.said[id]:
+                for user in members if at >= since else ():
                     for opinion in self.heard(user):
                         opinion.doubted = opinion.doubted or opinion.client == id
                     self.look(user)
         for id in list(court.released()):
             self.result.released += id in self.kind
-            court.release(id)
+            court.release(id, self.round)
         self.shares = {id: court.share(id) for id in court.clients}
 
     def heard(self, user: int) -> list[Opinion]:
@@ -227,65 +328,106 @@ class Simulation:
             self.needs_place.add(user)
             queues.get(why, self.others[first]).append(user)
 
-    def cause(self, why: str, user: int) -> str:
-        return why if why != "dm" else "true DM" if self.truth[user] == DM else "false DM"
-
-    def turn(self, id: int) -> int:
-        """After how many buckets a client begins to lie."""
-        return self.crowd.buckets // 2 if self.kind[id].startswith("later") else 0
-
-    def answer(self, id: int, user: int) -> str:
-        """What a client says about a user."""
-        truth, kind, chance = self.truth[user], self.kind.get(id), self.random.random
-        if kind is not None:
-            if kind == "guess":
-                return DM if chance() < 0.5 else NON_DM
-            if kind == "collude":
-                return DM if truth == NON_DM and self.target[user] else truth
-            if len(self.said[id]) > self.turn(id):
-                return kind.split()[1]
-        # A user follows a client or does not: the same each time, but nobody asks twice.
-        elif truth == NON_DM and chance() < FOLLOWED:
-            return DM
-        if chance() < ERROR:
-            return self.random.choice([answer for answer in ANSWERS if answer != truth])
-        return truth
-
-    def summary(self) -> Result:
-        """The verdicts, beside the truth."""
-        result, court = self.result, self.court
-        court.refresh()
-        tallies = {bound: [0, 0] for bound in CONFIDENCES}
-        alone: dict[tuple[int, str], tuple[str, float]] = {}
-        words = {"open": DM, "closed": NON_DM, "not_found": UNKNOWN}
-        for user, truth in enumerate(self.truth):
-            first = self.alone[user]
+    def verdicts(self) -> Iterator[tuple[int, str, str, float]]:
+        """Of each user whom anybody answered for."""
+        self.court.refresh()
+        alone: dict[tuple[int, str], Verdict] = {}
+        for user, first in enumerate(self.alone):
             if first is None:
-                result.left += 1
                 continue
             key = (first.client, first.answer)
             if user in self.opinions or first.doubted:
-                verdict = court.conclude(self.heard(user))
-                word, confidence = verdict.word, verdict.confidence
+                verdict = self.court.conclude(self.heard(user))
             else:
                 if key not in alone:
-                    verdict = court.conclude([first])
-                    alone[key] = (verdict.word, verdict.confidence)
-                word, confidence = alone[key]
-            result.words[word] += 1
-            result.wrong[word] += word in words and words[word] != truth
-            result.doors += truth == DM
-            result.dms += first.answer == DM
-            if word in words:
-                for bound, tally in tallies.items():
-                    tally[0] += confidence >= bound
-                    tally[1] += confidence >= bound and words[word] == truth
-        result.calibration = {bound: (told, right) for bound, (told, right) in tallies.items()}
-        result.kinds = self.kind
-        result.held = [
-            id for id, client in court.clients.items() if client.contained is not None and id not in self.kind
-        ]
-        return result
+                    alone[key] = self.court.conclude([first])
+                verdict = alone[key]
+            yield user, first.answer, verdict.word, verdict.confidence
+
+
+class Real(World):
+    """The real code: statements, jobs and the policy, in process, on a database that is emptied."""
+
+    def __init__(self, crowd: Crowd, seed: int, settings: Settings) -> None:
+        super().__init__(crowd, seed)
+        self.database = Database(replace(settings, bucket_size=crowd.size, buckets_per_client=crowd.line), "trust")
+        empty(self.database)
+        schema.apply(self.database)
+        for id in range(crowd.clients):
+            clients.register(self.database, _known_as(id), f"client{id}")
+        for first in range(0, len(self.truth), PART):
+            part = range(first, min(first + PART, len(self.truth)))
+            users.add(self.database, [User(f"u{user:07}", None) for user in part])
+        self.first: dict[int, str] = {}
+        self.checked: dict[int, str] = {}
+        self.judged = Read(Standings({}))
+        self.refused = 0
+        self.look()
+
+    def is_contained(self, id: int) -> bool:
+        """Whether a client is contained now."""
+        return self.judged.standings.clients[_known_as(id)].contained is not None
+
+    def make_buckets(self) -> None:
+        """The job."""
+        make_buckets.run(self.database)
+
+    def work(self, id: int) -> bool:
+        """`fetch` and `submit` of one bucket."""
+        try:
+            [lease] = leases.fetch(self.database, _known_as(id), 1, f"{self.round}")
+        except NothingToFetch:
+            self.refused += 1
+            return False
+        marked = self.database.run_text(MARKED, bucket=lease.bucket)
+        why: dict[str, str] = {row["name"]: row["second"] for row in marked}
+        self.said[id].append((self.round, [_number(user.screen_name) for user in lease.users]))
+        said = {user.screen_name: self.answer(id, _number(user.screen_name)) for user in lease.users}
+        [report] = answers.submit(self.database, _known_as(id), [Answered(lease.bucket, lease.lease, said)])
+        assert report.status == "done", report
+        share = self.judged.shares[_known_as(id)]
+        for name, answer in said.items():
+            user = _number(name)
+            if name not in why:
+                assert user not in self.first, f"{name} was handed out as if nobody had answered"
+                self.first[user] = answer
+                share = RULES.newcomer_share if share is None else share
+                self.checked[user] = "contained" if share == 1 else f"checks {share:.0%}"
+                continue
+            need = why[name]
+            self.result.extra[self.cause(self.checked[user] if need == "check" else need, user)] += 1
+        return True
+
+    def judge(self) -> None:
+        """The job; then who is contained now and was not before, and the reverse."""
+        judge_clients.run(self.database)
+        before = {id: self.is_contained(id) for id in range(self.crowd.clients)}
+        self.look()
+        for id, was in before.items():
+            if self.is_contained(id) and not was:
+                cells = self.judged.standings.clients[_known_as(id)].cells
+                self.found(id, sum(cell.compared for cell in cells))
+            self.result.released += was and not self.is_contained(id) and id in self.kind
+
+    def look(self) -> None:
+        self.judged = standings.read(self.database)
+
+    def verdicts(self) -> Iterator[tuple[int, str, str, float]]:
+        """Of each user whom anybody answered for, as `users export` has them."""
+        for one in results.checked(self.database):
+            user = _number(one.screen_name)
+            self.result.overruled += WORDS.get(one.verdict, one.answer) != one.answer
+            yield user, self.first[user], one.verdict, one.confidence
+
+
+def _known_as(id: int) -> int:
+    """The id of a simulated client in the graph, where ids begin at 1."""
+    return id + 1
+
+
+def _number(name: str) -> int:
+    """The number of a user, by its name."""
+    return int(name[1:])
 
 
 def believe_everyone(crowd: Crowd, seed: int) -> tuple[float, float]:

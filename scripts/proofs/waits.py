@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 
 from support.graphs import answers, may_hold, pass_time
 from support.invariants import broken
+from support.programs import BUCKETS_PER_CLIENT
 from tabulate import tabulate
 
 from dmcheck_cli.database.connection import Database
@@ -278,7 +279,7 @@ def bare_users(
         Database(replace(database.settings, bucket_size=size), "make_buckets") as jobs,
     ):
         world = World(database, active, active * DEFAULTS.max_fetch, tick)
-        places, turns = active * DEFAULTS.buckets_per_client // 2, 2
+        places, turns = active * BUCKETS_PER_CLIENT // 2, 2
         first = [f"first{number}" for number in range(places * 2)]
         world.add(first)
         world.prioritize(first)

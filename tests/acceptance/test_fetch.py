@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from support.graphs import counters, picture, prepare
+from support.graphs import answered, counters, picture, prepare
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -112,3 +112,22 @@ def test_8_2_5_a_client_fetches_when_no_bucket_waits(run: Callable[..., Any], da
     assert (nothing.status, nothing.document) == (3, {"client": 42, "buckets": []})
     assert picture(query, "last_access_time") == before
     assert counters(query, 42) == (0, 0, 0, 0)
+
+
+def test_a_client_without_a_record_is_bounded_between_two_judgements(
+    direct: Callable[..., Any], database: Database, query: Query
+) -> None:
+    """What it holds and what it answered count; `unjudged`, until judge_clients has run, or it has a record."""
+    prepare(database, [42], 25, size=5)
+    bound = {"DMCHECK_MAX_UNJUDGED": "2"}
+    document = direct("fetch", "--client", 42, "--count", 3, "--json", **bound).document
+    assert len(document["buckets"]) == 2
+    for _ in range(2):
+        refused = direct("fetch", "--client", 42, "--json", **bound)
+        assert (refused.status, refused.error["code"], refused.error["retry_after"] >= 300) == (1, "unjudged", True)
+        direct("submit", "--client", 42, stdin=answered(document, "NON_DM"))
+    query("MATCH (:DMCheckClient {id: 42})-[:STATS]->(s) SET s.processed_judged = 2")
+    assert direct("fetch", "--client", 42, "--json", **bound).status == 0
+    assert direct("fetch", "--client", 42, "--json", **bound).error["code"] == "unjudged"
+    query("MATCH (:DMCheckClient {id: 42})-[:STATS]->(s) SET s.record = true")
+    assert direct("fetch", "--client", 42, "--json", **bound).status == 0

@@ -227,3 +227,83 @@ def test_a_table_shows_who_needs_attention_most(run: Callable[..., Any]) -> None
         assert run("stats", "--sort", head, "--limit", 1).status == 0
     for wrong in (("--sort", "answers"), ("--state", "asleep"), ("--limit", -1)):
         assert run("stats", *wrong).status == 2
+
+
+STANDINGS: dict[int, tuple[str, str]] = {
+    1: ("SET c.capacity = 3", "stated"),
+    2: ("SET c.capacity = 40", "newcomer"),
+    3: ("SET c.capacity = 40, s.allowance = 12, s.judged_for = 'slow'", "slow"),
+    4: ("SET s.contained = datetime().epochMillis / 1000.0, s.allowance = 1, s.share = 1.0", "contained"),
+    5: ("SET c.suspended = datetime(), c.suspend_reason = 'guesses'", "suspended"),
+    6: ("SET c.state = 'DEACTIVE'", "inactive"),
+    7: ("SET s.buckets_assigned = 80, s.buckets_processed = 80, s.processed_judged = 20", "unjudged"),
+    8: ("SET s.buckets_assigned = 80, s.buckets_processed = 80, s.record = true, s.share = 0.02", "stated"),
+    9: ("SET s.compared = [40, 100, 0, 10], s.contradicted = [20, 1, 0, 0]", "stated"),
+}
+"""What is stored of each client, and why it may hold what it may."""
+
+
+def test_the_standing_of_each_client(run: Callable[..., Any], database: Database, query: Query) -> None:
+    """Record, checked share, comparisons, since when it is contained or suspended, and why it may hold what it may."""
+    prepare(database, list(STANDINGS))
+    for id, (change, _) in STANDINGS.items():
+        query(f"MATCH (c:DMCheckClient {{id: $id}})-[:STATS]->(s) {change}", id=id)
+
+    document = run("stats", "--json").document
+
+    shown = {client["id"]: client for client in document["clients"]}
+    assert {id: client["limited_by"] for id, client in shown.items()} == {id: why for id, (_, why) in STANDINGS.items()}
+    assert {id: client["flags"] for id, client in shown.items() if client["flags"]} == {
+        4: ["contained"], 5: ["suspended"], 9: ["disagreement"]
+    }  # fmt: skip
+    assert document["system"]["clients_by_flag"] == {"contained": 1, "suspended": 1, "disagreement": 1}
+    assert document["system"]["clients_active"] == 7
+    assert [shown[id]["checked_share"] for id in (1, 4, 8)] == [0.25, 1.0, 0.02]
+    assert [shown[id]["record"] for id in (1, 8)] == [False, True]
+    assert (shown[9]["compared"], shown[9]["contradicted"], shown[7]["unjudged"]) == (150, 21, 60)
+    assert shown[4]["contained"].endswith("Z")
+    assert (shown[5]["state"], shown[5]["suspended"][-1], shown[5]["suspend_reason"]) == ("SUSPENDED", "Z", "guesses")
+    assert [one["id"] for one in run("stats", "--json", "--state", "suspended").document["clients"]] == [5]
+    assert {one["id"] for one in run("stats", "--json", "--flagged").document["clients"]} == {4, 5, 9}
+    assert "guesses" in run("stats", "--client", 5).out
+    assert "21/150" in run("stats", "--format", "plain").out
+    free = run("stats", "--client", 7, "--json", DMCHECK_MAX_UNJUDGED="0").document["clients"]
+    assert [one["limited_by"] for one in free] == ["stated"]
+
+
+def test_users_set_aside_are_counted_and_waited_for_by_nobody(
+    run: Callable[..., Any], database: Database, query: Query
+) -> None:
+    """They are among the waiting; the end is estimated without them."""
+    prepare(database, [42], 20, size=5)
+    given = run("fetch", "--client", 42, "--count", 1, "--json").document
+    assert run("submit", "--client", 42, stdin=answered(given)).status == 0
+    before = run("stats", "--json").document["system"]
+    assert (before["users_waiting"], before["users_set_aside"]) == (15, 0)
+    query(
+        """MATCH (u:User)-[m:INDMCHECKBUCKET]->(b) WITH u, m, b ORDER BY b.uuid LIMIT 10
+        SET u.dmcheck_aside = datetime() DELETE m"""
+    )
+
+    after = run("stats", "--json").document["system"]
+
+    assert (after["users_waiting"], after["users_set_aside"]) == (15, 10)
+    assert after["estimated_end"]["seconds"] < before["estimated_end"]["seconds"]
+    assert "set aside" in run("stats").out
+
+
+def test_who_is_faster_than_anybody_can_look_up_is_hasty(
+    run: Callable[..., Any], database: Database, query: Query
+) -> None:
+    """Three buckets of five within 4 ms each; three within 6 ms are none of it."""
+    prepare(database, [42, 43], 30, size=5)
+    for client, milliseconds in ((42, 4), (43, 6)):
+        given = run("fetch", "--client", client, "--count", 3, "--json").document
+        assert run("submit", "--client", client, stdin=answered(given)).status == 0
+        query(
+            """MATCH (l:DMCheckLease {client: $client})
+            SET l.assigned_datetime = l.ended - duration({milliseconds: $milliseconds})""",
+            client=client,
+            milliseconds=milliseconds,
+        )
+    assert {one["id"]: one["flags"] for one in run("stats", "--json").document["clients"]} == {42: ["hasty"], 43: []}

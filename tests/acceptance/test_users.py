@@ -255,7 +255,7 @@ class TestResults:
         yes, again, waiting, leased = shown["users"]
         assert list(yes) == [
             *("screen_name", "id", "id_str", "state", "answer", "answered_by", "answered_at", "bucket", "client"),
-            "history",
+            *("verdict", "confidence", "history"),
         ]
         assert (yes["screen_name"], yes["id_str"], yes["state"]) == (world[0], str(yes["id"]), "checked")
         assert (yes["answer"], yes["answered_by"], yes["bucket"], yes["client"]) == ("DM", 42, None, None)
@@ -283,13 +283,16 @@ class TestResults:
             (world[1], "NON_DM", 42),
             (world[2], "UNKNOWN", 42),
         ]
-        assert list(whole[0]) == ["screen_name", "id", "id_str", "answer", "answered_by", "answered_at"]
+        assert list(whole[0]) == [
+            *("screen_name", "id", "id_str", "answer", "answered_by", "answered_at", "verdict", "confidence")
+        ]
         assert whole[0]["id_str"] == str(whole[0]["id"])
         some = lines_of(direct("users", "export", "-", "--answer", "dm", "--answer", "UNKNOWN").out)
         assert [one["answer"] for one in some] == ["DM", "UNKNOWN"]
         table = direct("users", "export", "--format", "csv").out.splitlines()
-        assert table[0] == "screen_name,id,answer,answered_by,answered_at"
-        assert table[1] == f"{world[0]},{whole[0]['id']},DM,42,{whole[0]['answered_at']}"
+        assert table[0] == "screen_name,id,answer,answered_by,answered_at,verdict,confidence"
+        first = whole[0]
+        assert table[1] == f"{world[0]},{first['id']},DM,42,{first['answered_at']},unconfirmed,{first['confidence']}"
         for name, separator in (("a.csv", ","), ("a.TSV", "\t"), ("a.csv", ",")):
             done = direct("users", "export", name, "--json")
             assert done.document == {"exported": 3}

@@ -44,6 +44,9 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import clients, leases, schema
 from dmcheck_cli.worker.command import Command, Ending
 from dmcheck_cli.worker.fetcher import Fetcher
+from dmcheck_cli.worker.keeping import AnswerFile
+from dmcheck_cli.worker.loop import Limits, Loop
+from dmcheck_cli.worker.pool import Pool
 from dmcheck_cli.worker.protocol import MAX_LINE, Conversation
 from dmcheck_cli.worker.signals import SAME_REQUEST_SECONDS
 
@@ -580,6 +583,31 @@ def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(service: Dire
     assert not fetcher.exhausted
     assert fetcher.at <= time.monotonic()
     assert len(fetcher.fetch(2)) == 2
+
+
+def test_a_lease_lost_after_its_command_ended_is_no_failure(
+    service: Direct, database: Database, tmp_path: Path
+) -> None:
+    """Nor one of the few tries of a COMMAND that has answered nothing yet: else, with none left and too few failures to
+    end the work, the next bucket would be held for ever."""
+    prepare(database, [CLIENT, 43], 4, size=4)
+    file = AnswerFile(tmp_path, CLIENT, service.place)
+    file.open()
+    pool = Pool(["false"], 1, 60, 1)
+    loop = Loop(service, CLIENT, pool, file, Limits(), 10)
+    pool.start()
+    loop._turn()
+    wait_until(lambda: not pool.finished.empty())
+    [mine] = leases.resume(database, CLIENT)
+    leases.release(database, CLIENT, mine.bucket, mine.lease)
+    leases.fetch(database, 43, 1, "theirs")
+    loop._holdings.doubt_all()
+    loop._turn()
+    loop._wait()
+    assert (loop.summary.failures["lease_lost"], loop._fruitless, pool._tries) == (1, 0, 0)
+    pool.stop()
+    pool.join()
+    file.close()
 
 
 def drive(command: list[str], users: list[User], timeout: float = 60) -> tuple[Ending, Conversation]:

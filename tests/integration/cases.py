@@ -17,7 +17,11 @@ from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.answers import parameters, submit
 from dmcheck_cli.transactions.leases import fetch
 
-OURS = {"limits": vars(DEFAULTS) | {"max_unjudged": 60}, "schema": cypher.SCHEMA, "repeated": False}
+OURS = {
+    "limits": vars(DEFAULTS) | {"max_unjudged": 60, "buckets_per_client": 20},
+    "schema": cypher.SCHEMA,
+    "repeated": False,
+}
 """What `Database.run` adds to the parameters of each statement."""
 
 
@@ -103,7 +107,8 @@ CASES: dict[str, Case] = {
     "adopt_answers": Case(
         lambda w: {"after": "", "slice": 1000},
         before="MATCH (c:DMCheckClient)-[:DM_YES]->(u) WITH u LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
-        "CREATE (o)-[:DM_NO]->(u)",
+        "CREATE (o)-[:DM_NO]->(u), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(:User {screen_name: 'alone'}), "
+        "(:User {screen_name: 'half', dmcheck_needs: 'dm'})",
     ),
     "adopt_buckets": Case(
         before="CREATE (:DMCheckBucket {uuid: 'old', edit_datetime: datetime()})"
@@ -116,8 +121,11 @@ CASES: dict[str, Case] = {
     "adopt_members": Case(
         lambda w: {"after": "", "slice": 1000},
         before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
-        "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'})",
+        "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'}), "
+        "(b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(:User {screen_name: 'marked'}) "
+        "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b)",
     ),
+    "begin_judging": Case(writes=False, same_answer=False),
     "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
     "check_buckets": Case(writes=False),
     "check_clients": Case(writes=False),
@@ -134,22 +142,34 @@ CASES: dict[str, Case] = {
         same_answer=False,
     ),
     "count_client": Case(lambda w: {"id": 1}, writes=False),
+    "count_distrusted": Case(lambda w: {"client": 2, "since": None, "after": "", "slice": 1000}, writes=False),
     "count_reclaimable": Case(lambda w: {"lease_seconds": 7200, "grace_seconds": 900}, writes=False),
+    "count_refusal": Case(
+        lambda w: {"client": 2, "reason": "lease_lost", "count": 3}, may_move=("count", "at"), same_answer=False
+    ),
     "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
     "delete_client": Case(lambda w: {"id": 2}, same_answer=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
+    "distrust_answers": Case(
+        lambda w: {"client": 2, "run": "a run", "since": None, "slice": 1000},
+        before="""MATCH (:DMCheckClient {id: 2})-[:DM_YES]->(u) WITH collect(u) AS users
+        MATCH (c:DMCheckClient {id: 1}), (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH * LIMIT 1
+        FOREACH (u IN users[..1] | CREATE (c)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u))
+        FOREACH (u IN users[1..2] | CREATE (c)-[:DM_SECOND {candm: 'NON_DM', at: datetime()}]->(u))""",
+    ),
     "drop_index": Case(lambda w: {"name": "not there"}, writes=False),
     "end_transaction": Case(lambda w: {"token": "of nobody"}, writes=False),
     "ended_leases": Case(lambda w: {"after": 0}, writes=False),
     "export_users": Case(
-        lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN"]}, writes=False
+        lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN", "DM_SECOND"]}, writes=False
     ),
     "fetch_buckets": Case(
         lambda w: {"client": 2, "request": "new", "count": 2, "lease_seconds": 7200},
         may_move=CLOCKS,
         same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
     ),
+    "find_client": Case(lambda w: {"client": 2}, writes=False),
     "find_users": Case(lambda w: {"names": [["Bare1", "bare1"], ["bare2", "bare2"], ["no", "no"]]}, writes=False),
     "finish_job": Case(lambda w: {"name": "make_buckets", "cursor": "bare1"}, may_move=("last_success_time",)),
     "finish_naming": Case(before="CREATE (:User {id: 3})"),
@@ -158,13 +178,25 @@ CASES: dict[str, Case] = {
         before="MATCH (graph:DMCheckSchema) SET graph.upgrading = 1 REMOVE graph.version",
         same_answer=False,
     ),
+    "forget_asked": Case(lambda w: {"id": 2, "slice": 1000}, same_answer=False),
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
+    "free_buckets": Case(
+        before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.heard = [1, 2, 3]
+        WITH b MATCH (u)-[m:INDMCHECKBUCKET]->(b) SET m.second = 'dm'""",
+        same_answer=False,
+    ),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
     "mark_dead": Case(lambda w: {"lease_seconds": 7200}, same_answer=False),
     "name_users": Case(
         lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
     ),
-    "place_users": Case(lambda w: {"names": ["bare1", "bare2", w.checked, w.waiting], "size": 5}, same_answer=False),
+    "needing_users": Case(lambda w: {"needs": ["dm", "check"], "start": 0, "most": 10}, writes=False),
+    "new_opinions": Case(
+        before="MATCH (u:User) WHERE u.dmcheck_needs IS NOT NULL SET u.dmcheck_needs = 'look'", writes=False
+    ),
+    "place_users": Case(
+        lambda w: {"buckets": [["bare1", "bare2"], [w.checked, w.waiting]], "seconds": [w.checked]}, same_answer=False
+    ),
     "plan_buckets": Case(writes=False),
     "prioritize_users": Case(
         lambda w: {
@@ -172,9 +204,14 @@ CASES: dict[str, Case] = {
             "priority": 10,
             "recheck": True,
             "size": 2,
-        }
+        },
+        before="MATCH (u)<-[:DM_YES]-() WITH u ORDER BY u.screen_name LIMIT 1 "
+        "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH u, b LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
+        "CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u) "
+        "REMOVE u.dmcheck_needs, u.dmcheck_asked",
     ),
     "raise_starved": Case(lambda w: STARVED, same_answer=False),
+    "read_standings": Case(lambda w: {"after": 0, "slice": 100, "whole": True}, writes=False),
     "register_client": Case(
         lambda w: {
             "id": 9,
@@ -194,26 +231,57 @@ CASES: dict[str, Case] = {
         may_move=(*CLOCKS, "renewed_datetime", "expires"),
         same_answer=False,
     ),
+    "resume_client": Case(
+        lambda w: {"id": 2},
+        before="""MATCH (c:DMCheckClient {id: 2})-[:STATS]->(s) SET c.suspended = datetime(), c.suspend_reason = 'x',
+        s.contained = 1.0, s.doubted = [0.5], s.share = 1.0""",
+    ),
+    "retry_users": Case(
+        lambda w: {"names": None},
+        before="MATCH (u:User {screen_name: 'bare1'}) SET u.dmcheck_aside = datetime()",
+        same_answer=False,
+    ),
     "scan_users": Case(lambda w: {"after": "", "slice": 1000}, writes=False),
     "set_allowances": Case(
         lambda w: {
+            "round": 0,
             "verdicts": [
                 {
                     "client": 2,
-                    "before": None,
-                    "faults_judged": 0,
+                    "set": {"pairs": 0},
                     "leases": [w.ended.lease],
                     "faults": 0,
                     "allowance": 12,
                     "reason": "answered",
                     "turnaround": 60,
                 }
-            ]
+            ],
+        },
+        same_answer=False,
+    ),
+    "settle_clients": Case(lambda w: {"round": 0, "clients": [{"id": 1, "set": {"share": 0.5}}]}, same_answer=False),
+    "settle_opinions": Case(
+        lambda w: {
+            "round": 0,
+            "users": [{"name": w.waiting, "opinions": [], "needs": None, "asked": None, "counted": [], "force": None}],
+            "clients": [{"id": 1, "set": {"pairs": 1}}],
         },
         same_answer=False,
     ),
     "show_bucket": Case(lambda w: {"bucket": w.held.bucket}, writes=False, same_answer=False),  # it tells the time
     "show_health": Case(writes=False, same_answer=False),  # it tells what time it is
+    "show_log": Case(
+        lambda w: {
+            "client": None,
+            "user": None,
+            "bucket": None,
+            "since": "2020-01-01T00:00:00Z",
+            "until": "2999-01-01T00:00:00Z",
+            "key": "",
+            "slice": 100,
+        },
+        writes=False,
+    ),
     "show_schema": Case(writes=False),
     "show_stats": Case(lambda w: {"client": None}, writes=False, same_answer=False),  # as show_health
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
@@ -235,6 +303,9 @@ CASES: dict[str, Case] = {
         },
         may_move=CLOCKS,
     ),
+    "suspend_client": Case(lambda w: {"id": 1, "reason": "liar"}, same_answer=False),
+    "sweep_opinions": Case(lambda w: {"client": 2, "since": 0.0}, same_answer=False),
+    "tell_time": Case(writes=False, same_answer=False),
     "unregister_client": Case(lambda w: {"id": 1, "screen_name": "client1"}, same_answer=False),
     "upgrade_1_buckets": Case(
         lambda w: {"step": 1},

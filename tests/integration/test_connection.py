@@ -84,7 +84,12 @@ def test_after_a_silence_the_next_call_has_a_connection_of_its_own(database: Dat
 def test_each_statement_is_told_the_limits_and_the_version(own: _Told) -> None:
     """Those limits that it names. A text gets its own parameters alone, and what is passed has the last word."""
     own.run("plan_buckets")
-    limits = {"default_priority": DEFAULTS.default_priority, "buckets_per_client": DEFAULTS.buckets_per_client}
+    limits = {
+        "default_priority": DEFAULTS.default_priority,
+        "min_buckets_per_client": DEFAULTS.min_buckets_per_client,
+        "taken_seconds": DEFAULTS.taken_seconds,
+        "buckets_per_client": own.settings.buckets_per_client,
+    }
     assert own.told == {"limits": limits, "schema": cypher.SCHEMA, "repeated": False}
     own.run("count_users", repeated=True, more=1)
     assert own.told == {"limits": {}, "schema": cypher.SCHEMA, "repeated": True, "more": 1}

@@ -341,8 +341,24 @@ BROKEN = {
     "WHERE o <> b AND u.screen_name STARTS WITH 'user' WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET]->(b)",
     "users with several answers in force": "MATCH (c:DMCheckClient {id: 44}), (d:DMCheckClient {id: 45}) "
     "CREATE (u:User {screen_name: 'twice'}), (c)-[:DM_YES]->(u), (d)-[:DM_UNKNOWN]->(u)",
-    "users who are checked, and in a bucket": _WAITING.format(1) + "MATCH (c:DMCheckClient {id: 44}) "
-    "CREATE (b)<-[:INDMCHECKBUCKET]-(u:User {screen_name: 'checked'}), (c)-[:DM_NO]->(u)",
+    "users who are checked, and in a bucket, not for a second opinion": _WAITING.format(1)
+    + "MATCH (c:DMCheckClient {id: 44}) CREATE (b)<-[:INDMCHECKBUCKET]-(u:User {screen_name: 'checked'}), "
+    "(c)-[:DM_NO]->(u)",
+    "users in a bucket for a second opinion who have no first": _WAITING.format(1)
+    + "CREATE (b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(:User {screen_name: 'marked'})",
+    "users in a bucket that may be given to who answered them before": _WAITING.format(1)
+    + "MATCH (c:DMCheckClient {id: 44}), (d:DMCheckClient {id: 45}) SET b.heard = [45] "
+    "CREATE (b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(u:User {screen_name: 'unheard'}), (c)-[:DM_YES]->(u), "
+    "(d)-[:DM_SECOND {candm: 'NON_DM', witness: true}]->(u)",
+    "users with second opinions and no answer in force": "MATCH (c:DMCheckClient {id: 44}), (d:DMCheckClient {id: 45}) "
+    "CREATE (u:User {screen_name: 'alone'}), (c)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u), "
+    "(d)-[:DM_SECOND {candm: 'NON_DM', at: datetime() - duration('PT1H')}]->(u)",
+    "users who need another opinion, or are set aside, and cannot be": _WAITING.format(0)
+    + "MATCH (c:DMCheckClient {id: 44}) CREATE (v:User {screen_name: 'half', dmcheck_needs: 'dm'}), "
+    "(c)-[:DM_YES]->(v), "
+    "(b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'placed', dmcheck_needs: 'dm', dmcheck_asked: 44}), "
+    "(w:User {screen_name: 'aside', dmcheck_aside: datetime()}), (c)-[:DM_NO]->(w), "
+    "(:User {screen_name: 'unasked', dmcheck_asked: 44})",
 }
 
 

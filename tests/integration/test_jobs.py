@@ -427,8 +427,9 @@ class TestWhyNoBucketIsMade:
     @pytest.mark.parametrize("slice", [1, 3, 20_000])
     def test_reasons(self, database: Database, query: Callable, slice: int) -> None:
         """No client, enough buckets, nobody waits; `waiting` is not 0 while anybody does."""
-        limits = replace(database.settings.limits, buckets_per_client=2, scan_slice=slice)
-        with Database(replace(database.settings, bucket_size=2, limits=limits), "tests") as small:
+        limits = replace(database.settings.limits, scan_slice=slice)
+        changed = replace(database.settings, bucket_size=2, buckets_per_client=2, limits=limits)
+        with Database(changed, "tests") as small:
 
             def run(**settings: int) -> tuple[int, int, str | None]:
                 small.settings = replace(small.settings, **settings)

@@ -31,6 +31,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS, Limits
 from dmcheck_cli.domain.model import Answered
 from dmcheck_cli.domain.policy.allowance import judge
+from dmcheck_cli.domain.policy.trust.standing import Client
 from dmcheck_cli.errors import NothingToFetch, OverQuota, TooFast, UpgradeNeeded
 from dmcheck_cli.transactions import clients, judging
 from dmcheck_cli.transactions.answers import submit
@@ -40,6 +41,7 @@ from jobs import judge_clients, reclaim_leases
 Sized = Callable[..., Database]
 
 NOTHING = {"judged": 0, "raised": 0, "lowered": 0}
+NO_OPINIONS = {"compared": 0, "disputed": 0, "suspended": 0}
 
 # Clients with an ended lease for each of `$ends`: a letter for how it ended.
 ENDED = """
@@ -84,16 +86,34 @@ def unjudged(query: Query) -> int:
     return int(query("MATCH (l:DMCheckLease) WHERE l.unjudged RETURN count(l) AS n")[0]["n"])
 
 
+def allowances(judged: judge_clients.Judged) -> dict[str, int]:
+    """The summary, without what it says of second opinions: there are none here."""
+    assert (judged.compared, judged.disputed, judged.suspended) == (0, 0, 0)
+    return {name: count for name, count in judged.counts.items() if name in ("judged", "raised", "lowered")}
+
+
 def run(database: Database) -> dict[str, int]:
     """One run of the job; its summary."""
-    return judge_clients.run(database).counts
+    return allowances(judge_clients.run(database))
 
 
-def settle(database: Database, cases: list[judging.Case]) -> set[int]:
-    """Judge and write what was read."""
-    return judging.settle(
-        database, [(case, judge(case.client, case.leases, 7200, database.settings.limits)) for case in cases]
-    )
+Found = tuple[int, list[judging.Case]]
+
+
+def read(database: Database) -> Found:
+    """What a run reads."""
+    return judging.begin(database)[0], judging.cases(database, 0)
+
+
+def settle(database: Database, found: Found) -> bool:
+    """Judge and write what was read; returns whether no other run had written meanwhile."""
+    round, cases = found
+    verdicts = [(case, judge(case.client, case.leases, 7200, database.settings.limits)) for case in cases]
+    try:
+        judging.settle(database, round, verdicts, {case.id: Client() for case in cases})
+    except judging.Overtaken:
+        return False
+    return True
 
 
 @contextmanager
@@ -139,7 +159,7 @@ def test_a_dry_run_says_the_same_and_changes_nothing(database: Database, query: 
     end(query, [1], "d")
     end(query, [2, 3], "aa")
     before = picture(query)
-    told = judge_clients.run(database, dry_run=True).counts
+    told = allowances(judge_clients.run(database, dry_run=True))
     assert picture(query) == before
     assert told == {"judged": 5, "raised": 2, "lowered": 1}
     assert run(database) == told
@@ -193,24 +213,24 @@ def test_a_submit_may_lie_on_the_border_of_two_batches(sized: Sized, query: Quer
 def test_another_run_that_was_faster_has_judged(database: Database, query: Query) -> None:
     """Read by one run, read and written by a second: the first writes nothing, whatever has come to it since."""
     end(query, [1, 2, 3], "ad")
-    mine = judging.cases(database, 0)
+    mine = read(database)
     end(query, [2], "a")
     query("MATCH (:DMCheckClient {id: 3})-[:STATS]->(s) SET s.buckets_fault = 1")
     assert run(database) == {"judged": 7, "raised": 0, "lowered": 3}
     before = picture(query)
-    assert settle(database, mine) == set()
+    assert not settle(database, mine)
     assert picture(query) == before
 
 
 def test_what_comes_between_reading_and_writing_is_left_for_the_next_run(database: Database, query: Query) -> None:
     """A lease that ends, a fault, another capacity, a client that goes: each is judged once, later or never."""
     end(query, [1, 2, 3, 4], "a")
-    mine = judging.cases(database, 0)
+    mine = read(database)
     end(query, [1], "d")
     query("MATCH (:DMCheckClient {id: 2})-[:STATS]->(s) SET s.buckets_fault = 1")
     query("MATCH (c:DMCheckClient {id: 3}) SET c.capacity = 11")
     query("MATCH (c:DMCheckClient {id: 4})-[:STATS]->(s) DETACH DELETE c, s")
-    assert settle(database, mine) == {1, 2, 3}
+    assert settle(database, mine)
     assert earned(query) == {1: (11, "answered", 0), 2: (11, "answered", 0), 3: (11, "answered", 0)}
     assert run(database) == {"judged": 1, "raised": 0, "lowered": 2}
     assert earned(query) == {1: (5, "died", 0), 2: (5, "refused", 1), 3: (11, "answered", 0)}
@@ -220,18 +240,18 @@ def test_faults_that_two_runs_saw_are_taken_off_once(database: Database, query: 
     """A client of which nothing but a fault is new, read by both."""
     end(query, [1], "")
     query("MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) SET s.buckets_fault = 1")
-    mine, theirs = judging.cases(database, 0), judging.cases(database, 0)
-    assert (settle(database, theirs), settle(database, mine)) == ({1}, set())
+    mine, theirs = read(database), read(database)
+    assert (settle(database, theirs), settle(database, mine)) == (True, False)
     assert earned(query) == {1: (5, "refused", 1)}
 
 
 def test_writing_twice_is_writing_once(database: Database, query: Query) -> None:
     """As after an answer that was lost on its way."""
     end(query, [1, 2], "aad")
-    mine = judging.cases(database, 0)
-    assert settle(database, mine) == {1, 2}
+    mine = read(database)
+    assert settle(database, mine)
     before = picture(query)
-    assert settle(database, mine) == set()
+    assert not settle(database, mine)
     assert picture(query) == before
 
 
@@ -277,7 +297,7 @@ def test_a_client_that_is_busy_holds_up_nobody_for_ever(
             wait_until_blocked(query, "judge_clients")
             rival.commit()
             out, _ = job.communicate()
-    assert json.loads(out) == {"judged": 1, "raised": 1, "lowered": 0}
+    assert json.loads(out) == {"judged": 1, "raised": 1, "lowered": 0} | NO_OPINIONS
 
 
 ODD: list[Any] = [None, "7", "many", 3.9, float("nan"), float("inf"), 1e300, -4, True, [1, 2]]
@@ -330,7 +350,7 @@ def test_a_graph_of_another_version_is_left_alone(database: Database, query: Que
     end(query, [1], "aaa")
     judge_clients.run(database)
     end(query, [1], "d")
-    mine = judging.cases(database, 0)
+    mine = read(database)
     query("MATCH (g:DMCheckSchema {name: 'graph'}) SET g.version = $newer", newer=cypher.SCHEMA + 1)
     before = picture(query)
     with pytest.raises(UpgradeNeeded):
@@ -343,13 +363,14 @@ def test_as_a_program(database: Database, query: Query, run: Callable[..., Resul
     end(query, [1], "aaa")
     end(query, [2], "d")
     job = partial(run, program="judge_clients")
-    told = {"judged": 4, "raised": 1, "lowered": 1}
-    assert job("--dry-run").out.endswith("Z judge_clients (dry run): judged 4, raised 1, lowered 1\n")
+    told = {"judged": 4, "raised": 1, "lowered": 1} | NO_OPINIONS
+    others = ", compared 0, disputed 0, suspended 0"
+    assert job("--dry-run").out.endswith(f"Z judge_clients (dry run): judged 4, raised 1, lowered 1{others}\n")
     assert job("--dry-run", "--json").document == told
     assert job("--json").document == told
     done = job()
     assert (done.status, done.err) == (0, "")
-    assert done.out.endswith("Z judge_clients: judged 0, raised 0, lowered 0\n")
+    assert done.out.endswith(f"Z judge_clients: judged 0, raised 0, lowered 0{others}\n")
     [row] = query("MATCH (j:DMCheckJob {name: 'judge_clients'}) RETURN j.last_success_time IS NOT NULL AS ran")
     assert row["ran"]
 

@@ -10,6 +10,7 @@ from support.graphs import (
     prepare,
 )
 from support.invariants import Query, broken
+from support.programs import BUCKETS_PER_CLIENT
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -59,12 +60,12 @@ def test_users_who_are_offered_beyond_the_room_stay_waiting(database: Database, 
     offered = [[f"{half}{i:02}" for i in range(15)] for half in ("one", "two")]
     users.add(database, [User(name, None) for names in offered for name in names])
     with Database(replace(database.settings, bucket_size=1), "tests") as sized:
-        assert [buckets.place(sized, names) for names in [*offered, offered[1]]] == [
+        assert [buckets.place(sized, [[name] for name in names]) for names in [*offered, offered[1]]] == [
             Made(15, 15),
-            Made(DEFAULTS.buckets_per_client - 15, DEFAULTS.buckets_per_client - 15),
+            Made(BUCKETS_PER_CLIENT - 15, BUCKETS_PER_CLIENT - 15),
             Made(0, 0),
         ]
-    assert len(list(users.pending(database))) == 30 - DEFAULTS.buckets_per_client
+    assert len(list(users.pending(database))) == 30 - BUCKETS_PER_CLIENT
     assert broken(query) == []
 
 

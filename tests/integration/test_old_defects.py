@@ -425,7 +425,7 @@ def test_13_makers_at_the_same_time_put_each_user_into_one_bucket(
 
     users.add(database, [User(f"more{i}", None) for i in range(50)])
     found = [user.screen_name for user in users.pending(database)]
-    assert [buckets.place(database, found).users for _ in range(2)] == [50, 0]
+    assert [buckets.place(database, [found]).users for _ in range(2)] == [50, 0]
     assert broken(query) == []
 
     query("MATCH (b:DMCheckBucket) DETACH DELETE b")

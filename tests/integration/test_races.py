@@ -11,6 +11,7 @@ import pytest
 from cases import named
 from support.graphs import answers, counters, may_hold, prepare, together
 from support.invariants import Query, broken
+from support.programs import BUCKETS_PER_CLIENT
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -98,7 +99,7 @@ def prioritize(names: list[list[str]], database: Database, number: int) -> tuple
 
 def place(names: list[list[str]], database: Database, number: int) -> int:
     """Put the round's users into buckets, as make_buckets does; returns how many it placed."""
-    return buckets.place(database, names[number]).users
+    return buckets.place(database, [names[number]]).users
 
 
 def register(first: int, database: Database, number: int) -> int:
@@ -325,8 +326,8 @@ def test_everything_four_times(database: Database, query: Query) -> None:
     works = [partial(in_turn, copy, mine) for copy, mine in enumerate(lists)]
     added, made, raised, fetched, marked, released = together(settings, works, 6)
     assert sum(added) == len(everyone)
-    assert sum(made) == DEFAULTS.buckets_per_client
-    assert sum(raised) == DEFAULTS.buckets_per_client
+    assert sum(made) == BUCKETS_PER_CLIENT
+    assert sum(raised) == BUCKETS_PER_CLIENT
     leases = sum(got for got in fetched if isinstance(got, int))
     assert leases == 10  # the capacity; who came too late was told so
     assert {got for got in fetched if isinstance(got, str)} <= {"over_quota"}
@@ -334,7 +335,7 @@ def test_everything_four_times(database: Database, query: Query) -> None:
     assert counters(query, 1) == (leases, 0, 0, leases)
     assert query(
         "MATCH (b:DMCheckBucket) RETURN count(b) AS n, max(b.priority) < $p AS all", p=DEFAULTS.default_priority
-    ) == [{"n": DEFAULTS.buckets_per_client, "all": True}]
+    ) == [{"n": BUCKETS_PER_CLIENT, "all": True}]
     assert broken(query) == []
 
 

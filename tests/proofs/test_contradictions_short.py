@@ -41,6 +41,9 @@ LIES = {
     "a client is lost": ("MATCH (c:DMCheckClient {id: 2}) DETACH DELETE c", "client 2 was registered"),
     "a client is inactive": ("MATCH (c:DMCheckClient {id: 1}) SET c.state = 'DEACTIVE'", "client 1 was registered"),
     "a client is active": ("MATCH (c:DMCheckClient {id: 3}) SET c.state = 'ACTIVE'", "client 3 was unregistered"),
+    "a client has another name": ("MATCH (c:DMCheckClient {id: 4}) SET c.screen_name = 'other'", "is there as other"),
+    "a client is suspended": ("MATCH (c:DMCheckClient {id: 1}) SET c.suspended = datetime()", "1 was resumed"),
+    "a client is not suspended": ("MATCH (c:DMCheckClient {id: 4}) REMOVE c.suspended", "4 was suspended"),
     "a lease is lost": ("MATCH (l:DMCheckLease) WITH l LIMIT 1 DELETE l", "is not on record"),
     "a lease is there that nobody has": (
         "CREATE (:DMCheckLease {id: 'extra', client: 1, bucket: 'none', request: 'none'})",
@@ -87,6 +90,10 @@ def history(database: Database, tmp_path: Path) -> list[Operation]:
     actor.unregister(3)
     with pytest.raises(NotRegistered):
         actor.fetch(3)
+    actor.register(4)
+    actor.rename(4, "renamed")
+    actor.suspend(4)
+    actor.resume_client(1)
     recorder.close()
     database.settings = usual
     return read(tmp_path)
@@ -130,7 +137,7 @@ def test_histories_that_contradict_themselves_are_found_out(history: list[Operat
         "were accepted after": [*history, anew],
         "repeated a submit": [*history, other],
         "repeated request": [*history, given("second")],
-        "handed out again": [*history, given("second", arguments={"request": "other"})],
+        "was asked again": [*history, given("second", arguments={"request": "other"})],
         "came to 1 and to 2": [*history, given(bucket["lease"], client=2)],
     }
     for says, operations in told.items():

@@ -108,9 +108,14 @@ def pass_time(query: Query, seconds: int) -> None:
     )
 
 
-def picture(query: Query, *but: str) -> list[str]:
-    """The whole graph without the properties named in `but`: equal pictures, equal graphs."""
-    nodes = query("MATCH (n) RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties")
+def picture(query: Query, *but: str, refusals: bool = False) -> list[str]:
+    """The whole graph without the properties named in `but`: equal pictures, equal graphs. Refusals are counted in the
+    activity log, which is left out unless `refusals` says otherwise."""
+    nodes = query(
+        """MATCH (n) WHERE $refusals OR coalesce(n.event <> 'refused', true)
+        RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties""",
+        refusals=refusals,
+    )
     links = query("MATCH (a)-[r]->(b) RETURN elementId(a) + type(r) + elementId(b) AS id, properties(r) AS properties")
     kept = [
         {key: str(value) for key, value in sorted(x["properties"].items()) if key not in but} for x in nodes + links

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dmcheck_cli.domain.limits import DEFAULTS
+
 Query = Callable[..., list[dict[str, Any]]]
 
 PATIENCE = 300.0
@@ -18,14 +20,42 @@ INVARIANTS = {
         MATCH (u:User) WHERE COUNT { (u)-[:INDMCHECKBUCKET]->() } > 1 RETURN u.screen_name AS what""",
     "a user has at most one current answer": """
         MATCH (u:User) WHERE COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 RETURN u.screen_name AS what""",
-    "nobody is both answered and in a bucket": """
-        MATCH (u:User)-[:INDMCHECKBUCKET]->() WHERE EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
-        RETURN DISTINCT u.screen_name AS what""",
+    "who is in a bucket has an answer exactly if it is there for a second opinion": """
+        MATCH (u:User)-[m:INDMCHECKBUCKET]->()
+        WHERE (m.second IS NULL) = EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } RETURN u.screen_name AS what""",
+    "who needs another opinion is answered and in no bucket": """
+        MATCH (u:User) WHERE u.dmcheck_needs <> 'look'
+            AND (EXISTS { (u)-[:INDMCHECKBUCKET]->() } OR NOT EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() })
+        RETURN u.screen_name AS what""",
+    "a need is known, and so is who was asked first": """
+        MATCH (u:User) WHERE coalesce(u.dmcheck_needs, u.dmcheck_asked) IS NOT NULL AND NOT coalesce(u.dmcheck_needs
+            IN ['dm', 'check', 'conflict', 'unsure', 'contained', 'look'] AND u.dmcheck_asked >= 0, false)
+        RETURN u.screen_name AS what""",
+    "nobody says two things of one user": """
+        MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND]->(u:User) WITH u, c, count(r) AS times WHERE times > 1
+        RETURN u.screen_name AS what""",
+    "a second opinion is on somebody who has an answer, and says what and when": """
+        MATCH (u:User)<-[r:DM_SECOND]-() WHERE NOT coalesce(r.candm IN ['DM', 'NON_DM', 'UNKNOWN'], false)
+            OR r.at IS NULL AND r.overruled IS NULL OR NOT EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
+        RETURN u.screen_name AS what""",
+    "a bucket names all who answered for those who are there for a second opinion": """
+        MATCH (u:User)-[m:INDMCHECKBUCKET]->(b) WHERE m.second IS NOT NULL AND EXISTS {
+            (u)<-[:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND]-(c:DMCheckClient) WHERE NOT coalesce(c.id IN b.heard, false) }
+        RETURN b.uuid AS what""",
+    "nobody is asked for a second opinion who is not independent": """
+        MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c) WHERE c.id IN b.heard OR c.dm_from_id IN b.sources
+        RETURN b.uuid AS what""",
+    "who was set aside is unanswered and in no bucket": """
+        MATCH (u:User) WHERE u.dmcheck_aside IS NOT NULL
+            AND (EXISTS { (u)-[:INDMCHECKBUCKET]->() } OR EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() })
+        RETURN u.screen_name AS what""",
     "only users are in buckets, and only in buckets": """
         MATCH (u)-[:INDMCHECKBUCKET]->(b) WHERE NOT u:User OR NOT b:DMCheckBucket
         RETURN labels(u) + labels(b) AS what""",
-    "a bucket is ready exactly while nobody holds it": """
-        MATCH (b:DMCheckBucket) WHERE (b.place IS NULL) <> EXISTS { (b)-[:DMCHECKCLIENT]->() } RETURN b.uuid AS what""",
+    "a bucket is ready exactly while nobody holds it, unless too many leases failed on it": f"""
+        MATCH (b:DMCheckBucket) WITH b, coalesce(b.failures >=
+            CASE WHEN b.split THEN {DEFAULTS.max_failures[1]} ELSE {DEFAULTS.max_failures[0]} END, false) AS spent
+        WHERE (b.place IS NULL) <> (spent OR EXISTS {{ (b)-[:DMCHECKCLIENT]->() }}) RETURN b.uuid AS what""",
     "a bucket has a priority and the time since which it waits": """
         MATCH (b:DMCheckBucket) WHERE b.priority IS NULL OR b.edit_datetime IS NULL RETURN b.uuid AS what""",
     "a held bucket has a lease, and when it was given and ends": """
@@ -74,14 +104,31 @@ INVARIANTS = {
         MATCH (c:DMCheckClient)-[:STATS]->(s)
         WHERE s.buckets_processed > s.buckets_assigned OR s.buckets_dead > s.buckets_assigned
             OR COUNT { (c)<-[:DMCHECKCLIENT]-() } > s.buckets_assigned RETURN c.id AS what""",
-    "an inactive client holds nothing": """
-        MATCH (c:DMCheckClient) WHERE c.state <> 'ACTIVE' AND EXISTS { (c)<-[:DMCHECKCLIENT]-() }
+    "an inactive or suspended client holds nothing": """
+        MATCH (c:DMCheckClient) WHERE (c.state <> 'ACTIVE' OR c.suspended IS NOT NULL)
+            AND EXISTS { (c)<-[:DMCHECKCLIENT]-() } RETURN c.id AS what""",
+    "no more was judged than was processed": """
+        MATCH (c:DMCheckClient)-[:STATS]->(s) WHERE NOT 0 <= coalesce(s.processed_judged, 0) <= s.buckets_processed
         RETURN c.id AS what""",
+    "what is known about a client has its shape": """
+        MATCH (c:DMCheckClient)-[:STATS]->(s) WHERE NOT (size(coalesce(s.compared, range(1, 4))) = 4
+            AND size(coalesce(s.contradicted, range(1, 4))) = 4 AND size(coalesce(s.said, range(1, 3))) = 3
+            AND size(coalesce(s.sums, [])) = 4 * size(coalesce(s.times, []))
+            AND all(i IN range(0, size(coalesce(s.compared, [])) - 1) WHERE 0 <= s.contradicted[i] <= s.compared[i])
+            AND all(n IN coalesce(s.said, []) WHERE n >= 0) AND 0 <= coalesce(s.share, 0) <= 1) RETURN c.id AS what""",
+    "what is doubted are intervals in order, the last one open exactly while contained": """
+        MATCH (c:DMCheckClient)-[:STATS]->(s) WITH c, s, coalesce(s.doubted, []) AS at
+        WHERE (size(at) % 2 = 1) <> (s.contained IS NOT NULL)
+            OR any(i IN range(1, size(at) - 1) WHERE at[i - 1] > at[i])
+        RETURN c.id AS what""",
+    "the answers of a lease that were asked for first are among its answers": """
+        MATCH (l:DMCheckLease) WHERE l.first IS NOT NULL AND NOT (size(l.first) = 3 AND 0 <= l.first[0] <= l.dm
+            AND 0 <= l.first[1] <= l.non_dm AND 0 <= l.first[2] <= l.unknown) RETURN l.id AS what""",
 }
 
 USERS = """
     MATCH (u:User)
-    WITH u, EXISTS { (u)-[:INDMCHECKBUCKET]->() } AS bucketed,
+    WITH u, EXISTS { (u)-[m:INDMCHECKBUCKET]->() WHERE m.second IS NULL } AS bucketed,
          EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS checked
     RETURN count(u) AS users, count(CASE WHEN NOT bucketed AND NOT checked THEN 1 END) AS waiting,
            count(CASE WHEN bucketed THEN 1 END) AS bucketed, count(CASE WHEN checked THEN 1 END) AS checked"""

@@ -13,6 +13,10 @@ from dmcheck_cli.settings import Settings
 
 OURS = ("NEO4J_", "DMCHECK_")
 JAVA_OPTIONS = "DMCHECK_JAVA_OPTIONS"
+LINE = "DMCHECK_BUCKETS_PER_CLIENT"
+BUCKETS_PER_CLIENT = 20
+"""Buckets that wait for each client in the tests, unless they are about that."""
+
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 PROGRAMS = {"dmcheck": MODULES["dmcheck"], **{f"dmcheck-{job.replace('_', '-')}": MODULES[job] for job in JOBS}}
@@ -42,17 +46,19 @@ class Result:
 
 
 def outside(*kept: str) -> dict[str, str]:
-    """This process's environment without our settings, except those `kept` and the options for Java."""
+    """This process's environment without our settings, except those `kept`, the options for Java, and the length of the
+    line."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith((*OURS, "XDG_STATE_HOME")) or name == JAVA_OPTIONS or name in kept
+        if not name.startswith((*OURS, "XDG_STATE_HOME")) or name in (JAVA_OPTIONS, LINE, *kept)
     }
 
 
 def at_home(home: Path, **more: Any) -> Settings:
     """Settings that lead to the embedded database in a folder, with the same options for Java."""
-    return Settings(home=str(home), java_options=os.environ.get(JAVA_OPTIONS), **more)
+    given = {"buckets_per_client": BUCKETS_PER_CLIENT, **more}
+    return Settings(home=str(home), java_options=os.environ.get(JAVA_OPTIONS), **given)
 
 
 def launcher(program: str) -> list[str]:

@@ -13,6 +13,8 @@ from dmcheck_cli.errors import DmcheckError
 DOCUMENTED = {1, 2, 3, 4, 70, 75, 130}
 FROM_THE_CONTRACT = {
     "not_registered": 1,
+    "suspended": 1,
+    "unjudged": 1,
     "not_owner": 1,
     "lease_lost": 1,
     "unknown_bucket": 1,

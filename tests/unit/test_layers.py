@@ -103,7 +103,8 @@ def test_policy_depends_on_its_arguments_alone(module: Path) -> None:
     ours = {name for name in known if name.split(".")[0] == "dmcheck_cli"}
     assert {_part(name) for name in ours} <= {"domain", "errors"}
     others = {name.split(".")[0] for name in known - ours}
-    assert others <= sys.stdlib_module_names - {"datetime", "os", "random", "secrets", "time", "uuid"}
+    # dateutil reads texts: it is given the time.
+    assert others <= {"dateutil"} | sys.stdlib_module_names - {"datetime", "os", "random", "secrets", "time", "uuid"}
 
 
 @pytest.mark.parametrize("module", MODULES, ids=_name)

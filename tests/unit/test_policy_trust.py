@@ -16,9 +16,14 @@ ANSWER = {"D": "DM", "N": "NON_DM", "U": "UNKNOWN"}
 KNOWN = Errors(0.01, 0.01, record=True)
 
 
+def second(client: int, answer: str, at: float) -> Opinion:
+    """A second opinion."""
+    return Opinion(client, answer, at, witness=True)
+
+
 def opinions(said: str, doubted: str = "") -> list[Opinion]:
     """One letter a client, in the order in which they were asked; `doubted`: their places."""
-    return [Opinion(i, ANSWER[letter], i, doubted=str(i) in doubted) for i, letter in enumerate(said)]
+    return [Opinion(i, ANSWER[letter], i, doubted=str(i) in doubted, witness=i > 0) for i, letter in enumerate(said)]
 
 
 def crowd(clients: int = 10) -> Standings:
@@ -29,7 +34,7 @@ def crowd(clients: int = 10) -> Standings:
 def lie(court: Standings, liar: int, users: int, at: float = 1.0) -> list[list[Opinion]]:
     """The liar says DM of closed users, whom two others deny."""
     court.saw_bucket(liar, at, users, users)
-    said = [[Opinion(liar, "DM", at), Opinion(1, "NON_DM", at), Opinion(2, "NON_DM", at)] for _ in range(users)]
+    said = [[Opinion(liar, "DM", at), second(1, "NON_DM", at), second(2, "NON_DM", at)] for _ in range(users)]
     for user in said:
         court.count(user)
     return said
@@ -107,7 +112,7 @@ def test_a_good_past_buys_nothing_and_is_not_doubted() -> None:
     for at in range(1, 6):
         court.saw_bucket(0, at, 20, 180)
         for _ in range(20):
-            court.count([Opinion(0, "DM", at), Opinion(1, "DM", at)])
+            court.count([Opinion(0, "DM", at), second(1, "DM", at)])
     lie(court, 0, 12, at=6)
     assert court.worst() == 0
     assert court.contain(0, now=6) == 6
@@ -118,7 +123,7 @@ def test_the_worst_first_spares_whom_liars_contradicted() -> None:
     court = crowd(12)
     for id in range(12):
         court.saw_bucket(id, 1.0, 0, 0)
-    lied = [[Opinion(9, "DM", 1.0), Opinion(0, "NON_DM", 1.0), *(Opinion(id, "DM", 1.0) for id in (10, 11))]] * 1
+    lied = [[Opinion(9, "DM", 1.0), second(0, "NON_DM", 1.0), *(second(id, "DM", 1.0) for id in (10, 11))]] * 1
     lied = [[replace(opinion) for opinion in lied[0]] for _ in range(10)]
     for user in lied:
         court.count(user)
@@ -126,7 +131,7 @@ def test_the_worst_first_spares_whom_liars_contradicted() -> None:
     assert against > RULES.bar
     for liar in (9, 10, 11):
         for _ in range(30):
-            court.count([Opinion(liar, "DM", 1.0), *(Opinion(id, "NON_DM", 1.0) for id in (1, 2))])
+            court.count([Opinion(liar, "DM", 1.0), *(second(id, "NON_DM", 1.0) for id in (1, 2))])
     contained = []
     while (id := court.worst()) is not None:
         court.contain(id, now=2.0)
@@ -147,10 +152,10 @@ def test_containment_ends_by_the_same_counts() -> None:
     for at, released in ((2.0, []), (3.0, [0])):
         court.saw_bucket(0, at, 10, 180)
         for letter in "D" * 10 + "N" * 100:
-            user = [Opinion(0, ANSWER[letter], at, doubted=True), *(Opinion(id, ANSWER[letter], at) for id in (1, 2))]
+            user = [Opinion(0, ANSWER[letter], at, doubted=True), *(second(id, ANSWER[letter], at) for id in (1, 2))]
             court.count(user)
         assert list(court.released()) == released
-    court.release(0)
+    court.release(0, 9.0)
     assert court.clients[0].contained is None
     assert not court.has_record(court.clients[0])
 

@@ -164,10 +164,10 @@ def test_what_writes_checks_the_version_first(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").rglob("*.cypher")))
 def test_checked_and_waiting_have_one_name_each(name: str) -> None:
-    """`_checked` and `_waiting` ask whether a user has an answer, and is in no bucket; other statements only count
+    """`_checked` and `_unplaced` ask whether a user has an answer, and is in no bucket; other statements only count
     answers and buckets, go through them, or ask whether the graph has any."""
     asked = re.findall(r"EXISTS {[^{}]*}|COUNT {[^{}]*} [=>] 0", cypher.source(name))
     checked = [question for question in asked if re.search(r"\(\w+\)<?-\[:(DM_YES|DM_NO|DM_UNKNOWN)", question)]
     waiting = [question for question in asked if re.search(r":INDMCHECKBUCKET\]->\((:\w+)?\)", question)]
     assert len(checked) == (name == "_checked"), checked
-    assert len(waiting) == (name == "_waiting"), waiting
+    assert len(waiting) == (name == "_unplaced"), waiting

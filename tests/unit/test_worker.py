@@ -14,7 +14,7 @@ from dmcheck_cli.domain import kept
 from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import AlreadyRunning
 from dmcheck_cli.worker.clock import GAP, Clock
-from dmcheck_cli.worker.keeping import MAX_DEAD_BYTES, AnswerFile, pending
+from dmcheck_cli.worker.keeping import MAX_DEAD_BYTES, AnswerFile, pending, refuse_in_hand
 from dmcheck_cli.worker.pool import FIRST_PAUSE, MAX_PAUSE, Pool
 from dmcheck_cli.worker.protocol import MAX_RETRY_AFTER, Conversation
 
@@ -61,12 +61,18 @@ def test_what_was_acknowledged_is_kept_no_longer(tmp_path: Path) -> None:
 
 
 def test_one_holder_at_a_time(tmp_path: Path) -> None:
-    """A second one is refused until the first is closed; answers of another database are not its own."""
+    """A second one is refused until the first is closed, and so is who hands in what that has; answers of another
+    database are not its own."""
     first = opened(tmp_path, "there")
     first.answered(LEASE, {"a": "DM", "b": "DM"})
     with pytest.raises(AlreadyRunning):
         opened(tmp_path)
+    with pytest.raises(AlreadyRunning):
+        refuse_in_hand(tmp_path, 42, "there", ["none", "lease"])
+    refuse_in_hand(tmp_path, 42, "here", ["none", "lease"])
+    refuse_in_hand(tmp_path, 42, "there", ["none"])
     first.close()
+    refuse_in_hand(tmp_path, 42, "there", ["lease"])
     second = opened(tmp_path)
     assert (second.earlier, second.elsewhere) == ({}, 2)
     second.close()

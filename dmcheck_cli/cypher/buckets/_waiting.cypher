@@ -1,3 +1,5 @@
     // Whether the user `u` is unanswered, in no bucket, and not set aside.
-    u.dmcheck_aside IS NULL AND NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() } AND NOT
+    u.dmcheck_aside IS NULL AND
+    // include: _unplaced
+    AND NOT
     // include: _checked

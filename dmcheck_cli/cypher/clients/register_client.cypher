@@ -1,7 +1,7 @@
-// Adds a client, or reactivates a known one.
+// Adds a client, or reactivates a known one that is not suspended.
 // Parameters: id, screen_name, capacity, dm_from_id, dm_from_screen_name (each of the last three may be null: keep the
 //   stored value), limits, schema.
-// Columns: outcome ('registered', 'wrong_details', 'too_many'), client (a map). No row:
+// Columns: outcome ('registered', 'wrong_details', 'suspended', 'too_many'), client (a map). No row:
 //   the graph has another version.
 // Repeating: MERGE on the unique id finds the node of the first run; with the same details nothing changes.
 // include: _graph
@@ -19,8 +19,16 @@ CALL (too_many) {
     ON CREATE SET c.screen_name = $screen_name, c.create_datetime = datetime()
     REMOVE c.lock
     // A client that was deleted meanwhile gives no row, so the statement is run again.
-    WITH c, toLower(toStringOrNull(c.screen_name)) <> toLower($screen_name) AS wrong WHERE c:DMCheckClient
-    FOREACH (x IN CASE WHEN wrong THEN [] ELSE [c] END |
+    WITH c, CASE WHEN toLower(toStringOrNull(c.screen_name)) <> toLower($screen_name)
+        THEN 'wrong_details' WHEN c.suspended IS NOT NULL THEN 'suspended' ELSE 'registered' END AS outcome WHERE c:DMCheckClient
+    FOREACH (x IN CASE WHEN outcome = 'registered' AND NOT coalesce(c.state = 'ACTIVE'
+            AND coalesce(c.capacity = $capacity, $capacity IS NULL)
+            AND coalesce(c.dm_from_id = $dm_from_id, $dm_from_id IS NULL)
+            AND coalesce(c.dm_from_screen_name = $dm_from_screen_name, $dm_from_screen_name IS NULL), false)
+            THEN [c] ELSE [] END |
+        CREATE (:DMCheckEvent {at: datetime(), event: 'registered', client: $id, users: 0})
+    )
+    FOREACH (x IN CASE outcome WHEN 'registered' THEN [c] ELSE [] END |
         SET x.edit_datetime = CASE WHEN x.state = 'ACTIVE' THEN x.edit_datetime ELSE datetime() END,
             x.state = 'ACTIVE',
             x.capacity = coalesce($capacity, toIntegerOrNull(x.capacity)),
@@ -29,10 +37,10 @@ CALL (too_many) {
         MERGE (x)-[:STATS]->(s:DMCheckClientStats)
         ON CREATE SET s.buckets_assigned = 0, s.buckets_processed = 0, s.buckets_fault = 0, s.buckets_dead = 0
     )
-    RETURN c, wrong
+    RETURN c, outcome
     UNION
     WITH too_many WHERE too_many
-    RETURN null AS c, false AS wrong
+    RETURN null AS c, 'too_many' AS outcome
 }
-RETURN CASE WHEN c IS NULL THEN 'too_many' WHEN wrong THEN 'wrong_details' ELSE 'registered' END AS outcome,
+RETURN outcome,
        // include: _client

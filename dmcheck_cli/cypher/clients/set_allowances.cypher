@@ -1,10 +1,12 @@
-// Stores what clients have earned, and marks the leases behind each verdict as judged.
-// Parameters: verdicts (per client: client, before, faults_judged: as read; leases: the ids of the judged leases;
-//   faults: the faults judged; allowance, reason, turnaround), schema.
-// Columns: judged (the ids of the clients whose verdict was stored: no other run judged them meanwhile). No row: the
-//   graph has another version.
-// Repeating: judged leases and faults are marked as such, so they are not judged again.
+// Stores what clients have earned and what their buckets tell about them, and marks the leases behind it as judged.
+// Parameters: round (as read), verdicts (per client: client; leases: the ids of the judged leases; faults: the faults
+//   judged; allowance, reason, turnaround; set: properties that trust changes), schema.
+// Columns: judged (the ids of the clients). No row: another run has written meanwhile, or the graph has another version.
+// Repeating: the second run finds another round.
 // include: _graph
+// include: _round
+SET job.round = coalesce(job.round, 0) + 1
+WITH job
 CALL () {
     UNWIND $verdicts AS verdict
     WITH verdict ORDER BY verdict.client
@@ -17,20 +19,22 @@ CALL () {
         MATCH (c)-[:STATS]->(s:DMCheckClientStats)
         RETURN s LIMIT 1
     }
-    WITH verdict, s, COLLECT {
+    CALL (verdict) {
         UNWIND verdict.leases AS id
-        MATCH (l:DMCheckLease {id: id}) WHERE l.unjudged
-        RETURN l
-    } AS leases
-    WHERE size(leases) = size(verdict.leases)
-        AND coalesce(toIntegerOrNull(s.allowance), 0) = coalesce(verdict.before, 0)
-        AND coalesce(toIntegerOrNull(s.faults_judged), 0) = verdict.faults_judged
-    SET s.faults_judged = verdict.faults
-    FOREACH (l IN leases | REMOVE l.unjudged)
+        MATCH (l:DMCheckLease {id: id})
+        REMOVE l.unjudged
+    }
+    SET s += verdict.set, s.faults_judged = verdict.faults
     FOREACH (x IN CASE WHEN verdict.reason IS NULL THEN [] ELSE [s] END |
         SET x.allowance = verdict.allowance, x.judged_for = verdict.reason, x.judged_datetime = datetime(),
             x.turnaround_seconds = coalesce(verdict.turnaround, x.turnaround_seconds)
     )
+    WITH verdict, c, s
+    CALL (c) {
+        MATCH (l:DMCheckLease {unjudged: true, client: c.id}) WHERE l.how = 'answered'
+        RETURN count(l) AS left
+    }
+    SET s.processed_judged = coalesce(toIntegerOrNull(s.buckets_processed), 0) - left
     RETURN collect(verdict.client) AS judged
 }
 RETURN judged

@@ -53,7 +53,7 @@ CALL (c, s, items) {
         non_dm: size(no) + size([x IN seconds WHERE x.said = 'NON_DM']),
         unknown: size(gone) + size([x IN seconds WHERE x.said = 'UNKNOWN']),
         first: CASE WHEN seconds <> [] THEN [size(yes), size(no), size(gone)] END}
-    SET b.failures = CASE WHEN answered = [] THEN b.failures END
+    SET b += CASE WHEN answered = [] THEN {} ELSE {failures: null, failed_by: null} END
     FOREACH (x IN CASE WHEN answered = [] THEN [b] ELSE [] END |
         // include: _count_failure
     )

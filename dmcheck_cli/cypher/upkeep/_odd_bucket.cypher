@@ -11,7 +11,10 @@
         WHEN holders = 1 AND NOT EXISTS {
             MATCH (l:DMCheckLease {id: b.newest}) WHERE l.client = c.id AND l.bucket = b.uuid AND l.digest IS NULL
         } THEN 'buckets held under no lease on record'
-        WHEN holders = 0 AND NOT b.place IS :: FLOAT NOT NULL THEN 'buckets neither held nor in line'
+        // Jobs put the users of a spent one into smaller ones.
+        WHEN holders = 0 AND NOT b.place IS :: FLOAT NOT NULL AND NOT coalesce(
+    // include: _spent
+            , false) THEN 'buckets neither held nor in line'
         WHEN holders = 0 AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() } THEN 'buckets that wait without a user'
         END AS problem
     WHERE problem IS NOT NULL

@@ -1,17 +1,25 @@
-// Keeps one answer in force for each of the next users, in name order, where another system let several clients answer.
-// The others become history, as after a recheck.
+// Keeps one answer in force for each of the next users, in name order: where another system let several clients answer,
+// the others become history, as after a recheck; where only second opinions are left, the first of them is in force.
+// Corrects who needs another opinion, and who is set aside.
 // Parameters: after (a name; '' for the first), slice (how many users to read), schema.
 // Columns: seen (users read), last (the name of the last one; null when none). No row: the graph has another version.
-// Repeating: a user with one answer is left unchanged.
+// Repeating: a user about whom all is well is left unchanged.
 // include: _graph
 CALL () {
     MATCH (u:User) WHERE u.screen_name > $after
     WITH u ORDER BY u.screen_name LIMIT $slice
+        // include: _odd_opinions
     RETURN count(u) AS seen, max(u.screen_name) AS last, collect(CASE
-        WHEN COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 THEN u END) AS several
+        WHEN alone OR misplaced OR COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } > 1 THEN u END) AS odd
 }
-CALL (several) {
-    UNWIND several AS found
+CALL (odd) {
+    // Nobody is put into a bucket meanwhile.
+    WITH odd WHERE odd <> []
+    MERGE (lock:DMCheckJob {name: 'make_buckets'})
+    SET lock.name = lock.name
+}
+CALL (odd) {
+    UNWIND odd AS found
     SET found.screen_name = found.screen_name
     WITH collect(found) AS locked
     UNWIND locked AS u
@@ -24,5 +32,30 @@ CALL (several) {
     CREATE (c)-[:DM_PAST {at: answer.at, candm: CASE type(answer)
         WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END}]->(u)
     DELETE answer
+}
+CALL (odd) {
+    UNWIND odd AS u
+        // include: _odd_opinions
+    WITH u WHERE alone
+    MATCH (u)<-[r:DM_SECOND]-(c)
+    WITH u, r, c ORDER BY r.at, elementId(r)
+    WITH u, collect({by: c, r: r})[0] AS first
+    WITH u, first.by AS c, first.r AS r
+    FOREACH (x IN CASE r.candm WHEN 'DM' THEN [r] ELSE [] END |
+        CREATE (c)-[n:DM_YES]->(u) SET n = x {.at, .witness, .counted})
+    FOREACH (x IN CASE r.candm WHEN 'NON_DM' THEN [r] ELSE [] END |
+        CREATE (c)-[n:DM_NO]->(u) SET n = x {.at, .witness, .counted})
+    FOREACH (x IN CASE WHEN r.candm IN ['DM', 'NON_DM'] THEN [] ELSE [r] END |
+        CREATE (c)-[n:DM_UNKNOWN]->(u) SET n = x {.at, .witness, .counted})
+    DELETE r
+    SET u.dmcheck_needs = 'look', u.dmcheck_asked = coalesce(c.id, 0)
+}
+CALL (odd) {
+    // Who could need another opinion is looked at by judge_clients.
+    UNWIND odd AS u
+        // include: _odd_opinions
+    WITH u, answered AND NOT placed AS free WHERE misplaced
+    SET u.dmcheck_needs = CASE WHEN free THEN 'look' END, u.dmcheck_asked = CASE WHEN free THEN 0 END,
+        u.dmcheck_aside = CASE WHEN NOT free THEN null END
 }
 RETURN seen, last

@@ -31,7 +31,8 @@ CALL (locked) {
     OPTIONAL MATCH (b)-[held:DMCHECKCLIENT]->(c)
     OPTIONAL MATCH (l:DMCheckLease {id: b.newest})
     WITH b, held, c, l, CASE
-        WHEN NOT coalesce(c:DMCheckClient AND c.state = 'ACTIVE' AND c.id IS :: INTEGER NOT NULL, false) THEN 'nobody'
+        WHEN NOT coalesce(c:DMCheckClient AND c.state = 'ACTIVE' AND c.suspended IS NULL
+            AND c.id IS :: INTEGER NOT NULL, false) THEN 'nobody'
         WHEN l.client = c.id AND l.bucket = b.uuid AND l.digest IS NULL THEN 'as recorded'
         ELSE 'off the record' END AS holds ORDER BY holds
     WITH b, collect(held) AS holders, collect(c)[0] AS c, collect(l)[0] AS l, collect(holds)[0] AS holds

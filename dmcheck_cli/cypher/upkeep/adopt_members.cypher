@@ -1,8 +1,9 @@
-// Removes users who should not be there from the next buckets, by uuid: checked users, users whose name cannot be
-// looked up, and users in several buckets; of those buckets, a leased one is kept first, then the more urgent one.
+// Removes users who should not be there from the next buckets, by uuid: checked users who are not there for a second
+// opinion, users whose name cannot be looked up, and users in several buckets; of those buckets, a leased one is kept
+// first, then the more urgent one. Who has no answer is there for a first one; a bucket knows who answered the others.
 // Parameters: after (a uuid; '' for the first), slice (how many buckets to read), schema.
 // Columns: last (the uuid of the last one; null when none). No row: the graph has another version.
-// Repeating: a removed user is not found again.
+// Repeating: what was corrected is not found again.
 // include: _graph
 CALL () {
     MATCH (b:DMCheckBucket) WHERE b.uuid > $after
@@ -11,9 +12,9 @@ CALL () {
 }
 CALL (slice) {
     UNWIND slice AS b
-    MATCH (b)<-[:INDMCHECKBUCKET]-(u)
+    MATCH (b)<-[m:INDMCHECKBUCKET]-(u)
         // include: _odd_member
-    WHERE nameless OR checked OR COUNT { (u)-[:INDMCHECKBUCKET]->() } > 1
+    WITH * WHERE nameless OR checked OR mismarked OR unheard OR COUNT { (u)-[:INDMCHECKBUCKET]->() } > 1
     RETURN collect(DISTINCT u) AS odd
 }
 CALL (odd) {
@@ -29,11 +30,22 @@ CALL (odd) {
 }
 CALL (odd) {
     UNWIND odd AS u
-        // include: _odd_member
     MATCH (u)-[m:INDMCHECKBUCKET]->(b)
-    WITH u, nameless OR checked AS leaves, m, EXISTS { (b)-[:DMCHECKCLIENT]->() } AS leased, b.priority AS priority
+        // include: _odd_member
+    WITH u, b, m, nameless OR checked AS leaves, mismarked, unheard, EXISTS { (b)-[:DMCHECKCLIENT]->() } AS leased,
+         b.priority AS priority
     ORDER BY leased DESC, priority
-    WITH u, leaves, collect(m) AS memberships
-    FOREACH (m IN CASE WHEN leaves THEN memberships ELSE memberships[1..] END | DELETE m)
+    FOREACH (x IN CASE WHEN mismarked THEN [m] ELSE [] END | REMOVE x.second)
+    WITH *
+    CALL (u, b, unheard) {
+        WITH u, b WHERE unheard
+    // include: _opinions
+        WHERE c.id IS :: INTEGER NOT NULL
+        WITH b, collect(c.id) AS heard, collect(c.dm_from_id) AS sources
+        SET b.heard = coalesce(b.heard, []) + heard, b.sources = coalesce(b.sources, []) + sources
+    }
+    WITH u, collect(m) AS memberships, collect(CASE WHEN leaves THEN m END) AS leaving
+    WITH memberships, leaving, [x IN memberships WHERE NOT x IN leaving][1..] AS others
+    FOREACH (m IN leaving + others | DELETE m)
 }
 RETURN last

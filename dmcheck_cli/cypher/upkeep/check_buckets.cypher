@@ -1,5 +1,5 @@
 // Checks all buckets for broken invariants that schema apply repairs.
-// Parameters: none.
+// Parameters: limits.
 // Columns: one row per kind: problem (its name), found (how many), example.
 // Repeating: reads only.
 MATCH (b:DMCheckBucket)

@@ -1,14 +1,16 @@
 // The clients with their counters, and totals for the graph.
 // Parameters: client (an id, or null for all), limits.
-// Columns: now, clients (a list of maps), users, yes, no, gone (relationships), buckets, held, dead (leases), leased_users,
-//   and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
-//   oldest_ordinary; hourly (for the last two days: a list of [hours ago, answers]), ranking (when a client is asked
-//   for: the ids of the active ones, by how much each has answered).
+// Columns: now, clients (a list of maps), users, yes, no, gone (relationships), set_aside (users), buckets, held, dead
+//   (leases), leased_users, and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
+//   oldest_ordinary; hourly (for the last two days: a list of [hours ago, answers]), hasty (their leases that were answered
+//   faster than anybody can look up: for each the client), ranking (when a client is asked for: the ids of the active
+//   ones, by how much each has answered).
 // Repeating: reads only. User and answer counts come from the count store; only buckets and clients are scanned.
 CALL () { MATCH (u:User) RETURN count(u) AS users }
 CALL () { MATCH ()-[r:DM_YES]->() RETURN count(r) AS yes }
 CALL () { MATCH ()-[r:DM_NO]->() RETURN count(r) AS no }
 CALL () { MATCH ()-[r:DM_UNKNOWN]->() RETURN count(r) AS gone }
+CALL () { MATCH (u:User) WHERE u.dmcheck_aside IS NOT NULL RETURN count(u) AS set_aside }
 CALL () {
     MATCH (b:DMCheckBucket)
     WITH b, CASE WHEN b.place IS NOT NULL AND b.edit_datetime IS :: ZONED DATETIME THEN b.edit_datetime END AS since,
@@ -30,7 +32,12 @@ CALL () {
          coalesce(toIntegerOrNull(c.capacity), $limits.start_allowance) AS capacity ORDER BY c.id
     RETURN collect({
         id: CASE WHEN c.id IS :: INTEGER THEN c.id END, screen_name: toStringOrNull(c.screen_name),
-        state: CASE c.state WHEN 'ACTIVE' THEN 'ACTIVE' ELSE 'DEACTIVE' END, capacity: capacity,
+        state: CASE WHEN c.suspended IS NOT NULL THEN 'SUSPENDED' WHEN c.state = 'ACTIVE' THEN 'ACTIVE'
+            ELSE 'DEACTIVE' END, capacity: capacity,
+        suspended: toStringOrNull(c.suspended), suspend_reason: toStringOrNull(c.suspend_reason),
+        contained: toFloatOrNull(s.contained), record: coalesce(s.record = true, false),
+        checked_share: toFloatOrNull(s.share), compared: s.compared, contradicted: s.contradicted,
+        judged: toIntegerOrNull(s.processed_judged),
         allowance: CASE WHEN earned < capacity THEN earned ELSE capacity END,
         held: COUNT { (c)<-[:DMCHECKCLIENT]-() },
         dead: COUNT { (c)<-[:DMCHECKCLIENT]-(b) WHERE b.dead_datetime IS NOT NULL },
@@ -56,14 +63,18 @@ CALL () {
 CALL () {
     MATCH (l:DMCheckLease) WHERE l.ended > datetime() - duration('P2D')
     WITH duration.inSeconds(l.ended, datetime()).seconds / 3600 AS ago, sum(coalesce(toIntegerOrNull(l.accepted),
-        toIntegerOrNull(l.dm) + toIntegerOrNull(l.non_dm) + toIntegerOrNull(l.unknown), 0)) AS answers
+        toIntegerOrNull(l.dm) + toIntegerOrNull(l.non_dm) + toIntegerOrNull(l.unknown), 0)) AS answers,
+        collect(CASE WHEN l.how = 'answered' AND l.assigned_datetime IS :: ZONED DATETIME NOT NULL THEN CASE
+            WHEN 0 <= l.ended.epochMillis - l.assigned_datetime.epochMillis < 1000.0 / $limits.max_speed *
+                (toIntegerOrNull(l.dm) + toIntegerOrNull(l.non_dm) + toIntegerOrNull(l.unknown))
+            THEN l.client END END) AS fast
     WHERE answers > 0 AND ago >= 0
-    RETURN collect([ago, answers]) AS hourly
+    RETURN collect([ago, answers]) AS hourly, reduce(all = [], one IN collect(fast) | all + one) AS hasty
 }
 CALL () {
     MATCH (c:DMCheckClient) WHERE $client IS NOT NULL AND c.state = 'ACTIVE' AND c.id IS :: INTEGER NOT NULL
     WITH c, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers ORDER BY answers DESC, c.id
     RETURN collect(c.id) AS ranking
 }
-RETURN toString(datetime()) AS now, clients, hourly, ranking, users, yes, no, gone, buckets, held, dead, leased_users,
+RETURN toString(datetime()) AS now, clients, hourly, hasty, ranking, users, yes, no, gone, set_aside, buckets, held, dead, leased_users,
        toString(oldest_prioritized) AS oldest_prioritized, toString(oldest_ordinary) AS oldest_ordinary

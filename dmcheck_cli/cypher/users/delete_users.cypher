@@ -39,7 +39,7 @@ CALL (buckets) {
     REMOVE b.lock
     WITH collect(b) AS locked
     UNWIND locked AS b
-    WITH b WHERE b.place IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+    WITH b WHERE NOT EXISTS { (b)-[:DMCHECKCLIENT]->() } AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
     DETACH DELETE b
 }
 CALL () {

@@ -1,7 +1,7 @@
 // All that is known about users.
 // Parameters: names (as stored).
 // Columns: name, id, bucket (its uuid), client (that holds it; null for none), answers (a list of [kind of relationship,
-//   answer or null, client, time]).
+//   client, time, answer or null, whether it was overruled, how it ended]).
 // Repeating: reads only.
 UNWIND $names AS name
 MATCH (u:User {screen_name: name})
@@ -10,6 +10,6 @@ WITH u, collect(b)[0] AS b
 RETURN u.screen_name AS name, u.id AS id, b.uuid AS bucket, COLLECT {
     MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id LIMIT 1
 }[0] AS client, COLLECT {
-    MATCH (u)<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]-(c)
-    RETURN [type(r), r.candm, c.id, toStringOrNull(r.at)]
+    MATCH (u)<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]-(c)
+    RETURN [type(r), c.id, toStringOrNull(r.at), r.candm, r.overruled, r.how]
 } AS answers

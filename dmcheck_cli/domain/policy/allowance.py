@@ -17,7 +17,8 @@ MAX_FAULTS = 64
 class Client:
     """What is known about a client: how many leases it stated that it can hold, and how many it has earned (None: it
     stated nothing, was never judged); its totals of leases taken and answered; how many of its submits were refused
-    since it was last judged; how many of the answered leases ended after those to be judged."""
+    since it was last judged; how many of the answered leases ended after those to be judged; whether it is contained,
+    and may hold one lease only."""
 
     capacity: int | None
     allowance: int | None
@@ -25,13 +26,15 @@ class Client:
     processed: int
     new_faults: int = 0
     answered_later: int = 0
+    contained: bool = False
 
 
 @dataclass(frozen=True)
 class EndedLease:
     """One lease: how it ended ('answered', 'released', 'died', 'returned'), when it began and ended (seconds, both on
     the same clock), how many users it had, how many answers of each kind, whether it was ever marked dead, and how many
-    leases the client had answered when it took this one (None: not known)."""
+    leases the client had answered when it took this one (None: not known). `first`: how many of the answers of each
+    kind were for users who had none (None: all). `excused`: others had failed on its bucket before."""
 
     how: str
     began: float
@@ -42,6 +45,8 @@ class EndedLease:
     unknown: int = 0
     died: bool = False
     processed_before: int | None = None
+    first: tuple[int, int, int] | None = None
+    excused: bool = False
 
     @property
     def answers(self) -> int:
@@ -83,10 +88,10 @@ def judge(client: Client, leases: Sequence[EndedLease], lease_seconds: int, limi
     `lease_seconds` is how long a lease lasts.
     """
     stated, before = _stated(client.capacity, limits), _earned(client.allowance, limits)
-    ceiling = limits.start_allowance
-    if client.processed * 4 >= client.assigned * 3:
+    ceiling = 1 if client.contained else limits.start_allowance
+    if not client.contained and client.processed * 4 >= client.assigned * 3:
         ceiling = max(ceiling, stated)
-    number, lowered_for = before, None
+    number, lowered_for = 1 if client.contained else before, None
     facts = list(_facts(client, leases, lease_seconds, limits))
     for fact in facts:
         if isinstance(fact, str):
@@ -109,7 +114,8 @@ def _facts(client: Client, leases: Sequence[EndedLease], lease_seconds: int, lim
     total = client.processed - client.answered_later
     for lease in leases:
         if lease.how == "died":
-            yield "died"
+            if not lease.excused:
+                yield "died"
         elif lease.is_blind(limits):
             yield "unknown"
         elif lease.tells_speed():

@@ -50,7 +50,8 @@ class Rules:
     """Of the answers other than DM that are checked: before and after a client has a record."""
 
     watched: int = 8
-    """Buckets that are checked as a newcomer's, after an unlikely mix."""
+    watched_share: float = 0.5
+    """Buckets that are watched after an unlikely mix, and the share of their answers other than DM that are checked."""
 
     sure: float = 0.99
     """Least confidence of what two or more say, with which others are compared, and more opinions are not asked for."""

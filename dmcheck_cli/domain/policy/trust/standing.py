@@ -41,7 +41,8 @@ class Client:
     """What is stored about a client: its four cells; `times`, when it answered its last buckets, the earliest first;
     since when it is contained (None: it is not); how many buckets are still watched after an unlikely mix; the answers
     that it gave when it was asked first (DM, NON_DM, UNKNOWN); how many first answers other than DM it was the second
-    to be asked about, and on how many of these it differed; its `dm_from_id`."""
+    to be asked about, and on how many of these it differed; its `dm_from_id`; `doubted`, when intervals begin and end
+    in turn in which what it said does not count; whether it had a record when that was last worked out."""
 
     cells: tuple[Cell, Cell, Cell, Cell] = field(default_factory=lambda: (Cell(), Cell(), Cell(), Cell()))
     times: list[float] = field(default_factory=list)
@@ -51,6 +52,12 @@ class Client:
     pairs: int = 0
     differ: int = 0
     dm_from_id: int | None = None
+    doubted: list[float] = field(default_factory=list)
+    record: bool = False
+
+    def doubts(self, at: float) -> bool:
+        """Whether what it said at this time does not count."""
+        return bisect_right(self.doubted, at) % 2 == 1
 
     def evidence(self) -> tuple[float, float]:
         """The strongest evidence that it has been bad lately, in nats: the largest sum of one cell from one bucket up
@@ -78,9 +85,10 @@ class Client:
 
     def add_bucket(self, at: float, buckets: int) -> None:
         """Begin a sum for a bucket that was answered, and forget the earliest of more than `buckets`."""
-        self.times.append(at)
+        place = bisect_right(self.times, at)
+        self.times.insert(place, at)
         for cell in self.cells:
-            cell.sums.append(0.0)
+            cell.sums.insert(place, 0.0)
         if len(self.times) > buckets:
             del self.times[0]
             for cell in self.cells:
@@ -88,10 +96,13 @@ class Client:
 
 
 class Standings:
-    """All clients, as they are stored, and what follows from that for verdicts. `clients` is changed in place."""
+    """All clients, as they are stored, and what follows from that for verdicts. `clients` is changed in place.
 
-    def __init__(self, clients: dict[int, Client], rules: Rules = RULES) -> None:
-        self.clients, self.rules = clients, rules
+    `records`: whether to work out who has a record; otherwise it is as stored, and sums are not needed.
+    """
+
+    def __init__(self, clients: dict[int, Client], rules: Rules = RULES, records: bool = True) -> None:
+        self.clients, self.rules, self._records = clients, rules, records
         self.refresh()
 
     def refresh(self) -> None:
@@ -126,6 +137,8 @@ class Standings:
 
     def has_record(self, client: Client) -> bool:
         """Whether enough of its answers were compared and bore out."""
+        if not self._records:
+            return client.record
         first_dm, first_other, witness_dm, witness_other = client.cells
         return (
             client.contained is None
@@ -139,7 +152,9 @@ class Standings:
         client, rules = self.clients[id], self.rules
         if client.contained is not None or self.conclude([Opinion(id, NON_DM, 0.0)]).word != "closed":
             return 1.0
-        return rules.share if self.errors[id].record and not client.watched else rules.newcomer_share
+        if client.watched:
+            return rules.watched_share
+        return rules.share if self.errors[id].record else rules.newcomer_share
 
     def conclude(self, opinions: Sequence[Opinion]) -> Verdict:
         """The verdict on a user."""
@@ -156,15 +171,15 @@ class Standings:
                 self.clients[second.client].differ += first.answer != second.answer
         firm = agreed(verdict, self.rules)
         recent = max(opinion.at for opinion in opinions) - self.rules.window_seconds
-        for place, opinion in enumerate(opinions):
+        for opinion in opinions:
             # A contained client agrees with nobody, so it is compared with what is told about the user without it.
             known = verdict.settled and verdict.need is None if opinion.doubted else firm
             outcome = verdict.answer if known and opinion.at >= recent else None
             if outcome != opinion.counted and opinion.client in self.clients:
                 if opinion.counted is not None:
-                    self._add(opinion, place, opinion.counted, -1)
+                    self._add(opinion, opinion.counted, -1)
                 if outcome is not None:
-                    self._add(opinion, place, outcome, 1)
+                    self._add(opinion, outcome, 1)
                 opinion.counted = outcome
         return verdict
 
@@ -190,12 +205,14 @@ class Standings:
         client, errors = self.clients[id], self.errors[id]
         client.contained = now
         self.errors[id] = Errors(errors.miss, errors.false_dm, False, errors.dm_from_id)
-        return client.evidence()[1]
+        since = max(client.evidence()[1], client.doubted[-1] if client.doubted else NEVER)
+        client.doubted.append(since)
+        return since
 
-    def release(self, id: int) -> None:
-        """End the containment: what it said meanwhile stays doubted, and its record begins anew. For `client resume`,
-        too."""
+    def release(self, id: int, now: float) -> None:
+        """End the containment: what it said meanwhile stays doubted, and its counts begin at zero."""
         fresh, client = Client(), self.clients[id]
+        client.doubted.append(now)
         client.contained, client.cells, client.times = None, fresh.cells, fresh.times
 
     def released(self) -> Iterator[int]:
@@ -204,13 +221,13 @@ class Standings:
             if client.contained is not None and client.bears_out(self.rules.probation):
                 yield id
 
-    def _add(self, opinion: Opinion, place: int, outcome: str, sign: int) -> None:
+    def _add(self, opinion: Opinion, outcome: str, sign: int) -> None:
         """Count a comparison (1), or take it back (-1)."""
         client, bore_out = self.clients[opinion.client], opinion.answer == outcome
-        if place == 0:
-            kind = FIRST_DM if opinion.answer == DM else FIRST_OTHER
-        else:
+        if opinion.witness:
             kind = WITNESS_DM if outcome == DM else WITNESS_OTHER
+        else:
+            kind = FIRST_DM if opinion.answer == DM else FIRST_OTHER
         cell = client.cells[kind]
         cell.compared = max(cell.compared + sign, 0)
         cell.contradicted = max(cell.contradicted + (0 if bore_out else sign), 0)

@@ -16,13 +16,14 @@ Word = Literal["unchecked", "unconfirmed", "open", "closed", "not_found", "open_
 class Opinion:
     """What a client said about a user, and when (seconds). `counted`: the answer that it was compared with, as it
     stands in its client's counts; None: not compared. `doubted`: it counts for nothing, since its client was
-    contained."""
+    contained. `witness`: it is a second opinion, asked for after somebody else's answer."""
 
     client: int
     answer: str
     at: float
     counted: str | None = None
     doubted: bool = False
+    witness: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +134,16 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
 def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[Opinion]:
     """The opinions that count: not doubted, and each independent of those before it."""
     counted: list[Opinion] = []
-    seen: set[int] = set()
+    clients: set[int] = set()
+    sources: set[int] = set()
     for opinion in opinions:
         one = errors.get(opinion.client)
         source = one.dm_from_id if one else None
-        if opinion.doubted or (source is not None and source in seen):
+        if opinion.doubted or (one is not None and opinion.client in clients) or source in sources:
             continue
+        clients.add(opinion.client)
         if source is not None:
-            seen.add(source)
+            sources.add(source)
         counted.append(opinion)
     return counted
 

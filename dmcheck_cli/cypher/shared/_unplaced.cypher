@@ -1,0 +1,2 @@
+    // Whether the user `u` is in no bucket.
+    NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() }

@@ -1,0 +1,19 @@
+// Puts users back who were set aside: make_buckets finds them again.
+// Parameters: names (null: a batch of all), limits, schema.
+// Columns: retried (users). No row: the graph has another version.
+// Repeating: who was put back is not set aside any more.
+// include: _graph
+CALL () {
+    CALL () {
+        UNWIND $names AS name
+        MATCH (u:User {screen_name: name}) WHERE u.dmcheck_aside IS NOT NULL
+        RETURN u
+        UNION
+        MATCH (u:User) WHERE $names IS NULL AND u.dmcheck_aside > datetime({year: 1})
+        RETURN u LIMIT $limits.batch_users
+    }
+    WITH u ORDER BY u.screen_name
+    REMOVE u.dmcheck_aside
+    RETURN count(u) AS retried
+}
+RETURN retried

@@ -1,0 +1,73 @@
+MATCH (:DMCheckSchema {name: 'graph', version: $schema})
+CALL () {
+    UNWIND $names AS name
+    MATCH (u:User {screen_name: name})
+    RETURN count(u) AS known
+}
+CALL (known) {
+    WITH known WHERE known > 0
+    MERGE (lock:DMCheckJob {name: 'make_buckets'})
+    SET lock.name = lock.name
+}
+CALL () {
+    UNWIND $names AS name
+    MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(old:DMCheckBucket)
+    WITH DISTINCT old ORDER BY old.uuid
+    REMOVE old.lock
+    RETURN collect(old) AS locked
+}
+CALL (locked) {
+    UNWIND $names AS name
+    OPTIONAL MATCH (u:User {screen_name: name})
+    OPTIONAL MATCH (u)-[m:INDMCHECKBUCKET]->(b:DMCheckBucket)
+    WITH name, u, m, b, CASE
+        WHEN u IS NULL THEN 'unknown'
+        WHEN b IS NULL AND
+    EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() }
+            THEN CASE WHEN $recheck THEN 'move' ELSE 'checked' END
+        WHEN b IS NULL THEN 'move'
+        WHEN NOT b IN locked THEN 'missed'
+        WHEN EXISTS { (b)-[:DMCHECKCLIENT]->() } THEN 'leased'
+        WHEN b.priority = $priority OR b.raised_from IS NOT NULL THEN 'stay'
+        ELSE 'move' END AS where
+    RETURN collect({
+        name: name, u: u, m: m, where: where, raised: b.raised_from IS NOT NULL,
+        since: CASE WHEN b.priority < $limits.default_priority THEN b.edit_datetime END
+    }) AS users
+}
+FOREACH (user IN [x IN users WHERE x.where = 'leased' AND NOT x.raised] |
+    FOREACH (m IN [user.m] | SET m.priority = $priority))
+WITH locked, users, [x IN users WHERE x.where = 'move'] AS leaving
+WITH locked, users, [x IN leaving | x.u] AS moving, [x IN leaving | x.m] AS old,
+     reduce(first = datetime(), x IN leaving | CASE WHEN x.since < first THEN x.since ELSE first END) AS since
+FOREACH (m IN old | DELETE m)
+WITH locked, users, moving, since
+CALL (moving) {
+    UNWIND moving AS u
+    MATCH (c)-[answer:DM_YES|DM_NO|DM_UNKNOWN]->(u)
+    CREATE (c)-[:DM_PAST {at: answer.at, candm: CASE type(answer)
+        WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END}]->(u)
+    DELETE answer
+}
+CALL (moving, since) {
+    UNWIND moving AS u
+    WITH since, u, rand() AS place ORDER BY place
+    WITH since, collect(u) AS mixed, count(u) AS n
+    WITH since, mixed, n, toInteger(ceil(toFloat(n) / $size)) AS parts
+    UNWIND range(0, parts - 1) AS i
+    WITH since, mixed[i * n / parts .. (i + 1) * n / parts] AS members
+    CREATE (b:DMCheckBucket {
+        uuid: replace(randomUUID(), '-', ''), priority: $priority, place: rand(), edit_datetime: since
+    })
+    FOREACH (u IN members | CREATE (u)-[:INDMCHECKBUCKET]->(b))
+}
+CALL (locked) {
+    UNWIND locked AS b
+    WITH b WHERE b.place IS NOT NULL AND NOT EXISTS { (b)<-[:INDMCHECKBUCKET]-() }
+    DETACH DELETE b
+}
+RETURN size([x IN users WHERE x.where IN ['move', 'stay']]) AS prioritized,
+       size([x IN users WHERE x.where = 'leased']) AS under_lease,
+       [x IN users WHERE x.where = 'checked' | x.name] AS already_checked,
+       [x IN users WHERE x.where = 'unknown' | x.name] AS unknown,
+       size([x IN users WHERE x.where = 'missed']) AS missed
