@@ -165,6 +165,11 @@ class Actor:
             lambda: asdict(users.prioritize(self.database, list(names), priority, recheck)),
         )
 
+    def retry(self, names: Sequence[str] | None = None) -> dict[str, Any]:
+        """Puts users back who were set aside, all unless named."""
+        given = None if names is None else list(names)
+        return self._do("users retry", None, {}, lambda: {"retried": users.retry(self.database, given)})
+
     @property
     def jobs(self) -> tuple[Callable[[], dict[str, Any]], ...]:
         """One run of each job."""

@@ -353,6 +353,7 @@ SCENARIOS = [
     Scenario("raise_starved", _starve, "raise_starved", batches=raise_starved.run),
     Scenario("judge_clients", _to_judge, "judge_clients", batches=judge_clients.run),
     Scenario("judge_clients, opinions", _opinions(), "judge_clients", batches=judge_clients.run),
+    Scenario("users retry", _aside),
     Scenario("client rename", _plain("client", "rename", "1", "another")),
     Scenario("client suspend", _plain("client", "suspend", "1", "--reason", "why")),
     Scenario("client resume", _opinions("client", "resume", "1")),

@@ -185,13 +185,16 @@ class Machine(RuleBasedStateMachine):
         else:
             self.unregister(id, right_name)
 
-    @rule(comes=st.sampled_from([True, True, False]), names=some_users)
-    def users_come_and_go(self, comes: bool, names: list[str]) -> None:
-        """Users are added or deleted."""
-        if comes:
+    @rule(act=st.sampled_from(["add", "add", "delete", "retry"]), names=some_users)
+    def users_come_and_go(self, act: str, names: list[str]) -> None:
+        """Users are added, deleted, or put back who were set aside."""
+        if act == "add":
             self.add(names)
-        else:
+        elif act == "delete":
             self.delete(names[:2])
+        else:
+            named = names if len(names) > 1 else None
+            self.same(lambda: self.actor.retry(named)["retried"], lambda: self.model.retry(named))
 
     @rule(which=pick, id=any_client, comes=st.booleans(), names=some_users)
     def wait_too_long(self, which: int, id: int, comes: bool, names: list[str]) -> None:
@@ -344,6 +347,14 @@ class Machine(RuleBasedStateMachine):
             lambda: self.model.release(id, bucket, lease, failed),
         )
 
+    @rule(id=any_client, times=st.integers(2, 5))
+    def fail(self, id: int, times: int) -> None:
+        """A client gives back again and again what its COMMAND fails on."""
+        for _ in range(times):
+            self.fetch(id, 1, LEASE)
+            for uuid in self.model.held(id):
+                self.release_as(id, uuid, self.model.buckets[uuid].lease or "", failed=True)
+
     # Answers
 
     @precondition(lambda self: self.model.every_lease)
@@ -410,7 +421,7 @@ class Machine(RuleBasedStateMachine):
             )
         else:
             self.same(
-                lambda: tuple(self.actor.distrust(id)[name] for name in ("withdrawn", "kept", "waiting")),
+                lambda: tuple(self.actor.distrust(id).values())[1:4],
                 lambda: self.model.distrust(id),
             )
 

@@ -704,14 +704,12 @@ class Model:
         self.drop_hollow()
         return len(names) - len(unknown), unknown
 
-    def retry(self, names: list[str]) -> tuple[int, list[str]]:
-        """Those set aside wait again, all of them unless named; returns how many did, and the unknown names."""
-        unknown = sorted(name for name in names if name not in self.users)
-        found = [self.users[name] for name in names or self.users if name in self.users]
-        retried = sum(user.aside for user in found)
+    def retry(self, names: list[str] | None) -> int:
+        """Those set aside wait again, all of them unless named; returns how many did."""
+        found = [user for name, user in self.users.items() if user.aside and (names is None or name in names)]
         for user in found:
             user.aside = False
-        return retried, unknown
+        return len(found)
 
     def prioritize(self, names: list[str], priority: int, recheck: bool) -> dict[str, Any]:
         unknown = [name for name in names if name not in self.users]

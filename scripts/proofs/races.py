@@ -334,6 +334,7 @@ COMMANDS: dict[str, Callable[[_Scene], Task]] = {
     "raise_starved": lambda scene: (Actor.raise_starved, ()),
     "judge_clients": lambda scene: (Actor.judge, ()),
     "schema apply": lambda scene: (Actor.schema, ()),
+    "users retry": lambda scene: (Actor.retry, ()),
     "client suspend": lambda scene: (Actor.suspend, (random.choice([1, 2]),)),
     "client resume": lambda scene: (Actor.resume_client, (random.choice([1, 2]),)),
     "client distrust": lambda scene: (Actor.distrust, (random.choice([1, 2]),)),
