@@ -32,7 +32,7 @@ JOBS = {
     "make_buckets": ["buckets", "users", "waiting", "reason"],
     "reclaim_leases": ["marked_dead", "released"],
     "raise_starved": ["raised"],
-    "judge_clients": ["judged", "raised", "lowered"],
+    "judge_clients": ["judged", "raised", "lowered", "compared", "disputed", "suspended"],
 }
 """What each counts."""
 REPORT = ["bucket", "status", "accepted", "returned", "refused"]

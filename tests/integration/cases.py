@@ -123,7 +123,8 @@ CASES: dict[str, Case] = {
         before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
         "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'}), "
         "(b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(:User {screen_name: 'marked'}) "
-        "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b)",
+        "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b) "
+        "REMOVE u.dmcheck_needs, u.dmcheck_asked",
     ),
     "begin_judging": Case(writes=False, same_answer=False),
     "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
@@ -208,7 +209,7 @@ CASES: dict[str, Case] = {
         before="MATCH (u)<-[:DM_YES]-() WITH u ORDER BY u.screen_name LIMIT 1 "
         "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH u, b LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
         "CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u) "
-        "REMOVE u.dmcheck_needs, u.dmcheck_asked",
+        "REMOVE u.dmcheck_needs, u.dmcheck_asked SET b.heard = [1, 2]",
     ),
     "raise_starved": Case(lambda w: STARVED, same_answer=False),
     "read_standings": Case(lambda w: {"after": 0, "slice": 100, "whole": True}, writes=False),

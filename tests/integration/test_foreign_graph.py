@@ -349,7 +349,7 @@ BROKEN = {
     "users in a bucket that may be given to who answered them before": _WAITING.format(1)
     + "MATCH (c:DMCheckClient {id: 44}), (d:DMCheckClient {id: 45}) SET b.heard = [45] "
     "CREATE (b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(u:User {screen_name: 'unheard'}), (c)-[:DM_YES]->(u), "
-    "(d)-[:DM_SECOND {candm: 'NON_DM', witness: true}]->(u)",
+    "(d)-[:DM_SECOND {candm: 'NON_DM', at: datetime(), witness: true}]->(u)",
     "users with second opinions and no answer in force": "MATCH (c:DMCheckClient {id: 44}), (d:DMCheckClient {id: 45}) "
     "CREATE (u:User {screen_name: 'alone'}), (c)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u), "
     "(d)-[:DM_SECOND {candm: 'NON_DM', at: datetime() - duration('PT1H')}]->(u)",

@@ -33,9 +33,11 @@ CALL (stuck) {
     CALL (u) {
     // include: _opinions
         WITH c ORDER BY r.at LIMIT 1
-        RETURN collect(c.id) AS first
+        RETURN collect(coalesce(c.id, 0)) AS first
     }
-    SET u.dmcheck_needs = m.second, u.dmcheck_asked = coalesce(first[0], 0)
+    // Nobody needs a second opinion who has no first one.
+    FOREACH (x IN CASE WHEN first <> [] THEN [u] ELSE [] END |
+        SET x.dmcheck_needs = m.second, x.dmcheck_asked = first[0])
     DELETE m
 }
 CALL (stuck) {

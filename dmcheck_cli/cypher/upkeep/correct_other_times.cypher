@@ -1,4 +1,4 @@
-// Repairs the times of jobs, clients and their counters, and lease times that are not times: see correct_times.
+// Repairs the times of jobs, events, clients and their counters, and lease times that are not times: see correct_times.
 // Parameters: limits, schema.
 // Columns: corrected (times). No row: the graph has another version.
 // Repeating: a repaired time is not found again.
@@ -40,4 +40,10 @@ CALL () {
     SET l.assigned_datetime = datetime()
     RETURN count(l) AS leases
 }
-RETURN jobs + clients + leases AS corrected
+CALL () {
+    MATCH (e:DMCheckEvent) WHERE e.at > datetime() + duration({seconds: $limits.max_skew_seconds})
+    WITH e LIMIT $limits.batch_adopted
+    SET e.at = datetime()
+    RETURN count(e) AS events
+}
+RETURN jobs + clients + leases + events AS corrected

@@ -6,7 +6,7 @@
 CALL () {
     CALL () {
         UNWIND $names AS name
-        MATCH (u:User {screen_name: name}) WHERE u.dmcheck_aside IS NOT NULL
+        MATCH (u:User {screen_name: name}) WHERE u.dmcheck_aside > datetime({year: 1})
         RETURN u
         UNION
         MATCH (u:User) WHERE $names IS NULL AND u.dmcheck_aside > datetime({year: 1})
