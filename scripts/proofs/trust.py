@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import mean
 
 from tabulate import tabulate
@@ -549,8 +550,8 @@ def extra(found: Sequence[Result]) -> float:
 
 def compare(settings: Settings, name: str, crowd: Crowd, seeds: Sequence[int]) -> list[Outcome]:
     """The real code beside the policy alone, with crowds of the same size."""
-    real = simulate(f"{name}, real code", lambda seed: Real(crowd, seed, settings), seeds)
-    alone = simulate(f"{name}, policy alone", lambda seed: Simulation(crowd, seed), seeds)
+    real = simulate(f"{name}, real code", partial(Real, crowd, settings=settings), seeds)
+    alone = simulate(f"{name}, policy alone", partial(Simulation, crowd), seeds)
     outcome = judged(f"{name}: real code", f"{crowd.clients} clients, buckets of {crowd.size}", real)
     if abs(extra(real) - extra(alone)) > MAX_APART:
         outcome.violations.append(f"{extra(real):.1%} extra answers, {extra(alone):.1%} with the policy alone")
@@ -569,8 +570,8 @@ def run(
     real_buckets: int = 10,
     real_size: int = 20,
 ) -> list[Outcome]:
-    """Eight bad clients of a hundred, then twenty who collude: the policy alone with `seeds` seeds, and the real code with
-    `real` seeds and smaller buckets."""
+    """Eight bad clients of a hundred, then twenty who collude: the policy alone, `seeds` times; the real code, `real`
+    times, with smaller buckets."""
     outcomes = []
     for name, bad in CROWDS.items():
         crowd = Crowd(clients, buckets, size, line, bad)
@@ -598,9 +599,7 @@ def until_contained(seeds: int, crowd: Crowd) -> dict[str, list[float]]:
         result = Simulation(crowd, seed).run()
         for id, kind in result.kinds.items():
             after[kind].append(result.contained.get(id, (crowd.buckets, 0))[0])
-    return {
-        kind: [100 * mean(one > n for one in found) for n in range(SHOWN_BUCKETS + 1)] for kind, found in after.items()
-    }
+    return {kind: [100 * mean(one > n for one in found) for n in range(SHOWN_BUCKETS)] for kind, found in after.items()}
 
 
 if __name__ == "__main__":
@@ -611,6 +610,4 @@ if __name__ == "__main__":
         RULES, **{name[6:]: float(options.pop(name)) for name in list(options) if name.startswith("rules.")}
     )
     crowd = Crowd(bad=kinds, **{name: int(value) for name, value in options.items()})
-    simulate(
-        " ".join(sys.argv[1:]), lambda seed: Simulation(crowd, seed, rules), range(int(first), int(last or first) + 1)
-    )
+    simulate(" ".join(sys.argv[1:]), partial(Simulation, crowd, rules=rules), range(int(first), int(last or first) + 1))
