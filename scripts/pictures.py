@@ -1,5 +1,5 @@
-"""Draw the pictures in the README: real commands on a small, real graph, as a terminal shows them, and a day of clients
-that earn and lose their allowance.
+"""Draw the pictures in the pages: real commands on a small, real graph, as a terminal shows them, a day of clients that
+earn and lose their allowance, and how soon bad clients are contained.
 
     python scripts/pictures.py
 
@@ -15,6 +15,8 @@ import pty
 import re
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +29,7 @@ from dmcheck_cli.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from proofs import allowance
+from proofs import allowance, trust
 
 SCRIPTS = Path(__file__).resolve().parent
 FOLDER = SCRIPTS / "pictures"
@@ -41,14 +43,50 @@ HOURS = 24
 MAX_SHOWN = 40
 """Leases at the top of the plot: the capacity that each client states."""
 
-COLOURS = {"honest": "#2e9e5b", "slow": "#3b82d6", "dying": "#d9822b", "greedy": "#c2439c"}
+SHOWN = ("honest", "slow", "dying", "greedy")
+COLOURS = ("#2e9e5b", "#3b82d6", "#d9822b", "#c2439c", "#8a63d2", "#c0392b")
 """Line colours; each is visible on a light and on a dark page."""
 
 PLOT_STYLE = (
     "text{font:13px sans-serif;fill:#3c4043}.paper{fill:#fff}.grid{stroke:#9aa0a6;stroke-opacity:.4;fill:none}"
     ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
-    + "".join(f".{kind}{{stroke:{colour}}}" for kind, colour in COLOURS.items())
-    + "@media (prefers-color-scheme:dark){text{fill:#d0d4d9}.paper{fill:#1f2428}}"
+    "@media (prefers-color-scheme:dark){text{fill:#d0d4d9}.paper{fill:#1f2428}}"
+)
+
+SEEDS = 20
+"""Simulated crowds with bad clients."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What a plot shows: its title, and for each axis what it counts, to what, and in what steps."""
+
+    title: str
+    along: str
+    wide: int
+    steps: int
+    up: str
+    high: int
+    rises: int
+
+
+ALLOWANCE = Axes(
+    "What an honest, a slow, a dying and a greedy client may hold over a day",
+    "hours since registering",
+    HOURS,
+    3,
+    "leases it may hold",
+    MAX_SHOWN,
+    10,
+)
+CONTAINED = Axes(
+    "Bad clients that are not contained yet, by what they do",
+    "buckets answered since it began to lie",
+    trust.SHOWN_BUCKETS,
+    1,
+    "not contained (%)",
+    100,
+    25,
 )
 
 
@@ -108,9 +146,10 @@ def main() -> int:
             for name, arguments in {"stats": ["stats"], "fetch": ["fetch", "--client", "42", "--count", "3"]}.items():
                 (FOLDER / f"{name}.svg").write_text(drawn(commands, *arguments), encoding="utf-8")
             lines = a_day(Settings(home=home))
-            (FOLDER / "allowance.svg").write_text(plotted(lines), encoding="utf-8")
+            (FOLDER / "allowance.svg").write_text(plotted(lines, ALLOWANCE), encoding="utf-8")
         finally:
             commands.run("server", "stop")
+    (FOLDER / "contained.svg").write_text(contained(), encoding="utf-8")
     return 0
 
 
@@ -153,50 +192,55 @@ def a_day(settings: Settings) -> dict[str, list[int]]:
     return {
         player.kind: [seen.allowance for seen in player.seen]
         for player in allowance.day(settings, HOURS)
-        if player.kind in COLOURS
+        if player.kind in SHOWN
     }
 
 
-def plotted(lines: dict[str, list[int]]) -> str:
-    """The allowances as a step plot: an allowance is a whole number that changes at one moment."""
+def contained() -> str:
+    """How many bad clients of each kind are not contained after so many buckets, with the policy alone."""
+    return plotted(trust.until_contained(SEEDS, trust.Crowd(buckets=2 * trust.SHOWN_BUCKETS, line=2)), CONTAINED)
+
+
+def plotted(lines: Mapping[str, Sequence[float]], axes: Axes) -> str:
+    """A step plot: each value holds until the next."""
     left, top, wide, high = 56, 24, 720, 300
 
-    def x(hour: float) -> float:
-        return round(left + wide * hour / HOURS, 1)
+    def x(along: float) -> float:
+        return round(left + wide * along / axes.wide, 1)
 
-    def y(leases: float) -> float:
-        return round(top + high * (1 - leases / MAX_SHOWN), 1)
+    def y(up: float) -> float:
+        return round(top + high * (1 - up / axes.high), 1)
 
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 120} {top + high + 56}" role="img">',
-        "<title>What an honest, a slow, a dying and a greedy client may hold over a day</title>",
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 150} {top + high + 56}" role="img">',
+        f"<title>{axes.title}</title>",
         f"<style>{PLOT_STYLE}</style>",
         '<rect class="paper" width="100%" height="100%" rx="8"/>',
     ]
-    for leases in range(0, MAX_SHOWN + 1, 10):
+    for up in range(0, axes.high + 1, axes.rises):
         parts += [
-            f'<path class="grid" d="M{left} {y(leases)}h{wide}"/>',
-            f'<text x="{left - 8}" y="{y(leases) + 4}" text-anchor="end">{leases}</text>',
+            f'<path class="grid" d="M{left} {y(up)}h{wide}"/>',
+            f'<text x="{left - 8}" y="{y(up) + 4}" text-anchor="end">{up}</text>',
         ]
-    for hour in range(0, HOURS + 1, 3):
+    for along in range(0, axes.wide + 1, axes.steps):
         parts += [
-            f'<path class="grid" d="M{x(hour)} {top + high}v5"/>',
-            f'<text x="{x(hour)}" y="{top + high + 20}" text-anchor="middle">{hour}</text>',
+            f'<path class="grid" d="M{x(along)} {top + high}v5"/>',
+            f'<text x="{x(along)}" y="{top + high + 20}" text-anchor="middle">{along}</text>',
         ]
     parts += [
-        f'<text x="{left + wide / 2}" y="{top + high + 42}" text-anchor="middle">hours since registering</text>',
-        f'<text transform="translate(18 {top + high / 2}) rotate(-90)" text-anchor="middle">leases it may hold</text>',
+        f'<text x="{left + wide / 2}" y="{top + high + 42}" text-anchor="middle">{axes.along}</text>',
+        f'<text transform="translate(18 {top + high / 2}) rotate(-90)" text-anchor="middle">{axes.up}</text>',
     ]
-    for number, (kind, values) in enumerate(lines.items()):
-        step = HOURS / len(values)
+    for number, ((kind, values), colour) in enumerate(zip(lines.items(), COLOURS, strict=False)):
+        step = axes.wide / len(values)
         path = f"M{x(0)} {y(values[0])}"
         for index, (before, now) in enumerate(pairwise(values), 1):
             if now != before:
                 path += f"H{x(index * step)}V{y(now)}"
         at = top + 14 + 24 * number
         parts += [
-            f'<path class="line {kind}" d="{path}H{x(HOURS)}"/>',
-            f'<path class="line {kind}" d="M{left + wide + 16} {at}h24"/>',
+            f'<path class="line" stroke="{colour}" d="{path}H{x(axes.wide)}"/>',
+            f'<path class="line" stroke="{colour}" d="M{left + wide + 16} {at}h24"/>',
             f'<text x="{left + wide + 48}" y="{at + 4}">{kind}</text>',
         ]
     return "\n".join([*parts, "</svg>", ""])

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from statistics import mean
 
 from tabulate import tabulate
@@ -60,10 +61,17 @@ MAX_WRONG, MAX_EXTRA, MAX_BUCKETS = 0.001, 0.05, 4
 """Aims: the share of wrong ones among open; extra answers beyond the share of DMs; buckets until a bad client
 is contained."""
 
+MAX_APART = 0.1
+"""Extra answers by which the real code and the policy alone may differ: it is chance who is contained when."""
+
+SHOWN_BUCKETS = 12
+"""In the picture."""
+
 CONFIDENCES = (0.9, 0.99, 0.999)
 
 EIGHT = ("guess", "guess", "all DM", "all NON_DM", "later DM", "later NON_DM", "collude", "collude")
 TWENTY = ("collude",) * 20
+CROWDS = {"eight bad clients": EIGHT, "twenty colluding clients": TWENTY}
 
 
 @dataclass(frozen=True)
@@ -499,50 +507,107 @@ def causes(results: Sequence[Result]) -> str:
     return ", ".join(f"{why} {count / asked:.2%}" for why, count in total.most_common())
 
 
-def simulate(name: str, crowd: Crowd, seeds: Sequence[int], rules: Rules = RULES) -> list[Result]:
+def simulate(name: str, worlds: Callable[[int], World], seeds: Sequence[int]) -> list[Result]:
     """One run for each seed; prints the figures so far after each."""
-    results: list[Result] = []
+    found: list[Result] = []
     for seed in seeds:
-        results.append(Simulation(crowd, seed, rules).run())
-        print(f"seed {seed}:", *figures(name, results[-1:]), sep=" | ", file=sys.stderr, flush=True)
-    print(tabulate([figures(name, results)], headers=HEADS, tablefmt="github"), causes(results), sep="\n", flush=True)
-    return results
+        found.append(worlds(seed).run())
+        print(f"seed {seed}:", *figures(name, found[-1:]), sep=" | ", file=sys.stderr, flush=True)
+    print(tabulate([figures(name, found)], headers=HEADS, tablefmt="github"), causes(found), sep="\n", flush=True)
+    return found
 
 
-def run(settings: Settings, *, seeds: int = 20, clients: int = 100, buckets: int = 100) -> list[Outcome]:
-    """The eight, then twenty who collude. The policy alone: no database is asked."""
+def judged(name: str, injection: str, found: Sequence[Result]) -> Outcome:
+    """What these runs missed."""
+    outcome = Outcome(name, injection, COMMAND, ok=sum(result.users for result in found))
+    outcome.faults = sum(len(result.contained) for result in found)
+    opened = sum(result.words["open"] for result in found)
+    wrong = sum(result.wrong["open"] for result in found)
+    late = [
+        (seed, result.kinds[id], n)
+        for seed, result in enumerate(found, 1)
+        for id, (n, _) in result.contained.items()
+        if n > MAX_BUCKETS
+    ]
+    honest = [result.honest for result in found if result.honest]
+    broken = {
+        f"{wrong} of {opened} open are wrong": wrong >= max(MAX_WRONG * opened, 2),
+        f"honest clients contained: {honest}": bool(honest),
+        f"contained late: {late}": bool(late),
+        "settled verdicts that are not the answer in force": any(result.overruled for result in found),
+    }
+    for bound in CONFIDENCES:
+        told, right = (sum(result.calibration[bound][i] for result in found) for i in (0, 1))
+        broken[f"of {told} sure by {bound}, {right} are right"] = right < bound * told - 2
+    outcome.violations = [what for what, holds in broken.items() if holds]
+    return outcome
+
+
+def extra(found: Sequence[Result]) -> float:
+    """Extra answers for each user whom anybody answered for."""
+    return sum(result.extra.total() for result in found) / sum(result.users - result.left for result in found)
+
+
+def compare(settings: Settings, name: str, crowd: Crowd, seeds: Sequence[int]) -> list[Outcome]:
+    """The real code beside the policy alone, with crowds of the same size."""
+    real = simulate(f"{name}, real code", partial(Real, crowd, settings=settings), seeds)
+    alone = simulate(f"{name}, policy alone", partial(Simulation, crowd), seeds)
+    outcome = judged(f"{name}: real code", f"{crowd.clients} clients, buckets of {crowd.size}", real)
+    if abs(extra(real) - extra(alone)) > MAX_APART:
+        outcome.violations.append(f"{extra(real):.1%} extra answers, {extra(alone):.1%} with the policy alone")
+    return [outcome]
+
+
+def run(
+    settings: Settings,
+    *,
+    seeds: int = 20,
+    clients: int = 100,
+    buckets: int = 100,
+    size: int = 180,
+    line: int = 2,
+    real: int = 4,
+    real_buckets: int = 10,
+    real_size: int = 20,
+) -> list[Outcome]:
+    """Eight bad clients of a hundred, then twenty who collude: the policy alone, `seeds` times; the real code, `real`
+    times, with smaller buckets."""
     outcomes = []
-    for name, bad in (("eight bad clients", EIGHT), ("twenty colluding clients", TWENTY)):
-        crowd = Crowd(clients, buckets, bad=bad)
-        results = simulate(name, crowd, range(1, seeds + 1))
-        outcome = Outcome(name, "simulated clients", COMMAND, ok=sum(result.users for result in results))
-        outcome.faults = sum(len(result.contained) for result in results)
-        for seed, result in enumerate(results, 1):
-            wrong = result.wrong["open"] / max(result.words["open"], 1)
-            asked = result.users - result.left
-            late = {id: found for id, found in result.contained.items() if found[0] > MAX_BUCKETS}
-            broken = {
-                f"{wrong:.3%} of open are wrong": wrong >= MAX_WRONG,
-                f"honest clients contained: {result.honest}": bool(result.honest),
-                f"contained late or never: {late}": bad is EIGHT and (late or len(result.contained) < len(bad)),
-                "too many extra answers": bad is EIGHT and (result.extra.total() - result.dms) / asked > MAX_EXTRA,
-                **{
-                    f"of those sure by {bound}, {right} of {told} are right": right < bound * told
-                    for bound, (told, right) in result.calibration.items()
-                },
-            }
-            outcome.violations += [f"seed {seed}: {what}" for what, holds in broken.items() if holds]
-        outcomes.append(outcome)
+    for name, bad in CROWDS.items():
+        crowd = Crowd(clients, buckets, size, line, bad)
+        if seeds:
+            found = simulate(
+                f"{name}, policy alone", lambda seed, crowd=crowd: Simulation(crowd, seed), range(1, seeds + 1)
+            )  # type: ignore[misc]
+            outcome = judged(f"{name}: policy alone", f"{clients} simulated clients", found)
+            said = sum(result.dms for result in found) / sum(result.users - result.left for result in found)
+            if bad is EIGHT and extra(found) > said + MAX_EXTRA:
+                outcome.violations.append(f"{extra(found):.1%} extra answers, {said:.1%} said DM")
+            outcomes.append(outcome)
+            for rule in (believe_everyone, ask_twice):
+                wrong, more = rule(crowd, 1)
+                print(f"{name}, {rule.__name__}: {wrong:.2%} of open are wrong, {more:.0%} extra answers")
+        if real:
+            outcomes += compare(settings, name, Crowd(clients, real_buckets, real_size, 1, bad), range(1, real + 1))
     return outcomes
+
+
+def until_contained(seeds: int, crowd: Crowd) -> dict[str, list[float]]:
+    """For each kind of bad client, the share (%) that is not contained after 0, 1, 2, ... buckets of lies."""
+    after: dict[str, list[int]] = defaultdict(list)
+    for seed in range(1, seeds + 1):
+        result = Simulation(crowd, seed).run()
+        for id, kind in result.kinds.items():
+            after[kind].append(result.contained.get(id, (crowd.buckets, 0))[0])
+    return {kind: [100 * mean(one > n for one in found) for n in range(SHOWN_BUCKETS)] for kind, found in after.items()}
 
 
 if __name__ == "__main__":
     options = dict(option.split("=") for option in sys.argv[1:])
-    crowds = {"eight": EIGHT, "twenty": TWENTY}
-    kinds = crowds[options.pop("bad", "eight")]
+    kinds = {"eight": EIGHT, "twenty": TWENTY}[options.pop("bad", "eight")]
     first, _, last = options.pop("seeds", "1-20").partition("-")
     rules = replace(
         RULES, **{name[6:]: float(options.pop(name)) for name in list(options) if name.startswith("rules.")}
     )
     crowd = Crowd(bad=kinds, **{name: int(value) for name, value in options.items()})
-    simulate(" ".join(sys.argv[1:]), crowd, range(int(first), int(last or first) + 1), rules)
+    simulate(" ".join(sys.argv[1:]), partial(Simulation, crowd, rules=rules), range(int(first), int(last or first) + 1))

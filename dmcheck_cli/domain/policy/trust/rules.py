@@ -83,7 +83,7 @@ class Rules:
     most_noise: float = 1 / 3
     """A crowd is taken to err no more often than this: otherwise few pairs could make all its answers worthless."""
 
-    common: float = 6.0
+    common: float = 12.0
     """By what the share of errors beyond `calm` is multiplied, to be the correlation of errors (1 at most)."""
 
     hard: float = 2.5

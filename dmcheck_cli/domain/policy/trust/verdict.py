@@ -44,6 +44,12 @@ class Errors:
         right = 1 - 1.5 * false
         return (miss / 2, right, false / 2) if answer == NON_DM else (miss / 2, false / 2, right)
 
+    def alike(self, answer: str) -> tuple[float, float, float]:
+        """The same, if it errs on all doors alike."""
+        wrong = (self.miss + self.false_dm) / 2
+        d, n, u = (1 - wrong if answer == one else wrong for one in ANSWERS)
+        return d, n, u
+
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
@@ -107,10 +113,11 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     for opinion in counted or opinions:
         one = errors.get(opinion.client, crowd.usual)
         votes[opinion.answer] = votes.get(opinion.answer, 0) + 1
-        d, n, u = one.chances(opinion.answer)
+        d, n, u = one.chances(opinion.answer) if crowd.common == 0 else one.alike(opinion.answer)
         chances = (chances[0] * d, chances[1] * n, chances[2] * u)
         record = record or (one.record and opinion.answer == DM)
-    d, n, u = (share * chance for share, chance in zip(crowd.shares, chances, strict=True))
+    shares = crowd.shares if crowd.common == 0 else (1.0, 1.0, 1.0)
+    d, n, u = (share * chance for share, chance in zip(shares, chances, strict=True))
     # Nobody is taken to be right who was not heard: the answer in force is one that was given.
     most, _, answer = max(
         (chance, votes[answer], answer) for chance, answer in zip((d, n, u), ANSWERS, strict=True) if answer in votes
