@@ -52,7 +52,10 @@ class NotRegistered(DmcheckError):
 
 
 class WrongDetails(DmcheckError):
-    template = "Client {client} is known by another screen name; nothing was changed."
+    template = (
+        "Client {client} is known by another screen name; nothing was changed. If its account has a new name: "
+        "`dmcheck client rename {client} NAME`."
+    )
     code = "wrong_details"
 
 
@@ -88,7 +91,10 @@ class NotOwner(DmcheckError):
 
 
 class LeaseLost(DmcheckError):
-    template = "The lease of bucket {bucket} is over: the bucket was leased again, or is finished."
+    template = (
+        "The lease of bucket {bucket} is over: it was answered or given back, or the bucket was leased again. "
+        "`dmcheck fetch` leases others."
+    )
     code = "lease_lost"
 
 
@@ -98,17 +104,17 @@ class NotInBucket(DmcheckError):
 
 
 class PayloadChanged(DmcheckError):
-    template = "The lease of bucket {bucket} was already answered, with other answers."
+    template = "The lease of bucket {bucket} was already answered, with other answers; the first ones count."
     code = "payload_changed"
 
 
 class UnknownBucket(DmcheckError):
-    template = "There is no bucket {bucket}."
+    template = "There is no bucket {bucket}: it was never there, or all its users are answered."
     code = "unknown_bucket"
 
 
 class UnknownUser(DmcheckError):
-    template = "None of these users is known: {names}."
+    template = "None of these users is known: {names}; nothing was changed. `dmcheck users add` adds users."
     code = "unknown_user"
 
 

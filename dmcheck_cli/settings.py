@@ -60,7 +60,9 @@ class Settings:
     java_options: str | None = _setting(
         "DMCHECK_JAVA_OPTIONS", None, "Options for the embedded database's Java, such as `-Xmx2g` for a larger heap."
     )
-    client_id: str | None = _setting("DMCHECK_CLIENT_ID", None, "The client that `fetch` and `submit` act for.")
+    client_id: str | None = _setting(
+        "DMCHECK_CLIENT_ID", None, "The client that commands with `--client` act for, where that is not given."
+    )
     timeout_seconds: int = _setting("DMCHECK_TIMEOUT_SECONDS", 30, "A command ends within this of database trouble.", 1)
     lease_seconds: int = _setting("DMCHECK_LEASE_SECONDS", 7200, "How long a lease lasts from fetch or renew.")
     grace_seconds: int = _setting("DMCHECK_GRACE_SECONDS", 900, "How long a dead lease is kept before it is released.")
@@ -89,6 +91,9 @@ class Settings:
         "least two for each.",
         0,
         1000,
+    )
+    suspend_contained: int = _setting(
+        "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not.", 0, 1
     )
     limits: Limits = DEFAULTS
 

@@ -4,6 +4,7 @@ said about the same users, and contains who is contradicted too often."""
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -13,8 +14,9 @@ from dmcheck_cli.domain.policy import allowance
 from dmcheck_cli.domain.policy.allowance import EndedLease
 from dmcheck_cli.domain.policy.trust.standing import Client as Standing
 from dmcheck_cli.entry import Json, Version
+from dmcheck_cli.errors import NotRegistered
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import buckets, judging, schema, standings
+from dmcheck_cli.transactions import buckets, clients, judging, schema, standings
 from dmcheck_cli.transactions.judging import Case, Conclusion, Heard, Overtaken
 from dmcheck_cli.transactions.standings import stored
 from jobs.options import DryRun, app, summary
@@ -24,6 +26,9 @@ MAX_TRIES = 20
 
 MAX_ROUNDS = 3
 """Times that shares are worked out after looking at the opinions that the last ones called for."""
+
+SUSPENDED_FOR = "contained by judge_clients"
+"""The reason of a suspension by rule (DMCHECK_SUSPEND_CONTAINED)."""
 
 program = app()
 
@@ -175,6 +180,10 @@ class _Run:
         since, client = self.court.contain(id, self.now), self.clients[id]
         client.record, self.read.shares[id] = False, 1.0
         self._set({id: stored(client) | {"sweeping": since, "allowance": 1, "record": False, "share": 1.0}})
+        if self.settings.suspend_contained:
+            with suppress(NotRegistered):  # it was deleted meanwhile
+                clients.suspend(self.database, id, SUSPENDED_FOR)
+                self.judged.suspended += 1
         self._sweep(id, since)
 
     def _sweep(self, id: int, since: float) -> None:

@@ -1,7 +1,8 @@
 """Measure dmcheck against what Neo4j itself can do, and against the system that it replaces.
 
     python scripts/bench.py              within 240 seconds, on embedded servers of its own
-    python scripts/bench.py --long       also 1 and 50 clients, ten buckets at once, long lines, PostgreSQL: 20 minutes
+    python scripts/bench.py --long       also 1 and 50 clients, ten buckets at once, long lines, an export,
+                                         PostgreSQL: 20 minutes
     python scripts/bench.py --json       one JSON document instead of tables
 
 The contestants alternate within one run, on the same machine, with the same form of the driver, and each figure is the
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from benchmark import graph, library, postgres, processes, report, rounds, scale, start
+from benchmark import export, graph, library, postgres, processes, report, rounds, scale, start
 from benchmark.crowd import crowds
 from benchmark.graph import BUCKET_SIZE, CLIENTS, LINE
 from benchmark.report import MAIN, Findings
@@ -109,6 +110,7 @@ def _run(arguments: argparse.Namespace, began: float, tell: Tell) -> Findings:
         if many < arguments.users:
             left_out.append(f"{arguments.users:,} users: this machine was too slow to add more than {many:,} in time")
         of_users = scale.users(plain, server, large, *schedule.span("scale"), tell)
+        exported = export.run(large.settings) if arguments.long else None
         line = scale.lines(plain, server, large, *schedule.span("scale"), tell) if arguments.long else None
         graph.empty(database)
         graph.prepare(database, LINE * BUCKET_SIZE)
@@ -123,7 +125,7 @@ def _run(arguments: argparse.Namespace, began: float, tell: Tell) -> Findings:
         tell("measured as a process")
         started = start.run(server, plain, MAIN)
         [row] = database.run_text("CALL dbms.components() YIELD versions RETURN versions[0] AS version")
-    return Findings(row["version"], many, results, of_users, measured, started, line, left_out)
+    return Findings(row["version"], many, results, of_users, measured, started, line, exported, left_out)
 
 
 @contextmanager

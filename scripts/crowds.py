@@ -1,7 +1,9 @@
 """Real people's answers with known truth, replayed through the policy of trust: each worker a client, each item a user.
 
     python scripts/crowds.py FOLDER
+    python scripts/crowds.py FOLDER --real
 
+`--real` replays them through the real code, too, on a Neo4j of its own (or, as the proofs, on one that it empties).
 FOLDER holds pairs of files, NAME-label.csv (item, worker, label) and NAME-truth.csv (item, truth); 1 is taken for DM, 0
 for NON_DM. Beside the policy stand majority vote on all answers, and Dawid and Skene's method, if crowd-kit is
 installed (the dependency group `crowds`).
@@ -31,7 +33,17 @@ BUCKET = 20
 PATIENCE = 10
 """Rounds in which nobody can answer anything, until the end."""
 
-HEADS = ("set", "answers per item", "accuracy", "majority", "Dawid-Skene", "wrong of open", "contained", "seeds")
+HEADS = (
+    "set",
+    "replayed by",
+    "answers per item",
+    "accuracy",
+    "majority",
+    "Dawid-Skene",
+    "wrong of open",
+    "contained",
+    "seeds",
+)
 
 
 @dataclass(frozen=True)
@@ -177,19 +189,19 @@ def dawid_skene(answers: Answers) -> float | None:
     return mean(found[item] == truth for item, truth in answers.truth.items())
 
 
-def row(answers: Answers, seeds: Sequence[int], rules: Rules = RULES) -> list[object]:
-    """A row of the table: means over the seeds."""
-    runs = [replay(answers, seed, rules) for seed in seeds]
+def row(answers: Answers, runs: Sequence[Replay], by: str) -> list[object]:
+    """A row of the table: means over the replays."""
     skene = dawid_skene(answers)
     return [
         answers.name,
+        by,
         f"{mean(run.used for run in runs):.1f}",
         f"{mean(run.accuracy for run in runs):.3f} (worst {min(run.accuracy for run in runs):.3f})",
         f"{majority(answers):.3f}",
         "not installed" if skene is None else f"{skene:.3f}",
         f"{sum(run.wrong for run in runs) / max(sum(run.opened for run in runs), 1):.1%}",
         f"{mean(run.contained for run in runs):.1f}",
-        len(seeds),
+        len(runs),
     ]
 
 
@@ -198,10 +210,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=10, help="replays of each set (10)")
+    parser.add_argument("--real", action="store_true", help="through the real code, too")
     arguments = parser.parse_args()
-    rows = [row(answers, range(1, arguments.seeds + 1)) for answers in read(arguments.folder)]
-    print(tabulate(rows, headers=HEADS, tablefmt="github"))
+    sets, seeds = read(arguments.folder), range(1, arguments.seeds + 1)
+    rows = [row(answers, [replay(answers, seed) for seed in seeds], "the policy alone") for answers in sets]
+    if arguments.real:
+        rows += [row(answers, runs, "the real code") for answers, runs in zip(sets, _real(sets, seeds), strict=True)]
+    print(tabulate(sorted(rows, key=lambda row: str(row[0])), headers=HEADS, tablefmt="github"))
     return 0
+
+
+def _real(sets: Sequence[Answers], seeds: Sequence[int]) -> list[list[Replay]]:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+    from proofs import replay as real
+    from prove import database_of_its_own
+
+    with database_of_its_own() as settings:
+        return [[real.replay(answers, seed, settings) for seed in seeds] for answers in sets]
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def main() -> int:
     """Run one proof; the exit status is 1 when it failed."""
     arguments = vars(_parser().parse_args())
     name = arguments.pop("proof")
-    with _settings() as settings:
+    with database_of_its_own() as settings:
         with Database(settings, "prove") as database:
             schema.apply(database)
         outcomes = _run_of(name)(settings, **arguments)
@@ -86,7 +86,7 @@ def _run_of(name: str) -> Run:
 
 
 @contextmanager
-def _settings() -> Iterator[Settings]:
+def database_of_its_own() -> Iterator[Settings]:
     """How to reach the test database, as in the tests."""
     uri = os.environ.get("NEO4J_TEST_URI")
     if uri is not None:

@@ -9,9 +9,9 @@ NON_DM according to `receives_your_dm`, UNKNOWN for accounts that are not found 
 returns none of these get no `candm`, so they wait again. Users with an id are looked up by id, whatever their current
 name. Needs only Python's standard library.
 
-DM means open to everyone. `receives_your_dm` is about your account: it is also true for whoever follows you, and false
-for whom you block. So accounts that follow yours and take its messages get no `candm`, nor do those that it blocks
-(`connection_status` tells): they need another volunteer. Ask from an account that few people follow.
+DM means open to everyone. `receives_your_dm` is about your account: it is also true for accounts that follow you, and
+false for those that you block. So accounts that follow yours and take its messages get no `candm`, nor do those that it
+blocks (`connection_status` tells): they need another volunteer. Ask from an account that few people follow.
 
 Exit status: 0 all users were looked up; 2 unreadable input; 4 no token, or the API rejected it; 75 the API stayed
 unreachable or rate-limited, so some users were not looked up (the answers so far are written; to `work` also

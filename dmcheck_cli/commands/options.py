@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import IO, Annotated
 
 import typer
 
 from dmcheck_cli.domain import documents
 from dmcheck_cli.errors import Usage
+from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
 
 ClientId = Annotated[
@@ -20,6 +21,14 @@ ScreenName = Annotated[
 ]
 Bucket = Annotated[str, typer.Option("--bucket", parser=documents.bucket_id, metavar="UUID", help="The bucket.")]
 LeaseId = Annotated[str, typer.Option("--lease", parser=documents.lease_id, metavar="ID", help="Its lease.")]
+
+
+def given_file(path: str | None, what: str) -> IO[bytes]:
+    """The file to read, or standard input; a person at a terminal is told that it waits for them. Raises Usage."""
+    source = documents.open_file(path)
+    if source.isatty():
+        show.message(f"Reading {what} from the terminal; Ctrl-D ends it ...")
+    return source
 
 
 def client_of(given: int | None, settings: Settings) -> int:

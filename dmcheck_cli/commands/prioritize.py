@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dmcheck_cli import notices
+from dmcheck_cli.commands.options import given_file
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -39,7 +40,7 @@ def prioritize(
     """Put users at the front: waiting ones move at once into buckets of that priority."""
     wanted = dict.fromkeys(documents.screen_name(name) for name in names or [])
     if file is not None:
-        with documents.open_file(file) as source:
+        with given_file(file, "the list") as source:
             given = UserList(source)
             for user in given:
                 wanted[user.screen_name] = None
@@ -59,5 +60,5 @@ def prioritize(
     columns = ("prioritized", "under lease", "already checked", "unknown")
     counts = (done.prioritized, done.under_lease, len(done.already_checked), len(done.unknown))
     left = (("already checked", done.already_checked), ("unknown", done.unknown))
-    notes = [f"{what}: {', '.join(found)}" for what, found in left if found]
+    notes = [f"{what}: {documents.some(found)}" for what, found in left if found]
     show.results(as_json, format, lambda: asdict(done), Table("Prioritized", columns, [counts]), notes=notes)

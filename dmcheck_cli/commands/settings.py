@@ -40,7 +40,7 @@ def used(settings: Settings) -> dict[str, Any]:
 
     try:
         found = server.status(settings)
-    except NotConfigured:  # it is not installed, or has no folder: whoever uses it is told
+    except NotConfigured:  # it is not installed, or has no folder: anyone who uses it is told
         return {"uri": None, "embedded": True, "home": None}
     return {"uri": found["uri"], "embedded": True, "home": found["home"]}
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId
+from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import ClientStats
@@ -70,7 +70,11 @@ def stats(
     field = HEADS.get(sort, sort) if sort is not None else None
     if field is not None and field not in (*SORTABLE, "flags"):
         raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
-    with Database(Settings.load(), "stats") as database:
+    loaded = Settings.load()
+    if client is None and loaded.client_id is not None:
+        client = client_of(None, loaded)
+        show.message(f"only client {client}, as DMCHECK_CLIENT_ID says")
+    with Database(loaded, "stats") as database:
         clients, system = read(database, client)
     chosen = [one for one in clients if (state is None or one.state == state.upper()) and (one.flags or not flagged)]
     ordered = _sorted(chosen, field) if field else chosen

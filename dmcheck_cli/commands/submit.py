@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import Report
 from dmcheck_cli.entry import Json, Shape
@@ -34,7 +34,7 @@ def submit(
 
     settings = Settings.load()
     who = client_of(client, settings)
-    with documents.open_file(file) as source:
+    with given_file(file, "the document") as source:
         answered = documents.read_document(source)
     if any(one.rounded for one in answered):
         show.message(

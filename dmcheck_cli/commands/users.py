@@ -10,6 +10,7 @@ import typer
 
 from dmcheck_cli import notices
 from dmcheck_cli.commands.collected import Collected
+from dmcheck_cli.commands.options import given_file
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import User
@@ -39,7 +40,7 @@ def add(
 ) -> None:
     """Load users: names, JSON lines or an array, CSV or TSV with a heading; UTF-8 or UTF-16, also gzipped."""
     with (
-        documents.open_file(file) as source,
+        given_file(file, "the list") as source,
         interruptible(lambda: "The list was only being read: nothing was changed."),
         notices.counting("Reading the list") as read,
     ):
@@ -95,7 +96,7 @@ def delete(
                 deleted, unknown = deleted + gone, unknown + missing
                 advance(gone + len(missing))
     counts = Table("Users", ("deleted", "unknown"), [(deleted, len(unknown))])
-    notes = [f"unknown: {', '.join(unknown)}"] if unknown else []
+    notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
     show.results(as_json, format, lambda: {"deleted": deleted, "unknown": unknown}, counts, notes=notes)
 
 

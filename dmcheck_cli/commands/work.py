@@ -13,8 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from dmcheck_cli import cypher
-from dmcheck_cli.commands.options import ClientId, client_of
-from dmcheck_cli.domain import documents
+from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Shape
@@ -145,7 +144,7 @@ def _try(
     """Run COMMAND on a file of users. Raises CommandFailed with the first problem."""
     from dmcheck_cli.worker import trial
 
-    with documents.open_file(file) as source:
+    with given_file(file, "the list") as source:
         given = UserList(source)
         users = list({user.screen_name.lower(): user for user in given}.values())
     for note in given.notes():

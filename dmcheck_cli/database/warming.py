@@ -1,4 +1,4 @@
-"""Plans the statements that all clients run, on behalf of whoever starts the embedded server.
+"""Plans the statements that all clients run, on behalf of the process that starts the embedded server.
 
 A newly started server plans each statement again for every client that sends it meanwhile, and all its code is slow at
 first. A run that does nothing caches its plan, and does more than EXPLAIN: for 50 first fetches at once the server took

@@ -359,16 +359,24 @@ class _Joined(io.RawIOBase):
     """Bytes that were read already, and the file that they came from."""
 
     def __init__(self, head: bytes, file: IO[bytes]) -> None:
-        self._head, self._rest = head, file
+        self._head, self._rest, self._ended = head, file, False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, into: Any) -> int:
-        piece = self._head[: len(into)] or self._rest.read(len(into))
+        piece = self._head[: len(into)]
+        if not piece and not self._ended:
+            piece = _some(self._rest, len(into))
+            self._ended = not piece  # a terminal goes on after its end, and the person would have to end it again
         self._head = self._head[len(into) :]
         into[: len(piece)] = piece
         return len(piece)
+
+
+def _some(file: IO[bytes], size: int) -> bytes:
+    """What there is, `size` bytes at most: of what a person types, a line."""
+    return file.read1(size) if isinstance(file, io.BufferedReader) else file.read(size)
 
 
 def _full(file: IO[bytes], size: int) -> bytes:

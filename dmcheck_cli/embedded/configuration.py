@@ -46,7 +46,7 @@ def neo4j_conf(port: int) -> str:
         "db.checkpoint.iops.limit": "-1",
     }
     lines = [f"{name}={value}\n" for name, value in settings.items()]
-    return "# Written anew by dmcheck at each start of the embedded database.\n" + "".join(lines)
+    return "# Written by dmcheck at each start of the embedded database.\n" + "".join(lines)
 
 
 def main_class(jars: list[Path], version: str) -> str:

@@ -40,7 +40,7 @@ def auth_ini(password: str) -> str:
     """The text of data/dbms/auth.ini, which gives the account `neo4j` its password at the first start.
 
     The format is Neo4j's own: the algorithm, the digest, the salt, the number of rounds. `neo4j-admin dbms
-    set-initial-password` writes the same, but takes seconds and shows the password to whoever runs `ps`.
+    set-initial-password` writes the same, but takes seconds and shows the password to anyone who runs `ps`.
     """
     import hashlib
     import secrets

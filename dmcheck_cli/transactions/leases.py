@@ -79,7 +79,7 @@ def resume(database: Database, client: int) -> list[Lease]:
         raise clients.inactive(database, client)
     leases = _leases(rows)
     if not leases:
-        raise NothingToFetch(what=f"Client {client} holds no lease")
+        raise NothingToFetch(what=f"Client {client} holds no lease: `dmcheck fetch` leases buckets")
     return leases
 
 
@@ -125,7 +125,7 @@ def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckErr
     """Why a fetch that had no rivals got nothing."""
     limits = database.settings.limits
     if row["refusal"] == "repeated":
-        return NothingToFetch(what="The leases of this request have all ended")
+        return NothingToFetch(what="The leases of this request have all ended: another --request-id leases others")
     if row["refusal"] == "over_quota":
         return OverQuota(client=client, held=row["held"], retry_after=spread(limits.quota_pause_seconds))
     if row["refusal"] == "unjudged":
@@ -134,7 +134,10 @@ def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckErr
         wait = min(spread(row["wait"] + 1), limits.pause_seconds)
         return TooFast(what=f"Client {client} keeps fetching without submitting", seconds=wait, retry_after=wait)
     pause = spread(max(row["clients"] / limits.polls_per_second, 1))
-    return NothingToFetch(what="No bucket is waiting; make_buckets makes new ones", retry_after=pause)
+    return NothingToFetch(
+        what="No bucket is waiting. The job make_buckets, which runs every 15 minutes, makes new ones while users wait",
+        retry_after=pause,
+    )
 
 
 def _refuse(outcome: str, bucket: str) -> None:

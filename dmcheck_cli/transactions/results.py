@@ -93,7 +93,7 @@ def checked(
     """Every user with one of these answers in force and one of these verdicts (None: any), in order of name.
 
     The users are read in slices, each of one moment. So each user comes once at most, with an answer that was in force
-    at a moment of the run, and whoever had one of these answers all the while is there. What is known about the clients
+    at a moment of the run, and a user that had one of these answers all the while is there. What is known about clients
     is read once. Raises what `schema.ensure` raises.
     """
     schema.ensure(database)

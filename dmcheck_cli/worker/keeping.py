@@ -24,7 +24,7 @@ SYNC_SECONDS = 1.0
 are acknowledged before."""
 
 MAX_DEAD_BYTES = 1024 * 1024
-"""Bytes after which the file is written anew without what was acknowledged: some 30 buckets of 180 users."""
+"""Bytes after which the file is written again without what was acknowledged: some 30 buckets of 180 users."""
 
 
 def pending(folder: Path, client: int) -> tuple[Path, int]:

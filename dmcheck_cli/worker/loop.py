@@ -38,7 +38,7 @@ MAX_IDLE = 60.0
 drop it."""
 
 MAX_SHUT_OUT = 900.0
-"""Seconds for which a loop that was let in before goes on when it no longer is: whoever changes the account's password
+"""Seconds for which a loop that was let in before goes on when it no longer is: who changes the account's password
 changes its file as well, a little later."""
 
 MIN_SHUT_OUT_DELAY = 5.0

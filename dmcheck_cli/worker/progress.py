@@ -131,7 +131,7 @@ class Teller:
 
 
 def _own_stderr() -> TextIO:
-    """Stderr as a file of its own: whoever is held up in a write to sys.stderr holds its lock, which the end of the
+    """Stderr as a file of its own: a thread held up in a write to sys.stderr holds its lock, which the end of the
     process needs as well."""
     try:
         descriptor = os.dup(sys.stderr.fileno())

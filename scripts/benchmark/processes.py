@@ -65,7 +65,7 @@ def run(settings: Settings, pairs: int, until: float) -> Processes:
             if number > MIN_PAIRS and time.monotonic() > until:
                 break
             for key, command in commands.items():
-                wall, cpu, status = _time(command, _environment(settings), folder)
+                wall, cpu, status = _time(command, environment(settings), folder)
                 if status:
                     found.failures.append(f"{key[0]}, as a process: exit status {status}")
                 if number:
@@ -74,7 +74,8 @@ def run(settings: Settings, pairs: int, until: float) -> Processes:
     return found
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
+    """For a process that uses this database."""
     ours = {
         "NEO4J_URI": settings.neo4j_uri or "",
         "NEO4J_USERNAME": settings.neo4j_username,

@@ -8,6 +8,7 @@ from statistics import median, quantiles
 from typing import Any
 
 from benchmark import library, rounds
+from benchmark.export import Export
 from benchmark.graph import CLIENTS
 from benchmark.processes import Processes
 from benchmark.rounds import Contest, Results
@@ -67,6 +68,7 @@ class Findings:
     processes: Processes
     start: Start
     line: Scale | None = None
+    export: Export | None = None
     left_out: list[str] = field(default_factory=list)
 
     @property
@@ -137,6 +139,9 @@ class Findings:
                 title = f"{contest.title}, p99 / median, {clients} client{'s'[: clients > 1]}"
                 yield Figure(title, p99(spent) / median(spent))
         yield Figure("start of the server and one command, seconds", self.start.started)
+        if self.export:
+            yield Figure(f"export of {self.export.users:,} users, users a second", self.export.rate)
+            yield Figure(f"export of {self.export.users:,} users, MB of memory", self.export.megabytes)
         for name in ("fetch", "bare"):
             yield Figure(f"{name} process, milliseconds of CPU", median(self.processes.cpu[name, False]) * 1000)
 

@@ -199,7 +199,7 @@ def _drive(database: Database, machine: Machine, moments: list[int], total: int)
         if tick % 20 == 0:
             make_buckets.run(database)
             reclaim_leases.run(database)
-            # Whoever takes buckets and is killed before it answers is slowed down; that is not what is tried here.
+            # Who takes buckets and is killed before it answers is slowed down; that is not what is tried here.
             database.run_text("MATCH (s:DMCheckClientStats) REMOVE s.next_fetch")
             machine.measure()
         now = _answered(database.run_text)

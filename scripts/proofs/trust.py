@@ -287,9 +287,9 @@ class Simulation(World):
     def judge(self) -> None:
         """The job: compare what is new, contain the worst first, look again without its word."""
         court = self.court
-        court.refresh()
         for mix in self.mixes:
             court.saw_bucket(*mix)
+        court.refresh()
         for user in self.again:
             self.look(user, 1)
         self.mixes, self.again = [], []

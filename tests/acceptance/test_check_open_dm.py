@@ -127,7 +127,7 @@ def test_what_it_does_not_say_is_no_answer(api: Server, check: Run) -> None:
 
 
 def test_a_renamed_account_is_answered_under_the_name_that_was_asked(api: Server, check: Run) -> None:
-    """By id it is found under its new name; whoever took the old name is somebody else."""
+    """By id it is found under its new name; anyone who took the old name is somebody else."""
     api.add(1, "new_name", receives_your_dm=True)
     api.add(2, "old_name", receives_your_dm=False)
     assert check([user("old_name", 1)]).users == {"old_name": "DM"}

@@ -85,7 +85,7 @@ def look(embedded: Database) -> Query:
 def test_4_4_the_server_crashes_while_creating_buckets(
     settings: Settings, embedded: Database, look: Query, tmp_path: Path
 ) -> None:
-    """No bucket is half-made, no user is in two, and whoever was acknowledged is in one; the job goes on."""
+    """No bucket is half-made, no user is in two, and a user that was acknowledged is in one; the job goes on."""
     prepare(embedded, range(1, 61))
     sized = replace(settings, bucket_size=5)
 

@@ -90,6 +90,29 @@ class TestWaiting:
         assert "Waiting" not in said.err
 
 
+@pytest.mark.parametrize(
+    ("command", "typed", "status"),
+    [
+        (("submit", "--client", 1), "", 75),
+        (("users", "add"), "alice\n", 0),
+        (("prioritize", "--file", "-"), "bob\n", 1),
+    ],
+)
+def test_who_is_expected_to_type_is_told(
+    database: Database,
+    environment: dict[str, str],
+    tmp_path: Path,
+    command: tuple[object, ...],
+    typed: str,
+    status: int,
+) -> None:
+    """A command that reads from a terminal says so, and how that ends."""
+    started = seen(*command, environment=environment, folder=tmp_path, all=True)
+    started.wait_for("from the terminal; Ctrl-D ends it ...")
+    started.type(typed + "\x04")
+    assert started.end() == status
+
+
 class TestLongCommands:
     """A person sees how far they are, and may stop them."""
 

@@ -135,7 +135,7 @@ def refused_bucket(bucket: dict[str, Any], reason: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("finished", [False, True])
 def test_lease_lost(direct: Call, query: Query, given: dict[str, Any], finished: bool) -> None:
-    """Once the bucket was leased anew, or finished by another, the older lease is neither answered nor renewed."""
+    """Once the bucket was leased again, or finished by another, the older lease is neither answered nor renewed."""
     [bucket] = given["buckets"]
     lease_anew(direct, query, given)
     if finished:

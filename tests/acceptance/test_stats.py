@@ -203,6 +203,17 @@ def test_what_is_shown_of_many_clients(run: Callable[..., Any], options: tuple[o
 
 
 @pytest.mark.usefixtures("crowd")
+def test_the_client_of_the_environment(run: Callable[..., Any]) -> None:
+    """As for any command with --client, which is stronger; that it is so is said."""
+    shown = run("stats", "--json", DMCHECK_CLIENT_ID="2")
+    assert [client["id"] for client in shown.document["clients"]] == [2]
+    assert "DMCHECK_CLIENT_ID" in shown.err
+    assert [one["id"] for one in run("stats", "--client", 3, "--json", DMCHECK_CLIENT_ID="2").document["clients"]] == [
+        3
+    ]
+
+
+@pytest.mark.usefixtures("crowd")
 def test_a_table_shows_who_needs_attention_most(run: Callable[..., Any]) -> None:
     """Twenty clients unless asked otherwise, those with flags first; how many are left out is said."""
     shown = run("stats", "--format", "csv")

@@ -183,7 +183,7 @@ def test_8_3_7_a_client_is_killed_before_the_answer_to_its_submit(
 def test_8_3_7_a_client_repeats_a_submit_whose_report_it_never_saw(
     run: Callable[..., Any], database: Database, query: Query
 ) -> None:
-    """The same answers again get the same report, also part answers whose bucket was leased anew; nothing changes."""
+    """The same answers again get the same report, also part answers whose bucket was leased again; nothing changes."""
     prepare(database, [42, 43], 5)
     document = answered(run("fetch", "--client", 42, "--json").document, only=2)
     lost = run("submit", "--client", 42, "--json", stdin=document)

@@ -323,7 +323,7 @@ def test_2_1_a_deleted_users_answers_are_deleted_too(run: Callable[..., Any], da
 def test_2_1_one_of_two_proxies_of_an_id_finishes_what_the_other_fetched(
     run: Callable[..., Any], database: Database, query: Query
 ) -> None:
-    """Whoever acts for an id acts for one client: what one machine fetched the other can resume and answer."""
+    """Whatever acts for an id acts for one client: what one machine fetched the other can resume and answer."""
     prepare(database, [42], 3)
     assert run("fetch", "--client", 42, "--json").status == 0
     elsewhere = run("fetch", "--resume", "--json", DMCHECK_CLIENT_ID="42").document

@@ -353,7 +353,7 @@ class TestResults:
         )
 
     def test_an_export_is_complete_while_clients_submit(self, database: Database, query: Query) -> None:
-        """Slice by slice: whoever was checked before it began is there, and nobody twice."""
+        """Slice by slice: a user that was checked before it began is there, and nobody twice."""
         prepare(database, [42], 60, size=5)
         small = replace(database.settings, limits=replace(database.settings.limits, scan_slice=7))
         with Database(small, "export") as sliced:

@@ -65,7 +65,7 @@ def test_a_bucket_is_overdue_after_its_own_bound(database: Database, query: Call
     """A waiting bucket whose time is wrong waits for its bound from when the job has seen it, and is then raised."""
     prepare(database, [1], 4, size=4)
     query(f"MATCH (b:DMCheckBucket) SET b.edit_datetime = {value}")
-    buckets.starved(database)  # a dry run bears it
+    buckets.starved(database)  # a dry run works on it
     assert raise_starved.run(database) in (0, 1)  # a date of long ago would be overdue at once
     pass_time(query, 86_401)
     raise_starved.run(database)

@@ -1,4 +1,4 @@
-"""A graph that other programs filled badly: every command and job bears it, doctor names it, its remedies help."""
+"""A graph that other programs filled badly: every command and job works on it, doctor names it, its remedies help."""
 
 from __future__ import annotations
 

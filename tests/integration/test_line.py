@@ -54,7 +54,7 @@ def test_a_bucket_given_back_gets_a_place_in_line_by_chance(database: Database, 
 
 
 def test_users_who_are_offered_beyond_the_room_stay_waiting(database: Database, query: Query) -> None:
-    """Makers that looked at the same moment together make no more buckets than the clients can use: whoever places
+    """Makers that looked at the same moment together make no more buckets than the clients can use: the one that places
     last finds how many there are by then, and leaves the rest in no bucket."""
     prepare(database, [1])
     offered = [[f"{half}{i:02}" for i in range(15)] for half in ("one", "two")]

@@ -145,7 +145,7 @@ def test_03_a_dead_lease_is_marked_and_counted_once(database: Database, query: Q
 
 
 def test_04_a_late_answer_is_told_from_one_in_time(database: Database, query: Query) -> None:
-    """Once the bucket was released and leased anew, the old lease's answers are refused and nothing changes; the old
+    """Once the bucket was released and leased again, the old lease's answers are refused and nothing changes; the old
     check, which compared with a parameter that nobody passed, lets them in."""
     prepare(database, [1, 2], 3)
     [late] = leases.fetch(database, 1, 1, "one")

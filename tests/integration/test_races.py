@@ -354,7 +354,7 @@ def test_two_clients_that_ask_for_half_of_all_get_it_in_two_fetches(database: Da
 
 
 def test_two_leases_renewed_and_given_back_at_once(database: Database, query: Query) -> None:
-    """Both are given back, each once, whoever named them in which order; whoever came first with both has renewed
+    """Both are given back, each once, in whatever order they were named; the one that came first with both has renewed
     them."""
     prepare(database, [1], 2 * SIZE * ROUNDS, size=SIZE)
     held = leases_of(database, 1, 2 * ROUNDS)

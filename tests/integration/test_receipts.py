@@ -28,7 +28,7 @@ from dmcheck_cli.transactions.leases import fetch, release, resume
 
 
 def test_the_same_answers_from_another_client_are_refused(database: Database, query: Query) -> None:
-    """Whoever learned of a document learns nothing from submitting it: the report is its owner's."""
+    """Anyone who learned of a document learns nothing from submitting it: the report is its owner's."""
     prepare(database, [1, 2], 3)
     [lease] = fetch(database, 1, 1, "k")
     assert submit(database, 1, [answers(lease)])[0].status == "done"

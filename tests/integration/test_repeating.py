@@ -30,7 +30,7 @@ def world(database: Database) -> World:
 
 
 def test_every_statement_has_a_case() -> None:
-    """A statement that is new must be shown to bear repeating, too."""
+    """A statement that is new must be shown to be repeatable, too."""
     assert list(CASES) == cypher.names()
 
 

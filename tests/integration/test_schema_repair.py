@@ -1,4 +1,4 @@
-"""`schema apply` ends in a sound schema or names what helps, whatever it finds and whoever else builds."""
+"""`schema apply` ends in a sound schema or names what helps, whatever it finds and whatever else builds."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ WRONG_BUT_OURS = {
 
 @pytest.mark.parametrize("kind", WRONG_BUT_OURS)
 def test_what_bears_our_name_is_replaced(bare: Query, database: Database, kind: str) -> None:
-    """An index of our name, but not what we need, satisfies nothing: it is missing, and made anew."""
+    """An index of our name, but not what we need, satisfies nothing: it is missing, and made again."""
     name, statement = WRONG_BUT_OURS[kind]
     bare(statement)
 
@@ -118,7 +118,7 @@ def test_what_is_of_another_kind_satisfies_nothing_and_stays(bare: Query, databa
 
 
 def test_a_constraint_of_another_name_will_do(bare: Query, database: Database) -> None:
-    """Whoever made the same constraint under another name has done our work."""
+    """Anyone who made the same constraint under another name has done our work."""
     bare("CREATE CONSTRAINT theirs FOR (u:User) REQUIRE u.screen_name IS UNIQUE")
     assert "dmcheck_user_name" not in schema.apply(database)
     assert schema.missing(database) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -93,6 +94,8 @@ def lie(database: Database, query: Query, buckets: int, liar: int = FIRST) -> No
     """The liar says DM of everybody; the other two say NON_DM of the same users."""
     rest = [client for client in (FIRST, SECOND, THIRD, 4, 5) if client != liar]
     for turn in range(buckets):
+        if query("MATCH (c:DMCheckClient {id: $id}) WHERE c.suspended IS NOT NULL RETURN c.id", id=liar):
+            return
         say(database, liar, everyone("DM"))
         for place in range(2):
             one = rest[(turn + place) % len(rest)]
@@ -117,6 +120,17 @@ def test_a_liar_is_contained_and_nobody_else(database: Database, query: Query) -
     judge_clients.run(database)
     rows = query("MATCH (u)<-[:DM_NO]-(:DMCheckClient {id: 1}) RETURN DISTINCT u.dmcheck_needs AS needs")
     assert {row["needs"] for row in rows} == {"check"}
+
+
+def test_suspension_by_rule(database: Database, query: Query) -> None:
+    """Off by default; where it is on, whoever is contained is suspended, and counted."""
+    prepare(database, [FIRST, SECOND, THIRD, 4, 5], 60, size=10)
+    with Database(replace(database.settings, suspend_contained=1), "tests") as strict:
+        lie(strict, query, 4)
+    assert query(
+        "MATCH (c:DMCheckClient) WHERE c.suspended IS NOT NULL RETURN c.id AS id, c.suspend_reason AS why"
+    ) == [{"id": FIRST, "why": judge_clients.SUSPENDED_FOR}]
+    assert broken(query) == []
 
 
 def test_what_a_contained_client_said_is_asked_again(database: Database, query: Query) -> None:

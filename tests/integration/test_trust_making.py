@@ -62,7 +62,7 @@ def test_nobody_waits_whom_nobody_may_check(database: Database, query: Query, si
     [
         "MATCH (c:DMCheckClient {id: 2}) SET c.state = 'DEACTIVE'",
         "MATCH (c:DMCheckClient {id: 2}) SET c.suspended = datetime()",
-        "MATCH (:DMCheckClient {id: 2})-[:STATS]->(s) SET s.contained = 5.0",
+        "MATCH (:DMCheckClient {id: 2})-[:STATS]->(s) SET s.contained = 5.0, s.doubted = [5.0], s.allowance = 1",
         "MATCH (c:DMCheckClient) SET c.dm_from_id = 5 WITH * MATCH (b:DMCheckBucket) WHERE b.heard = [1] "
         "SET b.sources = [5]",
     ],

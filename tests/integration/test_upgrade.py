@@ -40,7 +40,7 @@ def before(database: Database) -> Iterator[Graph]:
 
 @pytest.fixture(scope="module")
 def upgraded(connection: Database) -> tuple[Graph, Copied]:
-    """One of 0.1.0, upgraded; every change of the schema has the server plan all statements anew."""
+    """One of 0.1.0, upgraded; every change of the schema has the server plan all statements again."""
     connection.run_text("MATCH (n) DETACH DELETE n")
     made = old.make(connection)
     schema.apply(connection)
@@ -270,7 +270,7 @@ class _Stopping(Database):
         return super().run(statement, **parameters)
 
 
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # whoever is cut short closes nothing
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # what is cut short closes nothing
 def test_an_upgrade_that_was_cut_short_goes_on(before: Graph, database: Database, query: Callable) -> None:
     """After each of its transactions, of a few nodes each; leases are held by whom they were held all the time."""
     limits = replace(database.settings.limits, batch_upgraded=3, batch_adopted=3)

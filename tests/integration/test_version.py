@@ -221,7 +221,7 @@ def test_several_begin_and_one_finishes(database: Database, query: Query) -> Non
     ("statement", "changed"), [("upgrade_1_buckets", 7), ("upgrade_1_leases", 1), ("upgrade_1_clients", 3)]
 )
 def test_each_node_is_upgraded_once(database: Database, query: Query, statement: str, changed: int) -> None:
-    """Whoever waits for a lock looks again whether there is still something to change."""
+    """Anyone who waits for a lock looks again whether there is still something to change."""
     make_world(database)
     query(CASES[statement].before)
     first, second = together(database.settings, [partial(upgrade_by, statement)] * 4, 2)
@@ -230,7 +230,7 @@ def test_each_node_is_upgraded_once(database: Database, query: Query, statement:
 
 
 def test_the_database_knows_the_name_by_which_statements_lock(database: Database, query: Query) -> None:
-    """`REMOVE x.lock` locks only where some property has that name: the node that says the version bears it."""
+    """`REMOVE x.lock` locks only where some property has that name: the node that says the version has it."""
     query(GRAPH + "DELETE graph")
     schema.apply(database)
     assert query(GRAPH + "RETURN graph.lock AS lock") == [{"lock": True}]

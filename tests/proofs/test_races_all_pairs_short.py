@@ -20,7 +20,7 @@ def crew(connection: Database) -> Iterator[Crew]:
 
 @pytest.mark.parametrize("race", NAMED, ids=lambda race: race.name)
 def test_whoever_wins_the_graph_and_what_each_was_told_agree(race: Race, crew: Crew, database: Database) -> None:
-    """Nothing is given twice, lost or counted twice, whoever comes first."""
+    """Nothing is given twice, lost or counted twice, in whatever order they come."""
     run_race(race, crew, database, rounds=8).check()
 
 

@@ -1,4 +1,4 @@
-"""A program of ours with a terminal for its stderr, and perhaps for its stdout, too."""
+"""A program of ours with a terminal for its stderr, and perhaps for all its streams."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class Seen:
         ours, theirs = pty.openpty()
         self.process = subprocess.Popen(
             [*launcher(program), *map(str, arguments)],
-            stdin=subprocess.DEVNULL,
+            stdin=theirs if all else subprocess.DEVNULL,
             stdout=theirs if all else subprocess.PIPE,
             stderr=theirs,
             env={**environment, "TERM": "xterm"},
             cwd=folder,
         )
         os.close(theirs)
+        self._terminal = ours
         self.raw = b""
         self._reader = threading.Thread(target=self._read, args=(ours,), daemon=True)
         self._reader.start()
@@ -43,6 +44,10 @@ class Seen:
         """Return when the terminal got `text`."""
         wait_until(lambda: text in self.shown or self.process.poll() is not None)
         assert text in self.shown, self.shown
+
+    def type(self, text: str) -> None:
+        """As a person does."""
+        os.write(self._terminal, text.encode())
 
     def end(self) -> int:
         """Wait for its end; returns its exit status."""
@@ -65,5 +70,5 @@ class Seen:
 def seen(
     *arguments: object, environment: Mapping[str, str], folder: Path, program: str = "dmcheck", all: bool = False
 ) -> Seen:
-    """Start `program`; `all`: its stdout is the terminal, too."""
+    """Start `program`; `all`: its stdin and stdout are the terminal, too."""
     return Seen(arguments, environment, folder, program, all)

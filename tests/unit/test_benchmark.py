@@ -50,7 +50,7 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 
 
 def test_the_figures_have_their_titles_and_aims(findings: Callable[..., Any]) -> None:
-    """Whoever reads the document finds each figure of the project's aims by its title, with what it should be."""
+    """Anyone who reads the document finds each figure of the project's aims by its title, with what it should be."""
     from benchmark import report
 
     document = report.document(findings())

@@ -1,4 +1,4 @@
-"""scripts/environment.py: when `.venv` is made, made anew, and used again."""
+"""scripts/environment.py: when `.venv` is made, made again, and used again."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def test_a_record_lowers_the_share_that_is_checked_and_an_unlikely_mix_raises_it
     assert court.share(0) == RULES.share
     assert not court.saw_bucket(0, 1.0, 18, 180)
     assert court.saw_bucket(0, 1.0, 0, 180)
-    assert court.share(0) == RULES.newcomer_share
+    assert court.share(0) == RULES.watched_share
     assert court.worst() is None
 
 

@@ -169,7 +169,7 @@ def test_a_dotenv_is_read_with_or_without_a_byte_order_mark(encoding: str) -> No
 
 
 def test_a_named_pipe_is_read_whole() -> None:
-    """As password managers mount a .env: written anew for each reader, in pieces, after a while."""
+    """As password managers mount a .env: written again for each reader, in pieces, after a while."""
     os.mkfifo(".env")
 
     def write() -> None:
@@ -347,7 +347,7 @@ class TestOfTheUser:
     def test_a_value_that_cannot_be_used_is_named_with_its_source(
         self, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Whoever has three places to look at is told which it is."""
+        """Anyone who has three places to look at is told which it is."""
         wrong = "DMCHECK_LEASE_SECONDS=soon\n"
         told = "DMCHECK_LEASE_SECONDS must be a whole number .* not 'soon' .it comes from {}"
         file.write_text(wrong)

@@ -20,7 +20,7 @@ CALL () {
     RETURN collect([coalesce(b.heard, []), coalesce(b.sources, [])]) AS line
 }
 CALL () {
-    MATCH (u:User) WHERE u.dmcheck_aside IS NOT NULL AND
+    MATCH (u:User) WHERE u.dmcheck_aside > datetime({year: 1}) AND
     // include: _unplaced
     AND NOT
     // include: _checked

@@ -9,7 +9,7 @@ CALL () {
         MATCH (u:User {screen_name: name}) WHERE u.dmcheck_aside IS NOT NULL
         RETURN u
         UNION
-        MATCH (u:User) WHERE $names IS NULL AND u.dmcheck_aside IS NOT NULL
+        MATCH (u:User) WHERE $names IS NULL AND u.dmcheck_aside > datetime({year: 1})
         RETURN u LIMIT $limits.batch_users
     }
     WITH u ORDER BY u.screen_name

@@ -1,4 +1,4 @@
-"""The server is started by whoever needs it first, once, and is private."""
+"""The server is started by the process that needs it first, once, and is private."""
 
 from __future__ import annotations
 

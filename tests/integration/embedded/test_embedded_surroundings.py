@@ -1,4 +1,4 @@
-"""Surroundings as people have them: what is missing is named, with what helps, and no database is begun anew."""
+"""Surroundings as people have them: what is missing is named, with what helps, and no second database is begun."""
 
 from __future__ import annotations
 

@@ -53,6 +53,11 @@ class Rules:
     watched_share: float = 0.5
     """Buckets that are watched after an unlikely mix, and the share of their answers other than DM that are checked."""
 
+    watched_miss: float = 0.5
+    watched_false_dm: float = 0.1
+    """Least errors that are assumed of a watched client in a calm crowd: two others outweigh it. Who says NON_DM of
+    everybody is then contradicted one opinion sooner."""
+
     sure: float = 0.99
     """Least confidence of what two or more say, with which others are compared, and more opinions are not asked for."""
 
@@ -74,6 +79,9 @@ class Rules:
 
     calm: float = 0.02
     """A crowd that errs more often than this is taken to have hard cases, on which errors have common causes."""
+
+    most_noise: float = 1 / 3
+    """A crowd is taken to err no more often than this: otherwise few pairs could make all its answers worthless."""
 
     common: float = 6.0
     """By what the share of errors beyond `calm` is multiplied, to be the correlation of errors (1 at most)."""

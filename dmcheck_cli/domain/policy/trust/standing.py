@@ -118,13 +118,15 @@ class Standings:
         ratio = (1 - shares[0]) / shares[0]
         plain = Errors(rules.miss, rules.false_dm)
         base = _errors(pooled, ratio, plain, rules.prior_crowd)
-        noise = _noise(calm, rules)
+        noise = min(max(_noise(calm, rules), min(base.miss, base.false_dm)), rules.most_noise)
         if noise > rules.calm:
             base = Errors(max(base.miss, noise), max(base.false_dm, noise))
         common = min(max(noise - rules.calm, 0.0) * rules.common, 1.0)
         usual = Errors(_bounded(base.miss), _bounded(base.false_dm))
         self.errors = {
-            id: Errors(*_errors_of(client, ratio, base, rules), self.has_record(client), client.dm_from_id)
+            id: Errors(
+                *_errors_of(client, ratio, base, noise <= rules.calm, rules), self.has_record(client), client.dm_from_id
+            )
             for id, client in self.clients.items()
         }
         self.crowd = Crowd(shares, usual, any(one.record for one in self.errors.values()), honest, common)
@@ -302,6 +304,9 @@ def _bounded(share: float) -> float:
     return min(max(share, MIN_ERROR), MAX_ERROR)
 
 
-def _errors_of(client: Client, ratio: float, base: Errors, rules: Rules) -> tuple[float, float]:
+def _errors_of(client: Client, ratio: float, base: Errors, calm: bool, rules: Rules) -> tuple[float, float]:
     own = _errors(client.cells, ratio, base, rules.prior_client)
-    return _bounded(own.miss), _bounded(own.false_dm)
+    miss, false_dm = _bounded(own.miss), _bounded(own.false_dm)
+    if client.watched and calm:
+        return max(miss, rules.watched_miss), max(false_dm, rules.watched_false_dm)
+    return miss, false_dm
