@@ -47,6 +47,7 @@ def test_who_is_asked_and_what_it_changes(database: Database, query: Query) -> N
         clients.register(database, id, f"client{id}", dm_from_id=77)
     submit(database, 1, [answers(fetch(database, 1, 1, "first")[0], "DM")])
     assert make_buckets.run(database).users == 6
+    assert broken(query) == []  # the bucket knows who answered
     for id in (1, 2):
         with pytest.raises(NothingToFetch):
             fetch(database, id, 1, f"again {id}")
