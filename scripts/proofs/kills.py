@@ -157,7 +157,7 @@ _SHAPE = """
     RETURN nodes, links"""
 _CHANCE = re.compile(
     r"uuid|bucket|newest|place|cursor|expires|ended|at|next_fetch|.*_datetime|.*_time|turnaround_seconds|digest"
-    r"|suspended|doubted|contained|round|share"
+    r"|suspended|doubted|contained|round|share|dmcheck_aside"
 )
 
 

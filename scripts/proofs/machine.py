@@ -40,7 +40,7 @@ TICK, STEP = 200, 6000
 machine."""
 
 LIMITS = Limits(
-    start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, batch_leases=1,
+    start_allowance=3, tolerance=1, flood=2, pause_seconds=2 * TICK, max_skew_seconds=3 * TICK, batch_leases=1,
     step_seconds=9000,
 )  # fmt: skip
 """Small enough that every limit is reached."""

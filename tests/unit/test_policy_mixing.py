@@ -68,6 +68,8 @@ def test_few_clients_are_excluded_from_a_bucket() -> None:
     for one in planned:
         assert len({name.split("x")[0] for name in one.seconds}) <= DEFAULTS.first_clients
     assert sum(len(one.seconds) for one in planned) == 50
+    [one] = made(60, [needing(1, client)[0] for client in range(1, 21)])
+    assert len(one.seconds) == DEFAULTS.first_clients
     heard_by_many = needing(5, 1, *range(2, 25)) + needing(5, 30, *range(31, 55))
     for one in made(400, heard_by_many):
         assert len({name.split("x")[0] for name in one.seconds}) <= 1
@@ -90,4 +92,7 @@ def test_somebody_is_left_who_may_take_it() -> None:
     assert sizes(made(180, needing(10, 3, source=11), able={1: 11})) == [(180, 0)]
     mixed = made(180, [one for pair in zip(needing(9, 1), needing(9, 2), strict=True) for one in pair], able=two)
     assert all(len({name.split("x")[0] for name in one.seconds}) == 1 for one in mixed)
+    of_two = {id: 11 if id < 5 else 12 for id in range(1, 9)}
+    [one] = made(60, needing(5, 1, source=11) + needing(5, 5, source=12), able=of_two)
+    assert len({name.split("x")[0] for name in one.seconds}) == 1
     assert made(0, needing(5), able={}, waits=False) == []
