@@ -93,7 +93,7 @@ class Settings:
         1000,
     )
     suspend_contained: int = _setting(
-        "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not.", 0, 1
+        "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not."
     )
     limits: Limits = DEFAULTS
 
