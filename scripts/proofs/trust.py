@@ -374,6 +374,11 @@ class Real(World):
         self.refused = 0
         self.look()
 
+    def run(self) -> Result:
+        """All rounds; then the connection is closed."""
+        with self.database:
+            return super().run()
+
     def is_contained(self, id: int) -> bool:
         """Whether a client is contained now."""
         return self.judged.standings.clients[_known_as(id)].contained is not None
@@ -520,7 +525,7 @@ def simulate(name: str, worlds: Callable[[int], World], seeds: Sequence[int]) ->
 
 
 def judged(name: str, injection: str, found: Sequence[Result], buckets: int | None = None) -> Outcome:
-    """What these runs missed. `buckets`: after so many of lies each bad client must be contained (None: it may last)."""
+    """What these runs missed. `buckets`: within so many of lies each bad client must be contained (None: any)."""
     outcome = Outcome(name, injection, COMMAND, ok=sum(result.users for result in found))
     outcome.faults = sum(len(result.contained) for result in found)
     opened = sum(result.words["open"] for result in found)
