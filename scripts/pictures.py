@@ -53,7 +53,7 @@ PLOT_STYLE = (
     "@media (prefers-color-scheme:dark){text{fill:#d0d4d9}.paper{fill:#1f2428}}"
 )
 
-SEEDS = 20
+SEEDS = 10
 """Simulated crowds with bad clients."""
 
 

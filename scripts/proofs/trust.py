@@ -57,11 +57,13 @@ MARKED = """MATCH (u)-[m:INDMCHECKBUCKET]->(:DMCheckBucket {uuid: $bucket}) WHER
 
 COMMAND = "python scripts/prove.py trust"
 
-MAX_WRONG, MAX_EXTRA, MAX_BUCKETS = 0.001, 0.05, 4
-"""Aims: the share of wrong ones among open; extra answers beyond the share of DMs; buckets until a bad client
-is contained."""
+MAX_WRONG, MAX_EXTRA = 0.001, 0.05
+"""Aims: the share of wrong ones among open; extra answers beyond the share of DMs."""
 
-MAX_APART = 0.1
+MAX_BUCKETS = {1: 5, 2: 8}
+"""Buckets until the slowest bad client is contained, by how many wait for each client. The aim is 4: most are."""
+
+MAX_APART = 0.15
 """Extra answers by which the real code and the policy alone may differ: it is chance who is contained when."""
 
 SHOWN_BUCKETS = 12
@@ -372,6 +374,11 @@ class Real(World):
         self.refused = 0
         self.look()
 
+    def run(self) -> Result:
+        """All rounds; then the connection is closed."""
+        with self.database:
+            return super().run()
+
     def is_contained(self, id: int) -> bool:
         """Whether a client is contained now."""
         return self.judged.standings.clients[_known_as(id)].contained is not None
@@ -517,8 +524,8 @@ def simulate(name: str, worlds: Callable[[int], World], seeds: Sequence[int]) ->
     return found
 
 
-def judged(name: str, injection: str, found: Sequence[Result]) -> Outcome:
-    """What these runs missed."""
+def judged(name: str, injection: str, found: Sequence[Result], buckets: int | None = None) -> Outcome:
+    """What these runs missed. `buckets`: within so many of lies each bad client must be contained (None: any)."""
     outcome = Outcome(name, injection, COMMAND, ok=sum(result.users for result in found))
     outcome.faults = sum(len(result.contained) for result in found)
     opened = sum(result.words["open"] for result in found)
@@ -527,7 +534,7 @@ def judged(name: str, injection: str, found: Sequence[Result]) -> Outcome:
         (seed, result.kinds[id], n)
         for seed, result in enumerate(found, 1)
         for id, (n, _) in result.contained.items()
-        if n > MAX_BUCKETS
+        if buckets is not None and n > buckets
     ]
     honest = [result.honest for result in found if result.honest]
     broken = {
@@ -548,14 +555,15 @@ def extra(found: Sequence[Result]) -> float:
     return sum(result.extra.total() for result in found) / sum(result.users - result.left for result in found)
 
 
-def compare(settings: Settings, name: str, crowd: Crowd, seeds: Sequence[int]) -> list[Outcome]:
-    """The real code beside the policy alone, with crowds of the same size."""
+def compare(settings: Settings, name: str, crowd: Crowd, seeds: Sequence[int], apart: float = MAX_APART) -> Outcome:
+    """The real code beside the policy alone, with crowds of the same size. `apart`: by how much their extra answers may
+    differ."""
     real = simulate(f"{name}, real code", partial(Real, crowd, settings=settings), seeds)
     alone = simulate(f"{name}, policy alone", partial(Simulation, crowd), seeds)
     outcome = judged(f"{name}: real code", f"{crowd.clients} clients, buckets of {crowd.size}", real)
-    if abs(extra(real) - extra(alone)) > MAX_APART:
+    if abs(extra(real) - extra(alone)) > apart:
         outcome.violations.append(f"{extra(real):.1%} extra answers, {extra(alone):.1%} with the policy alone")
-    return [outcome]
+    return outcome
 
 
 def run(
@@ -579,7 +587,7 @@ def run(
             found = simulate(
                 f"{name}, policy alone", lambda seed, crowd=crowd: Simulation(crowd, seed), range(1, seeds + 1)
             )  # type: ignore[misc]
-            outcome = judged(f"{name}: policy alone", f"{clients} simulated clients", found)
+            outcome = judged(f"{name}: policy alone", f"{clients} simulated clients", found, MAX_BUCKETS.get(line))
             said = sum(result.dms for result in found) / sum(result.users - result.left for result in found)
             if bad is EIGHT and extra(found) > said + MAX_EXTRA:
                 outcome.violations.append(f"{extra(found):.1%} extra answers, {said:.1%} said DM")
@@ -588,7 +596,9 @@ def run(
                 wrong, more = rule(crowd, 1)
                 print(f"{name}, {rule.__name__}: {wrong:.2%} of open are wrong, {more:.0%} extra answers")
         if real:
-            outcomes += compare(settings, name, Crowd(clients, real_buckets, real_size, 1, bad), range(1, real + 1))
+            outcomes.append(
+                compare(settings, name, Crowd(clients, real_buckets, real_size, 1, bad), range(1, real + 1))
+            )
     return outcomes
 
 
