@@ -152,10 +152,11 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(made=st.booleans())
     def begin(self, made: bool) -> None:
-        """Two clients and most users are there."""
+        """Three clients and some users are there."""
         self.register(1, True, None)
         self.register(2, True, 2)
-        self.add(USERS[:11])
+        self.register(3, True, None)
+        self.add(USERS[:8])
         if made:
             self.make(18_000)
             self.fetch(1, 1, LEASE)
@@ -230,13 +231,32 @@ class Machine(RuleBasedStateMachine):
         """A client does what it should: it takes some, needs its time, and answers what it holds."""
         self.fetch(id, count, LEASE)
         self.pass_time(seconds)
+        self.answer_all(id, candm)
+        if judged:
+            self.judge()
+
+    def answer_all(self, id: int, candm: str) -> None:
+        """The same answer for all users whom it holds."""
         held = [(uuid, self.model.buckets[uuid].lease or "") for uuid in self.model.held(id)]
         if held:
             self.submit_as(
                 id, [Answered(uuid, lease, dict.fromkeys(self.model.members(uuid), candm)) for uuid, lease in held]
             )
-        if judged:
-            self.judge()
+
+    @rule(
+        order=st.permutations(CLIENTS),
+        said=st.lists(any_answer, min_size=len(CLIENTS), max_size=len(CLIENTS)),
+        judged=st.sampled_from([True, True, False]),
+    )
+    def talk(self, order: list[int], said: list[str], judged: bool) -> None:
+        """One client after the other answers what there is, first and second opinions."""
+        for id, candm in zip(order, said, strict=True):
+            self.pass_time(3 * TICK)
+            self.make(18_000)
+            self.fetch(id, 4, LEASE)
+            self.answer_all(id, candm)
+            if judged:
+                self.judge()
 
     @rule(id=any_client, count=counts)
     def change_mind(self, id: int, count: int | None) -> None:
@@ -409,7 +429,7 @@ class Machine(RuleBasedStateMachine):
 
     # Operators
 
-    @rule(act=st.sampled_from(["suspend", "resume", "resume", "distrust"]), id=any_client)
+    @rule(act=st.sampled_from(["suspend", "resume", "distrust", "distrust"]), id=any_client)
     def doubt(self, act: str, id: int) -> None:
         """An operator suspends a client, lets it go on, or takes back what it said."""
         if act == "suspend":

@@ -40,7 +40,7 @@ CALL (locked) {
         ELSE 'move' END AS where
     RETURN collect({
         name: name, u: u, m: m, where: where, raised: b.raised_from IS NOT NULL,
-        since: CASE WHEN b.priority < $limits.default_priority THEN b.edit_datetime END
+        since: CASE WHEN m.second IS NULL AND b.priority < $limits.default_priority THEN b.edit_datetime END
     }) AS users
 }
 FOREACH (user IN [x IN users WHERE x.where = 'leased'] | FOREACH (m IN [user.m] | REMOVE m.second))
