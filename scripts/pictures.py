@@ -53,7 +53,7 @@ PLOT_STYLE = (
     "@media (prefers-color-scheme:dark){text{fill:#d0d4d9}.paper{fill:#1f2428}}"
 )
 
-SEEDS = 10
+SEEDS = 5
 """Simulated crowds with bad clients."""
 
 
@@ -198,7 +198,7 @@ def a_day(settings: Settings) -> dict[str, list[int]]:
 
 def contained() -> str:
     """How many bad clients of each kind are not contained after so many buckets, with the policy alone."""
-    return plotted(trust.until_contained(SEEDS, trust.Crowd(buckets=2 * trust.SHOWN_BUCKETS, line=2)), CONTAINED)
+    return plotted(trust.until_contained(SEEDS, trust.Crowd(buckets=trust.SHOWN_BUCKETS, line=2)), CONTAINED)
 
 
 def plotted(lines: Mapping[str, Sequence[float]], axes: Axes) -> str:
