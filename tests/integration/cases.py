@@ -123,7 +123,8 @@ CASES: dict[str, Case] = {
         before="MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 "
         "CREATE (b)<-[:INDMCHECKBUCKET]-(:User {screen_name: 'no name'}), "
         "(b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(:User {screen_name: 'marked'}) "
-        "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b)",
+        "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 REMOVE u.dmcheck_needs, u.dmcheck_asked "
+        "CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b)",
     ),
     "begin_judging": Case(writes=False, same_answer=False),
     "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
@@ -182,7 +183,8 @@ CASES: dict[str, Case] = {
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
     "free_buckets": Case(
         before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.heard = [1, 2, 3]
-        WITH b MATCH (u)-[m:INDMCHECKBUCKET]->(b) SET m.second = 'dm'""",
+        WITH b MATCH (u)-[m:INDMCHECKBUCKET]->(b), (c:DMCheckClient {id: 1}) SET m.second = 'dm'
+        CREATE (c)-[:DM_YES {at: datetime()}]->(u)""",
         same_answer=False,
     ),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
@@ -207,6 +209,7 @@ CASES: dict[str, Case] = {
         },
         before="MATCH (u)<-[:DM_YES]-() WITH u ORDER BY u.screen_name LIMIT 1 "
         "MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH u, b LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
+        "SET b.heard = [1, 2, 3] "
         "CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(u) "
         "REMOVE u.dmcheck_needs, u.dmcheck_asked",
     ),
