@@ -183,7 +183,8 @@ CASES: dict[str, Case] = {
     "forget_leases": Case(lambda w: {"keep_seconds": 86_400}, same_answer=False),
     "free_buckets": Case(
         before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 1 SET b.heard = [1, 2, 3]
-        WITH b MATCH (u)-[m:INDMCHECKBUCKET]->(b) SET m.second = 'dm'""",
+        WITH b MATCH (u)-[m:INDMCHECKBUCKET]->(b), (c:DMCheckClient {id: 1}) SET m.second = 'dm'
+        CREATE (c)-[:DM_YES {at: datetime()}]->(u)""",
         same_answer=False,
     ),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
