@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
 from support.in_process import call
@@ -29,6 +30,10 @@ from dmcheck_cli.transactions import schema
 os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1")
 """Java's quick compiler alone: few statements run often enough here for the other to pay."""
 os.environ.setdefault(LINE, str(BUCKETS_PER_CLIENT))
+
+hypothesis.settings.register_profile("dmcheck", deadline=None)
+hypothesis.settings.load_profile("dmcheck")
+"""A machine that is busy is no defect: nothing here is timed."""
 
 FAST = (
     "unit",
