@@ -29,6 +29,7 @@ MAX_ROUNDS = 60
 FETCH = "dmcheck fetch --client {client} --count 2 --json"
 CHECK = "python scripts/demo_checker.py"
 SUBMIT = "dmcheck submit --client {client}"
+MAKE = "DMCHECK_BUCKET_SIZE=20 DMCHECK_BUCKETS_PER_CLIENT=20 dmcheck-make-buckets"
 PIPE = f"{FETCH} | {CHECK} | {SUBMIT}"
 
 
@@ -70,6 +71,10 @@ class Tour:
     def waiting(self) -> int:
         """How many users still wait, according to `dmcheck stats --json`."""
         return int(json.loads(self._shell("dmcheck stats --json", (0,), capture=True))["system"]["users_waiting"])
+
+    def ready(self) -> int:
+        """How many buckets wait to be fetched."""
+        return int(json.loads(self._shell("dmcheck stats --json", (0,), capture=True))["system"]["buckets_ready"])
 
     def begin(self) -> None:
         """Remove what the last tour left: its server, if that tour was killed, and its database."""
@@ -133,7 +138,7 @@ def _steps(tour: Tour) -> None:
     tour.run("dmcheck register --id 42 --screen-name @first_volunteer")
     tour.run("dmcheck register --id 43 --screen-name @second_volunteer --capacity 4")
     tour.say("cron runs this job every quarter of an hour: users go into buckets, mixed.")
-    tour.run("DMCHECK_BUCKET_SIZE=20 dmcheck-make-buckets")
+    tour.run(MAKE)
     tour.say("A client leases a bucket, and is never heard of again.")
     tour.run('dmcheck fetch --client 43 --count 1 --json > "$DMCHECK_HOME/lost.json"')
     tour.say("Another job marks its lease dead (after 2 hours; here at once), and releases it (15 minutes later).")
@@ -154,10 +159,19 @@ def _steps(tour: Tour) -> None:
     tour.run("dmcheck fetch --client 42", allowed=(3,))
     tour.say("Every five minutes a job judges clients by how their leases ended: how many each may hold from now on.")
     tour.run("dmcheck-judge-clients")
+    tour.say(
+        "Each DM needs a second client that says so: such users go into new buckets, and the other client gets them."
+    )
+    tour.run(MAKE)
+    for _, client in zip(range(MAX_ROUNDS), cycle((42, 43)), strict=False):
+        if not tour.ready():
+            break
+        tour.run(PIPE.format(client=client))
+    tour.run("dmcheck-judge-clients")
     tour.say("Who did what, and the whole.")
     tour.run("dmcheck stats")
-    tour.say("And what came out: the list of accounts that take messages from everyone, its first lines.")
-    tour.run('dmcheck users export "$DMCHECK_HOME/open.csv" --answer DM')
+    tour.say("And what came out: the accounts that take messages from everyone, as two clients say; its first lines.")
+    tour.run('dmcheck users export "$DMCHECK_HOME/open.csv" --verdict open')
     tour.run('head -n 4 "$DMCHECK_HOME/open.csv"')
 
 

@@ -69,9 +69,7 @@ def _client(
             zip(standings.counts(found["compared"]), standings.counts(found["contradicted"]), RULES.honest, strict=True)
         ),
         "hasty": hasty[found["id"]] if found["id"] is not None else 0,
-        "unjudged": max(
-            found["held"] + found["buckets_processed"] - (found["buckets_processed"] if judged is None else judged), 0
-        ),
+        "unjudged": max(found["held"] + found["buckets_processed"] - (judged or 0), 0),
         "contained": times.since_1970(found["contained"]),
         "suspended": times.utc(found["suspended"]),
         "next_fetch_seconds": times.left(found.pop("next_fetch"), now),

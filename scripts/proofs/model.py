@@ -119,7 +119,7 @@ class Client:
     suspended: bool = False
     trust: standing.Client = field(default_factory=standing.Client)
     share: float | None = None
-    processed_judged: int = 0
+    processed_judged: int | None = None
     assigned: int = 0
     processed: int = 0
     fault: int = 0
@@ -465,7 +465,7 @@ class Model:
         if room <= 0:
             raise Refusal("over_quota")
         if self.settings.max_unjudged and not client.trust.record:
-            left = self.settings.max_unjudged - client.processed + client.processed_judged - len(self.held(id))
+            left = self.settings.max_unjudged - client.processed + (client.processed_judged or 0) - len(self.held(id))
             if left <= 0:
                 raise Refusal("unjudged")
             room = min(room, left)

@@ -123,7 +123,8 @@ def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, 
     logged = (cron.home / "dmcheck-jobs.log").read_text()
     assert re.sub(r"(?m)^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", "", logged) == (
         "reclaim_leases: marked dead 1, released 0\nmake_buckets: buckets 1, users 1, waiting 0\n"
-        "raise_starved: raised 1\njudge_clients: judged 0, raised 0, lowered 0\n"
+        "raise_starved: raised 1\n"
+        "judge_clients: judged 0, raised 0, lowered 0, compared 0, disputed 0, suspended 0\n"
     )
 
 

@@ -26,7 +26,9 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "How fast is it now, against the day before?": ("last hour", "last day", "day before"),
     "Which clients fail?": ("dying", "43"),
     "Is cron running?": ("make_buckets", "last success (UTC)"),
-    "Which users take messages?": ('"answer": "DM"', '"answered_by": 42'),
+    "Why may client I hold so few, and what is it trusted for?": ("because", "checked"),
+    "Which users take messages, for sure?": ('"answer": "DM"', '"answered_by": 42', '"verdict": "open"'),
+    "Why is this the verdict on user X?": ("2 say DM",),
     "Who answered user X, and when?": ("DM", "42", "at (UTC)"),
     "Which database is this?": ("NEO4J_URI", "bolt://127.0.0.1", "embedded"),
 }
@@ -41,6 +43,11 @@ def test_a_question(direct: Callable[..., Any], database: Database, query: Query
     second = direct("fetch", "--client", 42, "--count", 1, "--json").document
     query("MATCH (:DMCheckClient {id: 43})-[:STATS]->(s) SET s.buckets_assigned = 10, s.buckets_dead = 9")
     query("MERGE (j:DMCheckJob {name: 'make_buckets'}) SET j.last_success_time = datetime()")
+    query(
+        """MATCH (u:User {screen_name: $name}), (c:DMCheckClient {id: 43})
+        CREATE (c)-[:DM_SECOND {candm: 'DM', at: datetime(), witness: true}]->(u)""",
+        name=first["buckets"][0]["users"][0]["screen_name"],
+    )
     names = {
         "U": second["buckets"][0]["bucket"], "I": "42", "X": first["buckets"][0]["users"][0]["screen_name"]
     }  # fmt: skip

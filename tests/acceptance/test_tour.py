@@ -88,8 +88,8 @@ def test_a_tour_after_an_interrupted_one_ends_with_everything_checked(command: l
     assert any(line.startswith("dmcheck fetch --client 42 --count 2 --json | ") for line in shown)
     assert shown[-1].startswith("head -n ")
     head, first, *_ = done.stdout.partition("$ head -n ")[2].splitlines()[1:]
-    assert head == "screen_name,id,answer,answered_by,answered_at"
-    assert first.split(",")[2] == "DM"
+    assert head == "screen_name,id,answer,answered_by,answered_at,verdict,confidence"
+    assert (first.split(",")[2], first.split(",")[5]) == ("DM", "open")
     system = done.stdout.split("all  waiting")[-1].splitlines()[1].split()
     assert system[:4] == [str(len(users)), "0", "0", str(len(users))]
 

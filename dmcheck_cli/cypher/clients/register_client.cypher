@@ -35,8 +35,7 @@ CALL (too_many) {
             x.dm_from_id = coalesce($dm_from_id, x.dm_from_id),
             x.dm_from_screen_name = coalesce($dm_from_screen_name, x.dm_from_screen_name)
         MERGE (x)-[:STATS]->(s:DMCheckClientStats)
-        ON CREATE SET s.buckets_assigned = 0, s.buckets_processed = 0, s.buckets_fault = 0, s.buckets_dead = 0,
-            s.processed_judged = 0
+        ON CREATE SET s.buckets_assigned = 0, s.buckets_processed = 0, s.buckets_fault = 0, s.buckets_dead = 0
     )
     RETURN c, outcome
     UNION

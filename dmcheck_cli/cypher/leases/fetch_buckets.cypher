@@ -14,7 +14,7 @@ WITH *, [n IN range(held + 1, held + $limits.max_fetch)
         AND n <= coalesce(stated, $limits.start_allowance)
 ][..CASE $count WHEN 0 THEN coalesce(stated, $limits.default_fetch) ELSE $count END] AS own
 WITH *, [n IN own WHERE s.record OR $limits.max_unjudged = 0 OR NOT s.buckets_processed IS :: INTEGER NOT NULL
-    OR n <= $limits.max_unjudged - s.buckets_processed + coalesce(s.processed_judged, s.buckets_processed)] AS free
+    OR n <= $limits.max_unjudged - s.buckets_processed + coalesce(s.processed_judged, 0)] AS free
 // 2. Whether this request already has leases or must wait; and the most urgent priority.
 WITH *, CASE WHEN EXISTS { (:DMCheckLease {client: $client, request: $request}) } THEN 'repeated'
     WHEN own = [] THEN 'over_quota' WHEN free = [] THEN 'unjudged' WHEN datetime() < s.next_fetch
