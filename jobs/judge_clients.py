@@ -41,8 +41,13 @@ class Judged:
     leases: int = 0
     held: dict[int, tuple[int, int]] = field(default_factory=dict)
     compared: int = 0
-    disputed: int = 0
+    disputed_users: set[str] = field(default_factory=set)
     suspended: int = 0
+
+    @property
+    def disputed(self) -> int:
+        """How many users clients do not agree about; one may be looked at more than once in a run."""
+        return len(self.disputed_users)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -168,7 +173,8 @@ class _Run:
         changes = [opinion.counted != old for opinion, old in zip(opinions, before, strict=True)]
         counted = [place for place, change in enumerate(changes) if change or not heard.seen[place]]
         self.judged.compared += sum(before[place] is None for place, change in enumerate(changes) if change)
-        self.judged.disputed += len(verdict.votes) > 1
+        if len(verdict.votes) > 1:
+            self.judged.disputed_users.add(heard.name)
         if new or any(changes):
             changed.update(opinion.client for opinion in opinions if opinion.client in self.clients)
         said = [place for place, opinion in enumerate(opinions) if opinion.answer == verdict.answer]

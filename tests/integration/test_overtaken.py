@@ -139,8 +139,8 @@ def test_deleting_a_user_who_is_just_being_put_into_a_bucket_leaves_no_empty_buc
         Database(database.settings, "deleting") as other,
         ThreadPoolExecutor(1) as pool,
     ):
-        both = {"limits": vars(DEFAULTS), "schema": cypher.SCHEMA}
-        making.run(cypher.text("place_users"), names=["alone"], size=180, **both).consume()
+        both = {"limits": vars(DEFAULTS) | {"buckets_per_client": 20}, "schema": cypher.SCHEMA}
+        making.run(cypher.text("place_users"), buckets=[["alone"]], seconds=[], **both).consume()
         deleting = pool.submit(users.delete, other, ["alone"])
         wait_until_blocked(query, "deleting")
         making.commit()
