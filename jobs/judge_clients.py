@@ -157,29 +157,37 @@ class _Run:
         while heard := judging.new_opinions(self.database, self.clients):
             changed: set[int] = set()
             conclusions = [self._conclude(one, changed) for one in heard]
+            if not self.dry_run:
+                judging.conclude(self.database, self.round, conclusions, self._stored(changed))
+                self.round += 1
+            # Only now: what could not be written is concluded again.
+            self.judged.compared += sum(one.compared for one in conclusions)
+            self.judged.disputed_users.update(one.heard.name for one in conclusions if one.disputed)
             if self.dry_run:
                 break
-            judging.conclude(self.database, self.round, conclusions, self._stored(changed))
-            self.round += 1
 
     def _conclude(self, heard: Heard, changed: set[int]) -> Conclusion:
         """Compare the opinions on one user. Adds to `changed` the clients whose counts that changes."""
         opinions = heard.opinions
         if not opinions:
-            return Conclusion(heard, None, None, [])
+            return Conclusion(heard)
         before = [opinion.counted for opinion in opinions]
         new = next((n for n, seen in enumerate(reversed(heard.seen)) if seen), len(opinions))
         verdict = self.court.count(opinions, new)
         changes = [opinion.counted != old for opinion, old in zip(opinions, before, strict=True)]
         counted = [place for place, change in enumerate(changes) if change or not heard.seen[place]]
-        self.judged.compared += sum(before[place] is None for place, change in enumerate(changes) if change)
-        if len(verdict.votes) > 1:
-            self.judged.disputed_users.add(heard.name)
         if new or any(changes):
             changed.update(opinion.client for opinion in opinions if opinion.client in self.clients)
         said = [place for place, opinion in enumerate(opinions) if opinion.answer == verdict.answer]
         overruled = heard.in_force is not None and heard.in_force not in said and verdict.need != "contained"
-        return Conclusion(heard, verdict.need, said[0] if overruled else None, counted)
+        return Conclusion(
+            heard,
+            needs=verdict.need,
+            force=said[0] if overruled else None,
+            counted=counted,
+            compared=sum(before[place] is None for place, change in enumerate(changes) if change),
+            disputed=len(verdict.votes) > 1,
+        )
 
     def _contain(self, id: int) -> None:
         """Contain a client, and have the users looked at about whom it said something while it was bad."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,12 +58,15 @@ class Heard:
 @dataclass(frozen=True)
 class Conclusion:
     """What to write about a user: why it needs another opinion (None: it does not), the place of the opinion that takes
-    the place of the one in force (None: none does), the places of those whose `counted` changed."""
+    the place of the one in force (None: none does), the places of those whose `counted` changed, how many of these were
+    compared for the first time, whether clients do not agree."""
 
     heard: Heard
-    needs: str | None
-    force: int | None
-    counted: list[int]
+    needs: str | None = None
+    force: int | None = None
+    counted: Sequence[int] = ()
+    compared: int = 0
+    disputed: bool = False
 
 
 def begin(database: Database) -> tuple[int, float]:

@@ -8,34 +8,24 @@ from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.errors import (
-    DmcheckError,
-    LeaseLost,
-    NotInBucket,
-    NotOwner,
-    NotRegistered,
-    OverQuota,
-    PayloadChanged,
-    Suspended,
-    TooFast,
-    Unjudged,
-    UnknownBucket,
-    WrongDetails,
-)
+from dmcheck_cli.errors import DmcheckError
 
-COUNTED = (
-    LeaseLost,
-    NotInBucket,
-    NotOwner,
-    NotRegistered,
-    OverQuota,
-    PayloadChanged,
-    Suspended,
-    TooFast,
-    Unjudged,
-    UnknownBucket,
-    WrongDetails,
+COUNTED = frozenset(
+    {
+        "lease_lost",
+        "not_in_bucket",
+        "not_owner",
+        "not_registered",
+        "over_quota",
+        "payload_changed",
+        "suspended",
+        "too_fast",
+        "unjudged",
+        "unknown_bucket",
+        "wrong_details",
+    }
 )
+"""The codes of what a client is refused for."""
 
 MAX_SECONDS = 5.0
 """Trouble with the database may hold up the message of a refusal for so long."""
@@ -51,8 +41,9 @@ def counted(call: Callable[Concatenate[Database, int, P], T]) -> Callable[Concat
     def counting(database: Database, client: int, /, *more: P.args, **named: P.kwargs) -> T:
         try:
             return call(database, client, *more, **named)
-        except COUNTED as refusal:
-            count(database, client, refusal.code)
+        except DmcheckError as refusal:
+            if refusal.code in COUNTED:
+                count(database, client, refusal.code)
             raise
 
     return counting
