@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from support.programs import BUCKETS_PER_CLIENT
+from support.programs import PLAIN, plainly
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
@@ -53,6 +53,7 @@ def main() -> int:
     """Run one proof; the exit status is 1 when it failed."""
     arguments = vars(_parser().parse_args())
     name = arguments.pop("proof")
+    plainly()
     with database_of_its_own() as settings:
         with Database(settings, "prove") as database:
             schema.apply(database)
@@ -94,9 +95,7 @@ def database_of_its_own() -> Iterator[Settings]:
             sys.exit("The proofs empty the database at NEO4J_TEST_URI: set NEO4J_TEST_EMPTIES_IT=yes to confirm")
         name = os.environ.get("NEO4J_TEST_USERNAME", "neo4j")
         password = os.environ.get("NEO4J_TEST_PASSWORD")
-        yield Settings(
-            neo4j_uri=uri, neo4j_username=name, neo4j_password=password, buckets_per_client=BUCKETS_PER_CLIENT
-        )
+        yield Settings(neo4j_uri=uri, neo4j_username=name, neo4j_password=password, **PLAIN)
         return
     with tempfile.TemporaryDirectory(prefix="dmcheck-prove-") as home:
         settings = Settings(home=home)
@@ -107,7 +106,7 @@ def database_of_its_own() -> Iterator[Settings]:
                 neo4j_uri=running.uri,
                 neo4j_username=running.username,
                 neo4j_password=running.password,
-                buckets_per_client=BUCKETS_PER_CLIENT,
+                **PLAIN,
             )
         finally:
             server.stop(settings)

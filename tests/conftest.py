@@ -14,12 +14,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import pytest
 from support.graphs import MAX_WAIT_SECONDS
 from support.in_process import call
-from support.programs import BUCKETS_PER_CLIENT, JAVA_OPTIONS, LINE, Result, at_home, launcher, outside
+from support.programs import JAVA_OPTIONS, PLAIN, Result, at_home, launcher, outside, plainly
 from support.working import Checker, checkers
 
 from dmcheck_cli import cypher
@@ -29,7 +30,11 @@ from dmcheck_cli.transactions import schema
 
 os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1")
 """Java's quick compiler alone: few statements run often enough here for the other to pay."""
-os.environ.setdefault(LINE, str(BUCKETS_PER_CLIENT))
+plainly()
+
+PLANS_STAY = "dbms.cypher.min_replan_interval=1h\ndbms.cypher.statistics_divergence_threshold=1.0\n"
+"""Each test fills an empty graph, after which Neo4j plans every statement anew: half of the server's time
+(tests/acceptance/test_output.py and tests/integration/test_jobs.py: 71 instead of 136 s of Java's CPU)."""
 
 hypothesis.settings.register_profile("dmcheck", deadline=None)
 hypothesis.settings.load_profile("dmcheck")
@@ -53,10 +58,11 @@ FAST = (
 )
 """The part that is marked `fast`: every verb, job and statement, once and again, on one server per process."""
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # as in the background of a shell: the tests' processes inherit it
+# What is ignored here is ignored by the processes that tests start: in the background of a shell, under nohup.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,12 +86,14 @@ def neo4j_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict
         given = {ours: os.environ.get(f"NEO4J_TEST_{name}") for name, ours in names.items()}
         yield {name: value for name, value in given.items() if value is not None}
         return
-    from dmcheck_cli.embedded import server
+    from dmcheck_cli.embedded import launch, server
+    from dmcheck_cli.embedded.configuration import neo4j_conf
 
     home = tmp_path_factory.mktemp("home")
     settings = at_home(home)
     version = os.environ.get("NEO4J_TEST_VERSION")
-    running = server.ensure_running(settings, version=version)
+    with mock.patch.object(launch, "neo4j_conf", lambda port: neo4j_conf(port) + PLANS_STAY):
+        running = server.ensure_running(settings, version=version)
     try:
         yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
     finally:
@@ -99,8 +107,8 @@ def connection(neo4j_environment: dict[str, str]) -> Iterator[Database]:
         neo4j_uri=neo4j_environment["NEO4J_URI"],
         neo4j_username=neo4j_environment.get("NEO4J_USERNAME", "neo4j"),
         neo4j_password=neo4j_environment["NEO4J_PASSWORD"],
-        buckets_per_client=BUCKETS_PER_CLIENT,
         timeout_seconds=int(MAX_WAIT_SECONDS),  # a machine that is busy is no trouble with the database
+        **PLAIN,
     )
     with Database(settings, "tests") as database:
         empty(database)

@@ -50,7 +50,7 @@ EQUALS = 80
 
 FORGET = """
     CALL () { MATCH (l:DMCheckLease) DELETE l }
-    CALL () { MATCH (b:DMCheckBucket) SET b.edit_datetime = datetime() REMOVE b.newest, b.last_client }
+    CALL () { MATCH (b:DMCheckBucket) SET b.edit_datetime = datetime() REMOVE b.newest, b.last_client, b.failures, b.failed_by }
     CALL () {
         MATCH (s:DMCheckClientStats) SET s.buckets_dead = 0 REMOVE s.allowance, s.next_fetch, s.last_access_time
     }"""
@@ -206,6 +206,7 @@ def drawn(database: Database, fetches: int, count: int, request: Callable[[int],
         turn = number % len(DRAWERS)
         if turn == 0:
             database.run_text(FORGET)
+        database.run_text("MATCH (b:DMCheckBucket) REMOVE b.failures, b.failed_by")  # so that none is split
         got = leases.fetch(database, DRAWERS[turn], count, request(number))
         give_back(database, DRAWERS[turn], got, ("submit nothing", "register anew", "release")[number % 3])
         yield [lease.bucket for lease in got]

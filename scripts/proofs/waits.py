@@ -44,6 +44,8 @@ TICK = 900
 """Seconds between two runs of the jobs, and between two fetches of a client, as in cron."""
 KEEP = 2 * 3600
 """Seconds for which ended leases are kept here before reclaim_leases forgets them: time must be shifted for each."""
+NEVER = 1_000_000
+"""So many failures do not happen."""
 BATCH = 2500
 """Users that are added or prioritized at once."""
 
@@ -301,7 +303,8 @@ def bare_users(
         bounds = (world.bound(ORDINARY, stay.in_line) for stay in stays if stay.name in placed)
         turn = max(bounds, default=0.0) + world.longest_round
         for stay in stays:
-            stay.before = (turns - 1) * turn + world.longest_round
+            # From the second turn on, second opinions take up to half of the places.
+            stay.before = 2 * (turns - 1) * turn + world.longest_round
         rows = world.judge(f"flood of {percent} %, users in no bucket", (PRIORITIZED_KIND, BARE))
         return world.outcome(f"flood of {percent} %, {len(bare)} users in no bucket", _INJECTION, faults), rows
 
@@ -338,7 +341,7 @@ def from_prioritize_to_lease(
             wanted = world.rate * size * (6 if number % 24 == 12 else 1) // 2
             world.prioritize(dice.sample(ordinary, min(wanted, len(ordinary))))
             for id, mine in held.items():
-                names = [user.screen_name for lease in mine for user in lease.users]
+                names = sorted(_in_buckets(database, [user.screen_name for lease in mine for user in lease.users]))
                 chosen = dice.sample(names, len(names) // (2 if id <= silent else 4))
                 if chosen:
                     users.prioritize(database, chosen, DEFAULTS.prioritized, recheck=False)
@@ -389,17 +392,22 @@ def _one_flood(world: World, prefix: str, percent: int, counts: bool) -> int:
 
 @contextmanager
 def _fresh(settings: Settings, size: int) -> Iterator[Database]:
-    """A connection to an empty graph, for buckets of that size."""
-    with Database(replace(settings, bucket_size=size, keep_seconds=KEEP), "tests") as database:
+    """A connection to an empty graph, for buckets of that size, which are not split.
+
+    The bound counts buckets, as clients do; one that nobody answers would become up to ten.
+    """
+    whole = replace(settings.limits, max_failures=(NEVER, NEVER))
+    with Database(replace(settings, bucket_size=size, keep_seconds=KEEP, limits=whole), "tests") as database:
         empty(database)
         yield database
 
 
 def _in_buckets(database: Database, names: Iterable[str], ready: bool = False) -> set[str]:
-    """Those of the users who are in a bucket; with `ready`, in a waiting one."""
+    """Those of the users who are in a bucket, for a first answer; with `ready`, in a waiting one."""
     rows = database.run_text(
         """UNWIND $names AS name
-        MATCH (:User {screen_name: name})-[:INDMCHECKBUCKET]->(b) WHERE NOT $ready OR b.place IS NOT NULL
+        MATCH (:User {screen_name: name})-[m:INDMCHECKBUCKET]->(b)
+        WHERE m.second IS NULL AND (NOT $ready OR b.place IS NOT NULL)
         RETURN name""",
         names=list(names),
         ready=ready,
@@ -408,10 +416,10 @@ def _in_buckets(database: Database, names: Iterable[str], ready: bool = False) -
 
 
 def _ordinary(database: Database) -> list[str]:
-    """The users who wait in ordinary buckets that were not raised."""
+    """The users who wait for a first answer in ordinary buckets that were not raised."""
     rows = database.run_text(
-        """MATCH (u:User)-[:INDMCHECKBUCKET]->(b:DMCheckBucket)
-        WHERE b.place IS NOT NULL AND b.priority = $priority
+        """MATCH (u:User)-[m:INDMCHECKBUCKET]->(b:DMCheckBucket)
+        WHERE b.place IS NOT NULL AND b.priority = $priority AND m.second IS NULL
         RETURN u.screen_name AS name ORDER BY name""",
         priority=DEFAULTS.default_priority,
     )

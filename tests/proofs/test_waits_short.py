@@ -77,7 +77,7 @@ class TestTheLongForm:
 
     def test_users_in_no_bucket_find_a_place_although_the_flood_fills_the_line(self, little: Settings) -> None:
         """Half of the line is theirs; twice as many as find a place at once all get their turn within the bound."""
-        row = self.of_kind(waits.bare_users(little, 105, ticks=26, active=3, size=2, tick=HOUR), BARE)
+        row = self.of_kind(waits.bare_users(little, 105, ticks=34, active=3, size=2, tick=HOUR), BARE)
         assert (row.served, row.waiting) == (120, 0)
 
     def test_from_prioritize_to_lease(self, little: Settings) -> None:

@@ -14,8 +14,11 @@ from dmcheck_cli.settings import Settings
 OURS = ("NEO4J_", "DMCHECK_")
 JAVA_OPTIONS = "DMCHECK_JAVA_OPTIONS"
 LINE = "DMCHECK_BUCKETS_PER_CLIENT"
+UNJUDGED = "DMCHECK_MAX_UNJUDGED"
 BUCKETS_PER_CLIENT = 20
 """Buckets that wait for each client in the tests, unless they are about that."""
+PLAIN = {"buckets_per_client": BUCKETS_PER_CLIENT, "max_unjudged": 0}
+"""Settings of tests and proofs that are not about trust: the line has a fixed length, and nobody must be judged first."""
 
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
@@ -46,19 +49,23 @@ class Result:
 
 
 def outside(*kept: str) -> dict[str, str]:
-    """This process's environment without our settings, except those `kept`, the options for Java, and the length of the
-    line."""
+    """This process's environment without our settings, except those `kept`, the options for Java, and PLAIN."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith((*OURS, "XDG_STATE_HOME")) or name in (JAVA_OPTIONS, LINE, *kept)
+        if not name.startswith((*OURS, "XDG_STATE_HOME")) or name in (JAVA_OPTIONS, LINE, UNJUDGED, *kept)
     }
 
 
 def at_home(home: Path, **more: Any) -> Settings:
     """Settings that lead to the embedded database in a folder, with the same options for Java."""
-    given = {"buckets_per_client": BUCKETS_PER_CLIENT, **more}
-    return Settings(home=str(home), java_options=os.environ.get(JAVA_OPTIONS), **given)
+    return Settings(home=str(home), java_options=os.environ.get(JAVA_OPTIONS), **{**PLAIN, **more})
+
+
+def plainly() -> None:
+    """Programs that this process starts have PLAIN."""
+    os.environ.setdefault(LINE, str(BUCKETS_PER_CLIENT))
+    os.environ.setdefault(UNJUDGED, "0")
 
 
 def launcher(program: str) -> list[str]:
