@@ -50,7 +50,7 @@ EQUALS = 80
 
 FORGET = """
     CALL () { MATCH (l:DMCheckLease) DELETE l }
-    CALL () { MATCH (b:DMCheckBucket) SET b.edit_datetime = datetime() REMOVE b.newest, b.last_client, b.failures, b.failed_by }
+    CALL () { MATCH (b:DMCheckBucket) SET b.edit_datetime = datetime() REMOVE b.newest, b.last_client }
     CALL () {
         MATCH (s:DMCheckClientStats) SET s.buckets_dead = 0 REMOVE s.allowance, s.next_fetch, s.last_access_time
     }"""

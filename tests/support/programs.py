@@ -18,7 +18,7 @@ UNJUDGED = "DMCHECK_MAX_UNJUDGED"
 BUCKETS_PER_CLIENT = 20
 """Buckets that wait for each client in the tests, unless they are about that."""
 PLAIN = {"buckets_per_client": BUCKETS_PER_CLIENT, "max_unjudged": 0}
-"""Settings of tests and proofs that are not about trust: the line has a fixed length, and nobody must be judged first."""
+"""Settings of tests and proofs that are not about trust: the line has a fixed length, and nobody waits to be judged."""
 
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
