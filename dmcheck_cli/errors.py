@@ -174,6 +174,10 @@ class Temporary(DmcheckError):
     exit_status = TEMPORARY
 
 
+class Overtaken(Temporary):
+    template = "Client {client} has just been registered or resumed: repeat the same command."
+
+
 class OutputLost(Temporary):
     template = (
         "The result could not be written ({what}), but the command has taken effect. Leases can be had again with "

@@ -9,7 +9,16 @@ from uuid import uuid4
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.database.link import Row
 from dmcheck_cli.domain.model import Client, Distrusted
-from dmcheck_cli.errors import DmcheckError, NotRegistered, Suspended, Temporary, TooFast, WrongDetails, spread
+from dmcheck_cli.errors import (
+    DmcheckError,
+    NotRegistered,
+    Overtaken,
+    Suspended,
+    Temporary,
+    TooFast,
+    WrongDetails,
+    spread,
+)
 from dmcheck_cli.transactions import schema, times
 from dmcheck_cli.transactions.refusals import counted
 
@@ -43,7 +52,7 @@ def register(
     if row["outcome"] == "wrong_details":
         raise WrongDetails(client=id)
     if row["outcome"] == "suspended":
-        raise inactive(database, id)
+        raise _suspended(id, row["client"]["reason"])
     if row["outcome"] == "too_many":
         wait = spread(3600)
         raise TooFast(what="Too many new clients are being registered", seconds=wait, retry_after=wait)
@@ -142,14 +151,16 @@ def delete(database: Database, id: int, dry_run: bool = False) -> tuple[int, int
 
 
 def inactive(database: Database, id: int) -> DmcheckError:
-    """Why a client's command was refused: Suspended or NotRegistered; Temporary if it may act by now."""
+    """Why a client's command was refused and changed nothing: Suspended or NotRegistered; Overtaken if it may act by
+    now."""
     rows = database.run("find_client", client=id)
     if rows and rows[0]["suspended"] is not None:
-        reason = rows[0]["reason"]
-        return Suspended(client=id, reason=f" ({reason})" if reason else "")
-    if rows and rows[0]["active"]:
-        return Temporary(what=f"Client {id} has just been registered or resumed: repeat the same command")
-    return NotRegistered(client=id)
+        return _suspended(id, rows[0]["reason"])
+    return Overtaken(client=id) if rows and rows[0]["active"] else NotRegistered(client=id)
+
+
+def _suspended(id: int, reason: str | None) -> Suspended:
+    return Suspended(client=id, reason=f" ({reason})" if reason else "")
 
 
 def _known(rows: list[Row], id: int) -> list[Row]:

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from dmcheck_cli.errors import DmcheckError, Temporary
+from dmcheck_cli.errors import DmcheckError, Overtaken, Temporary
 
 OK = "ok"
 UNKNOWN = "unknown"
@@ -72,6 +72,9 @@ class Recorder:
         number = self.begin(kind, client, arguments)
         try:
             result = work()
+        except Overtaken as refusal:  # which changed nothing
+            self.end(number, refusal.code)
+            raise
         except Temporary:
             self.end(number, UNKNOWN)
             raise
