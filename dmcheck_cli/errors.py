@@ -176,6 +176,7 @@ class Temporary(DmcheckError):
 
 class Overtaken(Temporary):
     template = "Client {client} has just been registered or resumed: repeat the same command."
+    code = "overtaken"
 
 
 class OutputLost(Temporary):
