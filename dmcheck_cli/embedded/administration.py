@@ -22,6 +22,9 @@ from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.wholefile import beside
 
+SHORT_LIVED = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+"""Java's quick compiler alone: a dump of a small graph took 3.0 instead of 4.8 s of CPU."""
+
 MAIN_CLASS = "org.neo4j.cli.AdminTool"
 """What the script `neo4j-admin` of a Neo4j distribution runs; it is in the same jars as the server."""
 
@@ -107,7 +110,7 @@ def administer(settings: Settings, *arguments: str) -> None:
         version = store.version()
         if version is None:
             raise NotConfigured(what=f"There is no graph in {home}.")
-        command = [*java(jars(settings, version, progress)), MAIN_CLASS, *arguments]
+        command = [*java(jars(settings, version, progress)), *SHORT_LIVED, MAIN_CLASS, *arguments]
         with progress.doing(f"neo4j-admin {' '.join(arguments)}"):
             try:
                 done = subprocess.run(

@@ -367,10 +367,11 @@ def run_race(race: Race, crew: Crew, database: Database, rounds: int) -> Outcome
     return _rounds(Outcome(race.name, _released(rounds), _command(rounds)), [race], crew, database, rounds)
 
 
-def run_pairs(crew: Crew, database: Database, rounds: int) -> Outcome:
-    """This many rounds of each pair of commands."""
-    outcome = Outcome(f"all {len(PAIRS)} pairs of write commands", _released(rounds), _command(rounds))
-    return _rounds(outcome, [pair(*names) for names in PAIRS], crew, database, rounds)
+def run_pairs(crew: Crew, database: Database, rounds: int, some: int | None = None) -> Outcome:
+    """This many rounds of each pair of commands, or of `some` that are drawn."""
+    chosen = PAIRS if some is None else random.sample(PAIRS, some)
+    outcome = Outcome(f"{len(chosen)} of {len(PAIRS)} pairs of write commands", _released(rounds), _command(rounds))
+    return _rounds(outcome, [pair(*names) for names in chosen], crew, database, rounds)
 
 
 def _rounds(outcome: Outcome, races: Sequence[Race], crew: Crew, database: Database, rounds: int) -> Outcome:

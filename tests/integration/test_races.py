@@ -122,7 +122,7 @@ def run_jobs(job: str, database: Database, number: int) -> None:
             reclaim_leases.run(database)
 
 
-def in_turn(copy: int, mine: list[str], database: Database, number: int) -> int:
+def in_turn(copy: int, mine: list[str], database: Database, number: int) -> Any:
     """One kind of work a round, all copies at the same moment; returns how much this copy did."""
     match number:
         case 0:
@@ -133,10 +133,8 @@ def in_turn(copy: int, mine: list[str], database: Database, number: int) -> int:
             return raise_starved.run(database)
         case 3:
             return len(fetch(database, 1, 4, f"copy {copy}"))
-        case 4:
-            return reclaim_at_once(database, number)[0]
         case _:
-            return reclaim_at_once(database, number)[1]
+            return reclaim_at_once(database, number)
 
 
 def leases_of(database: Database, id: int, count: int) -> list[Lease]:
@@ -167,23 +165,21 @@ def holder(query: Query, lease: Lease) -> Any:
     return (rows[0]["id"], rows[0]["lease"]) if rows else None
 
 
-@pytest.mark.parametrize("jobs", [0, 4], ids=["alone", "with four copies of two jobs"])
-def test_16_processes_and_400_buckets(database: Database, query: Query, jobs: int) -> None:
+def test_16_processes_and_400_buckets(database: Database, query: Query) -> None:
     """16 processes fetch until each holds 25: 400 leases of 400 different buckets, whatever jobs run meanwhile."""
     prepare(database, range(1, 21), 400 * SIZE, size=SIZE)
     for id in range(1, 17):
         clients.register(database, id, f"client{id}", capacity=25)
         may_hold(query, id, 25)
-    if jobs:
-        users.add(database, [User(f"more{i}", None) for i in range(300)])
+    users.add(database, [User(f"more{i}", None) for i in range(300)])
     makers = replace(database.settings, bucket_size=SIZE, max_users_per_run=50)
     works: list[Any] = [partial(fetch_all, id) for id in range(1, 17)]
-    works += [partial(run_jobs, job) for job in ("make_buckets", "reclaim_leases") for _ in range(jobs)]
+    works += [partial(run_jobs, job) for job in ("make_buckets", "reclaim_leases") for _ in range(4)]
     [outcomes] = together(makers, works)
     leases = [lease for taken in outcomes[:16] for lease in taken]
     assert [len(taken) for taken in outcomes[:16]] == [25] * 16
     assert len({bucket for bucket, _ in leases}) == len({lease for _, lease in leases}) == 400
-    assert outcomes[16:] == [None] * 2 * jobs
+    assert outcomes[16:] == [None] * 8
     held = query("MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN c.id AS id, b.uuid AS bucket, b.newest AS lease")
     assert {(row["bucket"], row["lease"]) for row in held} == set(leases)
     assert [counters(query, id) for id in range(1, 17)] == [(25, 0, 0, 0)] * 16
@@ -324,14 +320,15 @@ def test_everything_four_times(database: Database, query: Query) -> None:
     lists = [everyone[:120], everyone[80:][::-1], everyone[40:160][::-1], everyone[::2] + everyone[1::4]]
     settings = replace(database.settings, bucket_size=SIZE, starved_seconds=0)
     works = [partial(in_turn, copy, mine) for copy, mine in enumerate(lists)]
-    added, made, raised, fetched, marked, released = together(settings, works, 6)
+    added, made, raised, fetched, *reclaimed = together(settings, works, 6)
     assert sum(added) == len(everyone)
     assert sum(made) == BUCKETS_PER_CLIENT
     assert sum(raised) == BUCKETS_PER_CLIENT
     leases = sum(got for got in fetched if isinstance(got, int))
     assert leases == 10  # the capacity; who came too late was told so
     assert {got for got in fetched if isinstance(got, str)} <= {"over_quota"}
-    assert (sum(marked), sum(released)) == (leases, leases)
+    # A copy that is late in the first round may release what another one marked in it.
+    assert [sum(counts) for counts in zip(*reclaimed[0], *reclaimed[1], strict=True)] == [leases, leases]
     assert counters(query, 1) == (leases, 0, 0, leases)
     assert query(
         "MATCH (b:DMCheckBucket) RETURN count(b) AS n, max(b.priority) < $p AS all", p=DEFAULTS.default_priority

@@ -163,7 +163,9 @@ def together(settings: Settings, works: Sequence[Work], rounds: int = 1) -> list
     Each is called with its connection and the number of the round, at the same moment in every round. Returns for
     each round what each returned, or the code of the error that ended it.
     """
-    context = multiprocessing.get_context("spawn")
+    # They are forked from a process that has imported what each of them needs.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["pytest", "neo4j", "support.graphs", "jobs.judge_clients", "jobs.make_buckets"])
     barrier = context.Barrier(len(works))
     with ProcessPoolExecutor(len(works), context, _keep, (barrier,)) as pool:
         running = [pool.submit(_take_part, settings, work, rounds) for work in works]
