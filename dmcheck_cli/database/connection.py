@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from dmcheck_cli.embedded.server import Server
 
 
-UNATTENDED = frozenset({"work", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients"})
+UNATTENDED = frozenset({"work", "watch", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients"})
 """Commands that run by themselves: they do not start an embedded database that a person has stopped."""
 
 

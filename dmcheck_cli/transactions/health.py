@@ -93,9 +93,9 @@ def health(database: Database) -> Health:
     if other is not None:
         problems.append(Problem(*other))
     [row] = database.run("show_health")
-    last = {job["name"]: job["last_success_time"] for job in row["jobs"]}
-    jobs = [Job(name, times.utc(last.get(name)), times.age(last.get(name), row["now"])) for name in JOBS]
-    for job in jobs:
+    last = _last(row)
+    ran = _jobs(row)
+    for job in ran:
         if times.ahead(last.get(job.name), row["now"]):
             problems.append(Problem(f"{job.name} last ran at a time that lies in the future: a clock was ahead", APPLY))
         elif job.seconds_ago is None or job.seconds_ago > LATE:
@@ -107,7 +107,22 @@ def health(database: Database) -> Health:
         late = buckets.starved(database)
         if late:
             problems.append(Problem(f"{late} buckets wait longer than they should", "dmcheck-raise-starved"))
-    return Health(row["version"], jobs, problems)
+    return Health(row["version"], ran, problems)
+
+
+def jobs(database: Database) -> list[Job]:
+    """When each job last ran to its end."""
+    [row] = database.run("show_health")
+    return _jobs(row)
+
+
+def _last(row: dict[str, Any]) -> dict[str, str | None]:
+    return {job["name"]: job["last_success_time"] for job in row["jobs"]}
+
+
+def _jobs(row: dict[str, Any]) -> list[Job]:
+    last = _last(row)
+    return [Job(name, times.utc(last.get(name)), times.age(last.get(name), row["now"])) for name in JOBS]
 
 
 def facts(database: Database) -> Facts:

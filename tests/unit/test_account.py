@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import typer
 
 from dmcheck_cli import entry
 from dmcheck_cli.database import account
@@ -13,7 +12,7 @@ from dmcheck_cli.errors import Temporary
 @pytest.mark.parametrize("fails", [False, True])
 @pytest.mark.parametrize("arguments", [[], ["--timings"], ["-q", "--timings"], ["--timings", "--json"]])
 def test_timings_are_said_when_asked_for(arguments: list[str], fails: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    """All connections together, once, from 0 for each program; after an error too, whose message stays the last line."""
+    """All connections together, once, from 0 for each program; before an error, whose message stays the last line."""
     app = entry.Program()
 
     @app.command()
