@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import CommandFunctionType as CommandFunction
 
 from dmcheck_cli import notices
+from dmcheck_cli.database import account
 from dmcheck_cli.errors import Bug, DmcheckError, Interrupted, OutputLost, SystemRefused, Usage, machine_lacks
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
@@ -49,6 +50,15 @@ def _choose(context: Any, option: Any, asked: bool) -> None:
         notices.choose(notices.Level[option.name.upper()])
 
 
+def _ask_for_timings(context: Any, option: Any, asked: bool) -> None:
+    global _timings  # noqa: PLW0603 - one process has one stderr
+    _timings = _timings or asked
+
+
+_timings = False
+"""Whether to say what the database had to do."""
+
+
 class _Options:
     """Gives a command the options that all have, before `--help`; its function does not see them."""
 
@@ -65,6 +75,12 @@ class _Options:
                 ("verbose", "Say which database is used, which statements are run, and what is tried again."),
             )
         ]
+        about = "Say at the end what this cost the database: round trips, and the time waited."
+        self.params.append(
+            TyperOption(
+                param_decls=["--timings"], is_flag=True, expose_value=False, callback=_ask_for_timings, help=about
+            )
+        )
 
 
 class Verb(_Options, TyperCommand):
@@ -76,7 +92,7 @@ class Verbs(_Options, TyperGroup):
 
 
 class Program(typer.Typer):
-    """A program, or a part of one: all its commands have `--quiet` and `--verbose`."""
+    """A program, or a part of one: all its commands have `--quiet`, `--verbose` and `--timings`."""
 
     def command(self, name: str | None = None, **more: Any) -> Callable[[CommandFunction], CommandFunction]:
         """As Typer has it."""
@@ -117,6 +133,8 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the program with these arguments on the process's streams; returns its exit status."""
     as_json = _asks_for_json(arguments)
     notices.choose(notices.Level.NORMAL)
+    account.forget()
+    _ask_no_timings()
     _mend_environment()
     status = 0
     try:
@@ -127,8 +145,21 @@ def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     except OSError as problem:
         status = status or _lost(OutputLost(what=problem.strerror), arguments, as_json)  # an earlier error was reported
     with suppress(OSError):  # nobody reads stderr; the exit status still tells
+        _say_timings()
         sys.stderr.flush()
     return status
+
+
+def _ask_no_timings() -> None:
+    global _timings  # noqa: PLW0603 - one process has one stderr
+    _timings = False
+
+
+def _say_timings() -> None:
+    """Once; an error comes after it, since scripts read the last line of stderr."""
+    if _timings:
+        _ask_no_timings()
+        sys.stderr.write(f"{account.total()}\n")
 
 
 def _open_streams() -> None:
@@ -212,6 +243,7 @@ def _version() -> str:
 
 def _failed(problem: DmcheckError, as_json: bool) -> int:
     with suppress(OSError):  # nobody reads stderr; the exit status still tells
+        _say_timings()
         show.error(problem, as_json)
         sys.stderr.flush()
     return problem.exit_status

@@ -28,6 +28,7 @@ class Level(IntEnum):
 
 
 _level = Level.NORMAL
+_taker: Callable[[str], None] | None = None
 
 
 def choose(level: Level) -> None:
@@ -56,9 +57,23 @@ def warn(text: str) -> None:
     """Say something, with `--quiet`, too."""
     # A path or a server's answer may contain terminal control characters.
     line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    if _taker is not None:
+        _taker(line)
+        return
     writing = threading.Thread(target=_write, args=(f"{line}\n",), daemon=True)
     writing.start()
     writing.join(SECONDS_TO_WRITE)
+
+
+@contextmanager
+def diverted(taker: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs, `taker` gets what would be said on stderr, from any thread."""
+    global _taker  # noqa: PLW0603 - one process has one stderr
+    before, _taker = _taker, taker
+    try:
+        yield
+    finally:
+        _taker = before
 
 
 def _write(line: str) -> None:

@@ -16,7 +16,7 @@ from dmcheck_cli.settings import variables
 
 PAGE = Path(__file__).parents[1] / "dmcheck_cli" / "commands" / "README.md"
 BEGIN, END = "<!-- begin {name} -->\n", "<!-- end {name} -->"
-COMMON = frozenset({"--json", "--format", "--help", "--quiet", "--verbose"})
+COMMON = frozenset({"--json", "--format", "--help", "--quiet", "--verbose", "--timings"})
 """Options of every command; the page explains them once."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from operator import attrgetter
@@ -10,6 +11,7 @@ from typing import Annotated
 import typer
 
 from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.commands.watch import watch as follow
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import ClientStats
@@ -18,7 +20,8 @@ from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
 from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS
-from dmcheck_cli.settings import Settings
+from dmcheck_cli.reporting.watch import Wish
+from dmcheck_cli.settings import MAX_SECONDS, Settings
 from dmcheck_cli.transactions.stats import stats as read
 
 STATES = ("ACTIVE", "DEACTIVE", "SUSPENDED")
@@ -61,10 +64,19 @@ def stats(
             help="How many clients tables show; 0: all. JSON always has all.",
         ),
     ] = 20,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Show it on a live screen until q or Ctrl-C; elsewhere a line for each refresh."),
+    ] = False,
+    interval: Annotated[
+        float, typer.Option(min=1, max=MAX_SECONDS, metavar="SECONDS", help="Between two refreshes of --watch.")
+    ] = 2,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
     """Show the state of the system, and the clients that need attention most."""
+    if watch and (format not in (Format.auto, Format.json) or math.isnan(interval)):
+        raise Usage(what="--watch takes --json and no other format, and a number of seconds")
     if state is not None and state.upper() not in STATES:
         raise Usage(what=f"--state takes one of {', '.join(STATES)}, not {state!r}")
     field = HEADS.get(sort, sort) if sort is not None else None
@@ -74,11 +86,24 @@ def stats(
     if client is None and loaded.client_id is not None:
         client = client_of(None, loaded)
         show.message(f"only client {client}, as DMCHECK_CLIENT_ID says")
+
+    def chosen(clients: Sequence[ClientStats]) -> list[ClientStats]:
+        wanted = [
+            one for one in clients if (state is None or one.state == state.upper()) and (one.flags or not flagged)
+        ]
+        return _sorted(wanted, field) if field else wanted
+
+    def most_urgent(clients: Sequence[ClientStats]) -> list[ClientStats]:
+        ordered = chosen(clients)
+        return ordered if field else sorted(ordered, key=_need)
+
+    if watch:
+        as_json = show.wants_json(as_json, format)
+        follow(loaded, client, chosen if as_json else most_urgent, Wish(interval, limit), as_json)
+        return
     with Database(loaded, "stats") as database:
         clients, system = read(database, client)
-    chosen = [one for one in clients if (state is None or one.state == state.upper()) and (one.flags or not flagged)]
-    ordered = _sorted(chosen, field) if field else chosen
-    shown = (ordered if field else sorted(chosen, key=_need))[: limit or None]
+    ordered, shown = chosen(clients), most_urgent(clients)[: limit or None]
     of_system = [
         SYSTEM.of([system]),
         PROGRESS.of([system]),

@@ -11,11 +11,12 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from dmcheck_cli import cypher, notices
 from dmcheck_cli.backoff import between_tries
-from dmcheck_cli.database import address
+from dmcheck_cli.database import account, address
 from dmcheck_cli.database.failures import NEEDS_RESTART, Retryable, Trouble, from_driver, from_server
 from dmcheck_cli.database.link import Link, Row, connect_seconds
 from dmcheck_cli.database.sending import Guard, OutOfTime, Statement
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from dmcheck_cli.embedded.server import Server
 
 
-UNATTENDED = frozenset({"work", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients", "export_metrics"})
+UNATTENDED = frozenset(
+    {"work", "watch", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients", "export_metrics"}
+)
 """Commands that run by themselves: they do not start an embedded database that a person has stopped."""
 
 
@@ -37,8 +40,8 @@ MAX_SILENT_SECONDS = 2.0
 class Database:
     """A database to run statements on; opened at the first one.
 
-    `command` is the name under which its transactions appear in `SHOW TRANSACTIONS`, with the rest of `about`. Not
-    thread-safe. Close it, or use it as a context manager.
+    `command` is the name under which its transactions appear in `SHOW TRANSACTIONS`, with the rest of `about`.
+    `account` counts what it costs. Not thread-safe. Close it, or use it as a context manager.
     """
 
     def __init__(self, settings: Settings, command: str) -> None:
@@ -46,6 +49,8 @@ class Database:
         self.command = command
         self.about = {"app": "dmcheck", "command": command}
         self.began = time.monotonic()
+        self.account = account.opened()
+        self._name = ""
         self._guard = Guard(self._note_wait)
         self._since: float | None = None
         self._seconds = 0.0
@@ -96,7 +101,11 @@ class Database:
         the database denies access, DatabaseRefused for permanent errors.
         """
         began = time.monotonic()
-        rows = self.run_text(cypher.text(statement), patience=patience, **(self._ours(statement) | parameters))
+        self._name = statement
+        try:
+            rows = self.run_text(cypher.text(statement), patience=patience, **(self._ours(statement) | parameters))
+        finally:
+            self._name = ""
         notices.detail(f"{statement}: {len(rows)} rows in {(time.monotonic() - began) * 1000:.0f} ms")
         return rows
 
@@ -111,10 +120,14 @@ class Database:
         deadline = time.monotonic() + trouble.limit
         backoff = between_tries()
         self._since, self._seconds = time.monotonic(), trouble.limit
-        while True:
-            statement = Statement(text)
+        self.account.statements += 1
+        for number in count():
+            self.account.retries += number > 0
+            statement = Statement(text, self._name)
             try:
-                return self._try(statement, parameters, deadline)
+                rows = self._try(statement, parameters, deadline)
+                self.account.rows += len(rows)
+                return rows
             except OutOfTime as error:
                 sent = statement.withdraw()
                 trouble.note(Retryable("no answer", unknown=sent, connected=sent))
@@ -131,6 +144,17 @@ class Database:
                 notices.detail(f"{passing.why}: the next try is in {delay:.1f} s")
                 self._note_wait()
                 time.sleep(delay)
+        raise AssertionError
+
+    def _book(self, statement: Statement) -> None:
+        """Count a try, if it was sent."""
+        if statement.sent_at is None:
+            return
+        seconds = time.monotonic() - statement.sent_at
+        self.account.round_trips += 1
+        self.account.waited += seconds
+        if account.is_slow(statement.name, seconds):
+            notices.warn(f"dmcheck: slow statement: {statement.name} took {seconds:.1f} s")
 
     def _note_wait(self) -> None:
         """Tell a person, once, that this waits for the database. Called now and then while it does."""
@@ -156,6 +180,8 @@ class Database:
         except Exception as error:
             self._link = link
             raise self._explained(error, statement.sent) from error
+        finally:
+            self._book(statement)
         self._link = link
         return rows
 

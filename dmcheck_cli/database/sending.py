@@ -24,8 +24,11 @@ class Statement:
     statement that is read but then fails to be sent counts as sent, which errs on the safe side.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, name: str = "") -> None:
+        """`name`: what to call it in a log; those without are not named there."""
+        self.name = name
         self.sent = False
+        self.sent_at: float | None = None
         self._text = text
         self._withdrawn = False
         self._lock = threading.Lock()
@@ -35,6 +38,7 @@ class Statement:
             if self._withdrawn:
                 raise TimeoutError
             self.sent = True
+            self.sent_at = self.sent_at or time.monotonic()
         return self._text
 
     def withdraw(self) -> bool:

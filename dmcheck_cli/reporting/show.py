@@ -165,9 +165,17 @@ def _rich_table(table: Table, cells: Sequence[Sequence[str]]) -> None:
     line(text.get().rstrip("\n"))
 
 
-def _fitting(console: Console, table: Table, cells: Sequence[Sequence[str]]) -> RichTable:
-    """The table, as wide as the terminal at most: one row alone becomes a list; several rows lose the columns of
-    `table.drops`, in that order, and after that long cells are cut."""
+def fitted(shown: Table, width: int) -> RichTable:
+    """The table for a part of a screen of `width` columns."""
+    from rich.console import Console
+
+    cells = [[_cell(value) for value in row] for row in shown.rows]
+    return _fitting(Console(width=width, file=io.StringIO()), shown, cells, lists=False)
+
+
+def _fitting(console: Console, table: Table, cells: Sequence[Sequence[str]], lists: bool = True) -> RichTable:
+    """The table, as wide as the terminal at most: one row alone becomes a list if `lists`; several rows lose the
+    columns of `table.drops`, in that order, and after that long cells are cut."""
     unbounded = console.options.update(max_width=10_000)
     kept = list(range(len(table.heads)))
     drops = [table.heads.index(head) for head in table.drops]
@@ -175,7 +183,7 @@ def _fitting(console: Console, table: Table, cells: Sequence[Sequence[str]]) -> 
         shown = _grid(table.title, [table.heads[i] for i in kept], [[row[i] for i in kept] for row in cells])
         if console.measure(shown, options=unbounded).maximum <= console.width:
             return shown
-        if len(cells) == 1:
+        if lists and len(cells) == 1:
             return _records(table.title, table.heads, cells)
         if not drops:
             return shown

@@ -106,8 +106,16 @@ def health(database: Database) -> Health:
         late = buckets.starved(database)
         if late:
             problems.append(Problem(f"{late} buckets wait longer than they should", "dmcheck-raise-starved"))
-    found = [Job(job.name, job.last_success_time, job.seconds_ago) for job in runs]
-    return Health(row["version"], found, problems)
+    return Health(row["version"], _shown(runs), problems)
+
+
+def last_jobs(database: Database) -> list[Job]:
+    """When each job last ran to its end."""
+    return _shown(jobs.last_runs(database))
+
+
+def _shown(runs: list[jobs.LastRun]) -> list[Job]:
+    return [Job(run.name, run.last_success_time, run.seconds_ago) for run in runs]
 
 
 def facts(database: Database) -> Facts:

@@ -48,9 +48,8 @@ class LastRun:
 
 def cost(database: Database) -> dict[str, Any]:
     """What this process did on the database until now, as `finish_job` stores it."""
-    account = getattr(database, "account", None)
     return {"last_seconds": time.monotonic() - database.began} | {
-        f"last_{stored}": getattr(account, counted, None) for counted, stored in COUNTED.items()
+        f"last_{stored}": getattr(database.account, counted) for counted, stored in COUNTED.items()
     }
 
 
