@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import costs
 from typer.main import get_command
 
 from dmcheck_cli import cli
@@ -27,7 +28,7 @@ def main() -> None:
 
 def render(page: str) -> str:
     """The page with its generated parts renewed."""
-    for name, lines in (("commands", _commands()), ("settings", _settings())):
+    for name, lines in (("commands", _commands()), ("settings", _settings()), ("costs", costs.table())):
         begin, end = BEGIN.format(name=name), END.format(name=name)
         before, _, rest = page.partition(begin)
         _, _, after = rest.partition(end)

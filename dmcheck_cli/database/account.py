@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 SLOW_SECONDS = 1.0
-"""A statement that takes longer is named on stderr."""
+"""A statement that takes longer is named on the stderr of jobs, of `work`, and with `--verbose`."""
 
 
 @dataclass

@@ -153,7 +153,8 @@ class Database:
         seconds = time.monotonic() - statement.sent_at
         self.account.round_trips += 1
         self.account.waited += seconds
-        if account.is_slow(statement.name, seconds):
+        logs = self.command in UNATTENDED or notices.level() is notices.Level.VERBOSE
+        if logs and account.is_slow(statement.name, seconds):
             notices.warn(f"dmcheck: slow statement: {statement.name} took {seconds:.1f} s")
 
     def _note_wait(self) -> None:
