@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dmcheck_cli.embedded.server import Server
 
 
-UNATTENDED = frozenset({"work", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients"})
+UNATTENDED = frozenset({"work", "make_buckets", "reclaim_leases", "raise_starved", "judge_clients", "export_metrics"})
 """Commands that run by themselves: they do not start an embedded database that a person has stopped."""
 
 
@@ -45,6 +45,7 @@ class Database:
         self.settings = settings
         self.command = command
         self.about = {"app": "dmcheck", "command": command}
+        self.began = time.monotonic()
         self._guard = Guard(self._note_wait)
         self._since: float | None = None
         self._seconds = 0.0

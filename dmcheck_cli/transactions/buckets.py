@@ -11,7 +11,7 @@ from dmcheck_cli.domain.model import BucketState
 from dmcheck_cli.domain.policy.mixing import NEEDS, Needing
 from dmcheck_cli.errors import UnknownBucket
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import schema, times
+from dmcheck_cli.transactions import jobs, schema, times
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,8 @@ def split(database: Database, buckets: list[str] | None = None) -> int:
 
 
 def finish(database: Database, job: str, cursor: str | None = None) -> None:
-    """Record that a job has completed, and where make_buckets continues."""
-    schema.write_one(database, "finish_job", name=job, cursor=cursor)
+    """Record that a job has completed, what that cost, and where make_buckets continues."""
+    schema.write_one(database, "finish_job", name=job, cursor=cursor, cost=jobs.cost(database))
 
 
 def correct_times(database: Database) -> int:

@@ -8,10 +8,8 @@ from typing import Any
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.transactions import buckets, schema, times, users
+from dmcheck_cli.transactions import buckets, jobs, schema, users
 from dmcheck_cli.transactions.stats import count_users, stats
-
-JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 
 LATE = 2 * 3600
 """Seconds after which a job counts as missed: crontab.example runs each every 15 minutes; a reboot must not send
@@ -93,10 +91,11 @@ def health(database: Database) -> Health:
     if other is not None:
         problems.append(Problem(*other))
     [row] = database.run("show_health")
-    last = {job["name"]: job["last_success_time"] for job in row["jobs"]}
-    jobs = [Job(name, times.utc(last.get(name)), times.age(last.get(name), row["now"])) for name in JOBS]
-    for job in jobs:
-        if times.ahead(last.get(job.name), row["now"]):
+    runs = jobs.last_runs(database)
+    for job in runs:
+        if job.name == jobs.METRICS:
+            continue  # not everybody has a Prometheus; who has one is told by it
+        if job.ahead:
             problems.append(Problem(f"{job.name} last ran at a time that lies in the future: a clock was ahead", APPLY))
         elif job.seconds_ago is None or job.seconds_ago > LATE:
             since = "never" if job.seconds_ago is None else f"not for {job.seconds_ago // 3600} hours"
@@ -107,7 +106,8 @@ def health(database: Database) -> Health:
         late = buckets.starved(database)
         if late:
             problems.append(Problem(f"{late} buckets wait longer than they should", "dmcheck-raise-starved"))
-    return Health(row["version"], jobs, problems)
+    found = [Job(job.name, job.last_success_time, job.seconds_ago) for job in runs]
+    return Health(row["version"], found, problems)
 
 
 def facts(database: Database) -> Facts:

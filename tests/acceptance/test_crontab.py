@@ -59,9 +59,13 @@ class Cron:
     def run(self, program: str, **more: str) -> subprocess.CompletedProcess[bytes]:
         """Run the entry of that program as cron does."""
         [entry] = [one for one in parsed()[1] if f'"$BIN/{program}"' in one.command]
+        return self.start(entry.command, **more)
+
+    def start(self, line: str, **more: str) -> subprocess.CompletedProcess[bytes]:
+        """Run what stands after the times of an entry."""
         bare = {"HOME": str(self.home), "LOGNAME": "someone", "SHELL": "/bin/sh", "PATH": "/usr/bin:/bin"}
         return subprocess.run(
-            ["/bin/sh", "-c", entry.command],
+            ["/bin/sh", "-c", line],
             env={**bare, **self.variables, **more},
             cwd=self.home,
             stdin=subprocess.DEVNULL,
@@ -128,6 +132,19 @@ def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, 
     )
 
 
+def test_the_export_once_its_mark_is_taken_away(cron: Cron) -> None:
+    """It writes its file, is not due with another job, and a line is in the log; doctor then knows when it ran."""
+    [line] = [one[2:] for one in CRONTAB.read_text("utf-8").splitlines() if re.match(r"# \d[\d,]+ \*", one)]
+    minutes, *_, command = line.split(None, 5)
+    taken = {minute for entry in parsed()[1] for minute in entry.minutes}
+    assert not {int(minute) for minute in minutes.split(",")} & taken
+    done = cron.start(command.replace("/var/lib/dmcheck/metrics/", f"{cron.home}/"))
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (cron.home / "dmcheck.prom").stat().st_mode & 0o777 == 0o644
+    assert "export_metrics: metrics " in (cron.home / "dmcheck-jobs.log").read_text()
+    assert b"export_metrics" in cron.run("dmcheck").stdout
+
+
 def test_the_doctor_is_silent_while_all_is_well(cron: Cron) -> None:
     """Its report is mailed when a job never ran, and is kept back once all have run."""
     missed = cron.run("dmcheck")
@@ -183,6 +200,7 @@ def test_each_entry_is_fit_for_cron() -> None:
         "dmcheck-reclaim-leases": [(4, "*")],
         "dmcheck-raise-starved": [(4, "*")],
         "dmcheck-judge-clients": [(12, "*")],
+        "dmcheck-export-metrics": [],  # only with Prometheus
     }
 
 

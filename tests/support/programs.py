@@ -21,8 +21,10 @@ PLAIN = {"buckets_per_client": BUCKETS_PER_CLIENT, "max_unjudged": 0}
 """Settings of tests and proofs that are not about trust: the line has a fixed length, and nobody waits to be judged."""
 
 JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
-MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
-PROGRAMS = {"dmcheck": MODULES["dmcheck"], **{f"dmcheck-{job.replace('_', '-')}": MODULES[job] for job in JOBS}}
+METRICS = "export_metrics"
+"""The one job that is told something: where to write."""
+MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in (*JOBS, METRICS)}}
+PROGRAMS = {name if name == "dmcheck" else f"dmcheck-{name.replace('_', '-')}": MODULES[name] for name in MODULES}
 """What is installed, and the module with its `main`."""
 
 

@@ -20,7 +20,7 @@ MODULES = sorted([*ROOT.rglob("*.py"), *JOBS.rglob("*.py")])
 # From the bottom up: a part imports from lower layers and from itself only.
 LAYERS = (
     ("errors", "backoff", "notices", "checkers"),
-    ("textfile", "wholefile", "cypher", "domain"),
+    ("textfile", "wholefile", "alerts", "cypher", "domain"),
     ("settings",),
     ("embedded",),
     ("database",),

@@ -14,7 +14,7 @@ import typer
 from typer.main import get_command
 
 from dmcheck_cli import errors
-from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
+from jobs import export_metrics, judge_clients, make_buckets, raise_starved, reclaim_leases
 
 ROOT = Path(__file__).parents[2]
 JOBS = {
@@ -22,6 +22,7 @@ JOBS = {
     "dmcheck-reclaim-leases": reclaim_leases.program,
     "dmcheck-raise-starved": raise_starved.program,
     "dmcheck-judge-clients": judge_clients.program,
+    "dmcheck-export-metrics": export_metrics.program,
 }
 
 
@@ -160,3 +161,15 @@ def test_no_file_names_a_registry_or_a_machine() -> None:
         content = path.read_bytes()
         found += [(str(path.relative_to(ROOT)), text) for text in texts if text.encode() in content]
     assert found == []
+
+
+def test_every_metric_and_alert_is_explained() -> None:
+    """The page beside the rules says what each means; rules ask for metrics that there are."""
+    page = (ROOT / "dmcheck_cli" / "alerts" / "README.md").read_text("utf-8")
+    rules = (ROOT / "dmcheck_cli" / "alerts" / "dmcheck.yml").read_text("utf-8")
+    source = (ROOT / "dmcheck_cli" / "reporting" / "metrics.py").read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)", page, re.MULTILINE)
+    alerts = re.findall(r"- alert: (\w+)", rules)
+    assert [name for name in told if name.startswith("Dmcheck")] == alerts
+    assert set(re.findall(r"\bdmcheck_\w+", rules)) <= set(told)
+    assert all(any(one.startswith(name) for one in told) for name in re.findall(r'"(dmcheck_\w+)"', source))

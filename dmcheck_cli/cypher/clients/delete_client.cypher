@@ -1,5 +1,5 @@
 // Forgets a client: gives back what it holds, and takes its id, names and counters out of the graph. Its answers stay,
-// with a node that says nothing.
+// with a node that says nothing, and its counters within the sum of those of all who were deleted.
 // Parameters: id, limits, schema.
 // Columns: suspended (then nothing is changed), returned (buckets), answers (in force). No row: the graph has another
 //   version.
@@ -46,7 +46,15 @@ CALL (suspended) {
     OPTIONAL MATCH (c:DMCheckClient {id: $id})
     OPTIONAL MATCH (c)-[:STATS]->(s)
     WITH c, collect(s) AS nodes, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers, suspended
-    FOREACH (s IN CASE WHEN suspended THEN [] ELSE nodes END | DETACH DELETE s)
+    // The totals of all clients that ever were must not go down: metrics count them.
+    FOREACH (s IN CASE WHEN suspended THEN [] ELSE nodes END |
+        MERGE (gone:DMCheckJob {name: 'client delete'})
+        SET gone.buckets_assigned = coalesce(gone.buckets_assigned, 0) + coalesce(toIntegerOrNull(s.buckets_assigned), 0),
+            gone.buckets_processed = coalesce(gone.buckets_processed, 0) + coalesce(toIntegerOrNull(s.buckets_processed), 0),
+            gone.buckets_fault = coalesce(gone.buckets_fault, 0) + coalesce(toIntegerOrNull(s.buckets_fault), 0),
+            gone.buckets_dead = coalesce(gone.buckets_dead, 0) + coalesce(toIntegerOrNull(s.buckets_dead), 0),
+            gone.buckets_failed = coalesce(gone.buckets_failed, 0) + coalesce(toIntegerOrNull(s.buckets_failed), 0)
+        DETACH DELETE s)
     FOREACH (x IN CASE WHEN suspended OR c IS NULL THEN [] ELSE [c] END |
         REMOVE x:DMCheckClient SET x:DMCheckFormerClient, x = {})
     RETURN answers

@@ -7,6 +7,20 @@ from typing import Any
 
 from dmcheck_cli.domain.limits import DEFAULTS
 
+FLAGS = (
+    "suspended",
+    "contained",
+    "disagreement",
+    "unresponsive",
+    "dying",
+    "blind",
+    "hoarding",
+    "returning",
+    "faulty",
+    "hasty",
+)
+"""All that `flags` may return, in its order."""
+
 FEW = 3
 """Fewer dead leases or faults than this are forgiven: a laptop may have been closed once."""
 
@@ -44,7 +58,7 @@ def flags(counters: dict[str, Any]) -> list[str]:
         "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
         "hasty": counters["hasty"] >= FEW,
     }
-    return [flag for flag, raised in signs.items() if raised]
+    return [flag for flag in FLAGS if signs[flag]]
 
 
 def _unlikely(compared: int, contradicted: int, usual: float) -> bool:

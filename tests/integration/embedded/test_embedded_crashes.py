@@ -13,12 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 from homes import Query, kill, processes, start_command
+from support.alerting import exported, holds, needs_promtool, story
 
+from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import launch, process, server
 from dmcheck_cli.embedded.configuration import neo4j_conf
 from dmcheck_cli.embedded.files import locked
 from dmcheck_cli.errors import NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
+from jobs import make_buckets
 
 ROUNDS = 3
 
@@ -40,6 +43,18 @@ def test_an_acknowledged_write_survives_kill_9(settings: Settings, query: Query)
     assert query(after, "MATCH (a:Acknowledged) RETURN a.n AS n")[0]["n"] == 1
     assert (after.uri, after.password) == (before.uri, before.password)
     assert after.pid != before.pid
+
+
+@needs_promtool
+def test_a_restart_is_noticed(settings: Settings, tmp_path: Path) -> None:
+    """The alert fires after a kill, and not before."""
+    with Database(settings, "tests") as database:
+        make_buckets.run(database)
+        before = exported(database, tmp_path / "dmcheck.prom")
+        kill(settings)
+        after = exported(database, tmp_path / "dmcheck.prom")
+    recent = {name: "0" for name in before if name.startswith("dmcheck_job_since")}
+    holds([story("DmcheckDatabaseRestarted", before | recent, after | recent)], tmp_path)
 
 
 def test_a_start_that_was_killed_at_any_point_is_taken_up(settings: Settings, query: Query) -> None:
