@@ -14,11 +14,11 @@ CALL (d) {
 }
 WITH c.id AS first, d.id AS second, sum(compared) AS compared, sum(differing) AS differing
 ORDER BY differing DESC, compared, first, second
-WITH collect({first: first, second: second, compared: compared, differing: differing}) AS all
+WITH collect({first: first, second: second, compared: compared, differing: differing}) AS found
 CALL () {
     MATCH (d) WHERE d:DMCheckClient OR d:DMCheckFormerClient
     WITH COUNT { (d)-[:DM_SECOND]->() } - $each AS more WHERE more > 0
     RETURN coalesce(sum(more), 0) AS left_out
 }
-RETURN reduce(sum = 0, one IN all | sum + one.compared) AS seen, left_out, size(all) AS pairs,
-       [one IN all[..$most] WHERE one.differing > 0] AS listed
+RETURN reduce(total = 0, one IN found | total + one.compared) AS seen, left_out, size(found) AS pairs,
+       [one IN found[..$most] WHERE one.differing > 0] AS listed

@@ -54,7 +54,7 @@ def _inline(text: str) -> str:
     """The element alone, with ids of its own, the page's colours and font, and nothing for a screen reader: the table
     says the same."""
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
     text = re.sub(r' (xmlns:xlink|xmlns|version)="[^"]*"', "", text).replace("xlink:href", "href")
     used = set(re.findall(r'(?:href="|url\()#(\w+)', text))
     mark = f"p{uuid4().hex[:8]}"
@@ -108,6 +108,7 @@ def _counts(axes: Axes) -> None:
 def dots(clients: Sequence[tuple[float, float, bool]]) -> str:
     """Clients by their answers an hour and their share of answers that bore out; those with a flag stand out by form
     and colour."""
+    from matplotlib.ticker import LogLocator
 
     def draw(axes: Axes) -> None:
         for flagged, colour, marker, name in ((False, MAIN, "o", "without flags"), (True, BAD, "^", "with a flag")):
@@ -115,7 +116,9 @@ def dots(clients: Sequence[tuple[float, float, bool]]) -> str:
             if chosen:
                 axes.plot(*zip(*chosen, strict=True), marker, color=colour, alpha=0.6, markersize=6, label=name)
         axes.set_xscale("log")
-        axes.set_xlim(min(x for x, _, _ in clients) / 2, max(x for x, _, _ in clients) * 2)
+        slowest, fastest = min(speed for speed, _, _ in clients) / 2, max(speed for speed, _, _ in clients) * 2
+        axes.set_xlim(slowest, fastest)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if fastest < 30 * slowest else (1,)))
         axes.minorticks_off()
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}" if x >= 1 else f"{x:g}")
         axes.set_ylim(min(min(y for _, y, _ in clients) * 100 - 5, 80), 102)
