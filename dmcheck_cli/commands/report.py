@@ -10,9 +10,11 @@ import typer
 from dmcheck_cli.commands.export import opened
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.entry import Json
+from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage, interruptible
 from dmcheck_cli.reporting import page, show
+from dmcheck_cli.reporting.show import Format
+from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.report import findings
 
@@ -38,14 +40,15 @@ def report(
         ),
     ] = None,
     as_json: Json = False,
+    format: Shape = Format.auto,
 ) -> None:
     """Write a page about the state of the system: one HTML file, to look at and to send around.
 
     It needs no scripts and no network. Clients have pseudonyms, the same on every page of a graph.
     """
     path = None if file in (None, "-", "/dev/stdout") else Path(str(file))
-    if as_json and path is None:
-        raise Usage(what="--json says how long the page in FILE is: give FILE, or leave --json out")
+    if path is None and (as_json or format is not Format.auto):
+        raise Usage(what="--json and --format say how long the page in FILE is: give FILE, or leave them out")
     page.needed()
     with Database(Settings.load(), "report") as database:
         text = page.page(findings(database, names, client, bucket))
@@ -57,7 +60,6 @@ def report(
         opened(path) as sink,
     ):
         sink.write(text)
-    if as_json:
-        show.document({"file": str(path), "bytes": len(text.encode())})
-    else:
-        show.message(f"The page is in {show.escaped(str(path))}")
+    size = len(text.encode())
+    document = {"file": str(path), "bytes": size}
+    show.results(as_json, format, lambda: document, Table("Page", ("file", "bytes"), [(str(path), size)]))

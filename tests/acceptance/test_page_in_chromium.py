@@ -57,16 +57,16 @@ function look(frame) {
             const [other, place, where] = texts[j];
             // Lines of text have boxes higher than their letters, and those of a paragraph share its box.
             if (drawn !== where || drawn === null && text.length > 30) continue;
-            if (place.left < box.right - 1 && place.right > box.left + 1) 
+            if (place.left < box.right - 1 && place.right > box.left + 1)
                 say('on one another: ' + text + ' / ' + other);
         }
     });
     return texts.length;
 }
 onload = () => {
-    let texts = 0;
+    let texts = 0, dark = matchMedia('(prefers-color-scheme: dark)').matches;
     try { for (const frame of frames) texts += look(frame); } catch (error) { found.push(String(error)); }
-    document.getElementById('found').textContent = JSON.stringify({texts, found, dark: matchMedia('(prefers-color-scheme: dark)').matches});
+    document.getElementById('found').textContent = JSON.stringify({texts, found, dark});
 };
 """.replace("CONTRAST", str(CONTRAST))
 """Goes through all texts of each page, its tables opened."""
