@@ -216,7 +216,7 @@ def _costs(found: Findings) -> Section:
         )
         for run in found.runs
     ]  # fmt: skip
-    text = "The last run of each job, and what it asked of the database."
+    text = "The last run of each job in seconds, and what it asked of the database."
     timed = [(run.name, run.seconds) for run in found.runs if run.seconds]
     plot = figures.ranks(timed) if timed else None
     return Section("costs", "What do the jobs and the database cost?", text, plot, [Table("Jobs", heads, rows)])
