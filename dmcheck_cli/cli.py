@@ -16,6 +16,7 @@ from dmcheck_cli.commands import (
     log,
     prioritize,
     register,
+    report,
     schema,
     server,
     settings,
@@ -55,6 +56,7 @@ _add(VOLUNTEERS, work.work, "work --client 42 -- my-checker", context_settings=w
 _add(OPERATORS, prioritize.prioritize, "prioritize @someone @another --priority 5")
 _add(OPERATORS, stats.stats, "stats --sort buckets_dead --limit 5")
 _add(OPERATORS, log.log, "log --client 42 --since '2 hours ago'")
+_add(OPERATORS, report.report, "report status.html")
 _add(UPKEEP, doctor.doctor, "doctor --deep")
 _add(UPKEEP, settings.settings, "settings")
 _add(UPKEEP, cron.crontab, "crontab")

@@ -104,7 +104,7 @@ def export(
         with (
             interruptible(lambda: f"{show.escaped(str(path))} is as it was; the same command starts over."),
             notices.counting("Writing users") as advance,
-            _opened(path) as sink,
+            opened(path) as sink,
         ):
             count = _write(_counted(users, advance), sink, format or _by_suffix(path))
     if as_json:
@@ -162,7 +162,7 @@ def _is_packed(path: Path) -> bool:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Sink]:
+def opened(path: Path) -> Iterator[Sink]:
     """A file beside `path`, which takes its place when all went well; gzipped if its name says so. A pipe or a device
     is written to itself.
 

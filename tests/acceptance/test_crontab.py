@@ -132,17 +132,20 @@ def test_the_jobs_do_their_work(cron: Cron, query: Callable[..., list[dict[str, 
     )
 
 
-def test_the_export_once_its_mark_is_taken_away(cron: Cron) -> None:
-    """It writes its file, is not due with another job, and a line is in the log; doctor then knows when it ran."""
-    [line] = [one[2:] for one in CRONTAB.read_text("utf-8").splitlines() if re.match(r"# \d[\d,]+ \*", one)]
-    minutes, *_, command = line.split(None, 5)
-    taken = {minute for entry in parsed()[1] for minute in entry.minutes}
-    assert not {int(minute) for minute in minutes.split(",")} & taken
-    done = cron.start(command.replace("/var/lib/dmcheck/metrics/", f"{cron.home}/"))
+@pytest.mark.parametrize(("program", "file"), [("export-metrics", "dmcheck.prom"), ("report", "dmcheck.html")])
+def test_what_needs_the_extra_once_its_mark_is_taken_away(cron: Cron, program: str, file: str) -> None:
+    """It writes its file, is not due with another job, and a line is in the log."""
+    marked = [one[2:] for one in CRONTAB.read_text("utf-8").splitlines() if re.match(r"# \d[\d,]+ \*", one)]
+    due = [minute for line in marked for minute in line.split()[0].split(",")]
+    assert len(set(due)) == len(due)
+    assert not {int(minute) for minute in due} & {minute for entry in parsed()[1] for minute in entry.minutes}
+    [line] = [one for one in marked if program in one]
+    done = cron.start(line.split(None, 5)[5].replace("/var/lib/dmcheck/metrics/", f"{cron.home}/"))
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
-    assert (cron.home / "dmcheck.prom").stat().st_mode & 0o777 == 0o644
-    assert "export_metrics: metrics " in (cron.home / "dmcheck-jobs.log").read_text()
-    assert b"export_metrics" in cron.run("dmcheck").stdout
+    assert (cron.home / file).stat().st_mode & 0o777 == 0o644
+    assert len((cron.home / "dmcheck-jobs.log").read_text().splitlines()) == 1
+    if program == "export-metrics":
+        assert b"export_metrics" in cron.run("dmcheck").stdout
 
 
 def test_the_doctor_is_silent_while_all_is_well(cron: Cron) -> None:

@@ -236,6 +236,15 @@ CASES: dict[str, Case] = {
         may_move=(*CLOCKS, "renewed_datetime", "expires"),
         same_answer=False,
     ),
+    "report_bucket": Case(lambda w: {"bucket": w.held.bucket}, writes=False),
+    "report_client": Case(lambda w: {"client": 1}, writes=False),
+    "report_clients": Case(lambda w: {"days": 30}, writes=False),
+    "report_disagreements": Case(lambda w: {"each": 100, "most": 10}, writes=False),
+    "report_leases": Case(lambda w: {"days": 30}, writes=False),
+    "report_secret": Case(
+        lambda w: {"secret": "s"}, before="MATCH (graph:DMCheckSchema {name: 'graph'}) REMOVE graph.secret"
+    ),
+    "report_waits": Case(writes=False),
     "resume_client": Case(
         lambda w: {"id": 2},
         before="""MATCH (c:DMCheckClient {id: 2})-[:STATS]->(s) SET c.suspended = datetime(), c.suspend_reason = 'x',

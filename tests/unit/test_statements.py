@@ -12,7 +12,7 @@ import pytest
 import dmcheck_cli
 import jobs
 from dmcheck_cli import cypher
-from dmcheck_cli.transactions import health
+from dmcheck_cli.transactions import health, report
 
 ROOT = Path(dmcheck_cli.__file__).parent
 TRANSACTIONS = ROOT / "transactions"
@@ -123,7 +123,7 @@ def test_every_fragment_is_used() -> None:
     """No shared text stands there for nobody; `_schema` is read by the schema's transactions, remedies by doctor."""
     fragments = {path.stem for path in Path(cypher.__file__).parent.rglob("_*.cypher")}
     included = {found for name in {*NAMES, *fragments} for found in re.findall(r"include: (\w+)", cypher.source(name))}
-    assert fragments == included | {"_schema"} | set(health.BY_HAND.values())
+    assert fragments == included | {"_schema"} | set(health.BY_HAND.values()) | set(report.AROUND.values())
 
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
