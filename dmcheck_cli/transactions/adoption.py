@@ -9,17 +9,38 @@ from dmcheck_cli.database.link import Row
 from dmcheck_cli.errors import Temporary
 from dmcheck_cli.transactions import users
 
+KINDS = ("times", "answers", "clients", "buckets")
+"""What is counted when it is taken over."""
 
-def adopt(database: Database) -> None:
+Tell = Callable[[str], None]
+"""Is given a sentence for a person who waits."""
+
+
+def adopt(database: Database, tell: Tell = lambda text: None) -> dict[str, int]:
     """Repair everything for which `health.broken` names `schema apply` as the remedy.
 
     It works in batches, each under the locks it needs, so clients and jobs can keep running. It may be repeated, also
-    after a crash: what is correct is left alone.
+    after a crash: what is correct is left alone. Returns how much of what another system left was taken over, by kind:
+    `times` (nodes with times as texts or without a zone), `answers` (of the old types), `clients`, `buckets`.
     """
     limits = database.settings.limits
-    _all_batches(lambda: _count(database.run("adopt_clients")), limits.batch_adopted)
+    changed = dict.fromkeys(KINDS, 0)
+
+    def take_over(kind: str, statement: str) -> None:
+        def batch() -> int:
+            count = _count(database.run(statement))
+            changed[kind] += count
+            if count >= limits.batch_adopted:
+                tell(f"{changed[kind]:,} {kind} taken over")
+            return count
+
+        _all_batches(batch, limits.batch_adopted)
+
+    take_over("times", "adopt_moments")
+    take_over("answers", "adopt_old_answers")
+    take_over("clients", "adopt_clients")
     # First the buckets that no other step would find by uuid; later those left empty by taking users out.
-    _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
+    take_over("buckets", "adopt_buckets")
     _all_slices(lambda after: _last(database.run("adopt_members", after=after, slice=limits.scan_buckets)))
     _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
     lease_seconds = database.settings.lease_seconds
@@ -27,6 +48,13 @@ def adopt(database: Database) -> None:
     _all_batches(lambda: _count(database.run("correct_other_times")), limits.batch_adopted)
     _all_slices(lambda after: _last(database.run("adopt_answers", after=after, slice=limits.scan_slice)))
     users.name_all(database)
+    return changed
+
+
+def merge(database: Database, tell: Tell = lambda text: None) -> None:
+    """Join the nodes of one client id, for a graph that has no constraint against several."""
+    while database.run("merge_clients"):
+        tell("Nodes of one client are joined")
 
 
 def _all_batches(step: Callable[[], int], batch: int) -> None:

@@ -135,12 +135,21 @@ def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem
     """
     if schema.other_version(database) is not None:
         return []  # our checks do not apply to it
+    users.name_all(database)
+    return sorted(_broken(database, looked_at), key=lambda problem: problem.remedy == APPLY)
+
+
+def repairable(database: Database) -> list[Problem]:
+    """What `schema apply` would repair in a graph, of whatever version. Changes nothing."""
+    return [problem for problem in _broken(database, lambda seen: None) if problem.remedy == APPLY]
+
+
+def _broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:
     found = [_problem(row) for row in database.run("check_buckets")]
     found += [_problem(row) for row in database.run("check_clients")]
     found += _members(database)
-    users.name_all(database)
     found += _users(database, looked_at)
-    return sorted(found, key=lambda problem: problem.remedy == APPLY)
+    return found
 
 
 def _members(database: Database) -> Iterator[Problem]:

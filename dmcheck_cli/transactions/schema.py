@@ -14,6 +14,9 @@ from dmcheck_cli.transactions.building import POLL_SECONDS, Tell, obstacles, sta
 
 __all__ = ["Tell", "apply", "ensure", "missing", "obstacles", "other_version", "statements", "write", "write_one"]
 
+ONE_ID = "dmcheck_client_id"
+"""The constraint that several nodes of one client would violate."""
+
 STEPS = {1: upgrade_1.upgrade, 2: upgrade_2.upgrade}
 """The upgrade from the previous version to each version, in batches that may be repeated."""
 
@@ -40,21 +43,35 @@ def write_one(database: Database, statement: str, /, **parameters: Any) -> Row:
 
 
 def apply(database: Database, tell: Tell = lambda text: None) -> list[str]:
+    """As `apply_all`; returns the names of what was missing, and `version N` for each upgrade step."""
+    return apply_all(database, tell)[0]
+
+
+def apply_all(database: Database, tell: Tell = lambda text: None) -> tuple[list[str], dict[str, int]]:
     """Create what is missing, upgrade the graph to our version, and repair what an older system left.
 
-    Returns the names of what was missing, and `version N` for each upgrade step. It is safe to run any number of times
-    at once, while clients and jobs run, and again after a crash. `tell` is called with what it is waiting for. Raises
-    UpgradeNeeded on a graph of a newer version, and what `building.build` raises.
+    Returns the names of what was missing with `version N` for each upgrade step, and what `adoption.adopt` returns. It
+    is safe to run any number of times at once, while clients and jobs run, and again after a crash. `tell` is called
+    with what it is waiting for. Raises UpgradeNeeded on a graph of a newer version, and what `building.build` raises.
     """
     version, upgrading, fresh = _look(database)
     _refuse_newer(version, upgrading)
     lacking = [one.name for one in building.lacking(database)]
     if lacking:
+        if not fresh and ONE_ID in lacking:
+            adoption.merge(database, tell)
         building.build(database, tell)
     done = [f"version {step}" for step in range(1, cypher.SCHEMA + 1) if _upgrade(database, step)]
-    if not fresh:
-        adoption.adopt(database)
-    return lacking + done
+    changed = dict.fromkeys(adoption.KINDS, 0) if fresh else adoption.adopt(database, tell)
+    return lacking + done, changed
+
+
+def would_apply(database: Database) -> list[str]:
+    """What `apply` would return, if nothing else changed the graph meanwhile. Changes nothing."""
+    version, upgrading, _ = _look(database)
+    _refuse_newer(version, upgrading)
+    lacking = [one.name for one in building.lacking(database)]
+    return lacking + [f"version {step}" for step in range((version or 0) + 1, cypher.SCHEMA + 1)]
 
 
 def missing(database: Database) -> list[str]:

@@ -126,6 +126,17 @@ CASES: dict[str, Case] = {
         "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b) "
         "REMOVE u.dmcheck_needs, u.dmcheck_asked",
     ),
+    "adopt_moments": Case(
+        before="MATCH (c:DMCheckClient {id: 1})-[:STATS]->(s) "
+        "SET c.create_datetime = '2020-02-30_23:59:59.5', s.last_access_time = localdatetime() WITH * "
+        "MATCH (b:DMCheckBucket) SET b.edit_datetime = '2020-07-11T09:19:48Z'",
+        same_answer=False,
+    ),
+    "adopt_old_answers": Case(
+        before="MATCH (c:DMCheckClient {id: 1}), (u:User) WHERE NOT EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } "
+        "WITH c, u LIMIT 1 CREATE (c)-[:NONDM {edit_datetime: '2020-07-11_09:19:48.546000'}]->(u)",
+        same_answer=False,
+    ),
     "begin_judging": Case(writes=False, same_answer=False),
     "begin_upgrade": Case(lambda w: {"step": cypher.SCHEMA + 1}),
     "check_buckets": Case(writes=False),
@@ -195,6 +206,7 @@ CASES: dict[str, Case] = {
     "name_users": Case(
         lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
     ),
+    "merge_clients": Case(same_answer=False),  # with the constraint there is nothing to join: test_older_graph.py
     "needing_users": Case(lambda w: {"needs": ["dm", "check"], "start": 0, "most": 10}, writes=False),
     "new_opinions": Case(
         before="MATCH (u:User) WHERE u.dmcheck_needs IS NOT NULL SET u.dmcheck_needs = 'look'", writes=False

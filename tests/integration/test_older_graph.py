@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+from releases import old_system
+from support.graphs import answered, commands_together, picture
+from support.invariants import broken
+
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import health, leases, schema, stats
 
@@ -53,3 +58,71 @@ def test_taking_over_a_graph_in_use_changes_nothing(database: Database, query: C
         "MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c)-[:STATS]->(s) RETURN b.place AS ready, count(s) AS nodes"
     )
     assert row == {"ready": None, "nodes": 1}
+
+
+USERS = 300
+
+
+@pytest.fixture
+def older(query: Callable) -> None:
+    """The graph of the system before: no version, and nothing that forbids two nodes of one client."""
+    query("DROP CONSTRAINT dmcheck_client_id IF EXISTS")
+    query("MATCH (graph:DMCheckSchema) DELETE graph")
+    old_system.fill(query, USERS)
+
+
+@pytest.mark.usefixtures("older")
+def test_two_that_take_over_one_graph(environment: dict[str, str], database: Database, query: Callable) -> None:
+    """Both succeed, and what comes out is what one alone would leave."""
+    outcomes = commands_together(environment, [["schema", "apply", "--json"]] * 2)
+    assert [(status, err) for status, _, err in outcomes if status] == []
+    assert health.broken(database, lambda seen: None) == []
+    [row] = query(
+        "MATCH (c:DMCheckClient {id: 1})-[:STATS]->(s) RETURN count(*) AS nodes, sum(s.buckets_assigned) AS n"
+    )
+    assert row == {"nodes": 1, "n": 7}
+    assert query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->() RETURN count(r) AS n") == [{"n": USERS // 2}]
+
+
+@pytest.mark.usefixtures("older")
+def test_the_graph_of_the_system_before(database: Database, query: Callable, direct: Callable) -> None:
+    """Answers, times, buckets in flight and two nodes of one client; a dry run changes nothing, a repeat neither; then
+    all others are answered, and every answer is there."""
+    before = picture(query)
+    dry = direct("schema", "apply", "--dry-run", "--json")
+    assert (dry.status, picture(query) == before) == (0, True)
+    assert dry.document["applied"] == ["dmcheck_client_id", "version 1", "version 2"]
+    assert f"answers as an older system stored them: {USERS // 2}, such as old_user1" in dry.document["problems"]
+
+    done = direct("schema", "apply", "--json")
+
+    assert done.status == 0, done.err
+    assert done.document["applied"] == dry.document["applied"]
+    assert done.document["changed"]["answers"] == USERS // 2
+    assert direct("schema", "apply", "--json").document == {
+        "applied": [],
+        "changed": {"times": 0, "answers": 0, "clients": 0, "buckets": 0},
+    }
+    assert health.broken(database, lambda seen: None) == []
+    assert broken(query) == []
+    found = query(
+        "MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->() RETURN type(r) AS kind, count(r) AS n ORDER BY kind"
+    )
+    assert {row["kind"]: row["n"] for row in found} == {"DM_NO": 60, "DM_PAST": 30, "DM_UNKNOWN": 30, "DM_YES": 30}
+    [one] = query(
+        """MATCH (c:DMCheckClient {id: 1})-[:STATS]->(s)
+        RETURN s.buckets_assigned AS n, toString(c.create_datetime) AS first, count(*) AS nodes"""
+    )
+    assert one == {"n": 7, "first": "2020-07-01T00:00:00Z", "nodes": 1}
+
+    for _ in range(2):  # what was in flight in 2020 is marked dead, and then given back
+        assert direct(program="reclaim_leases", DMCHECK_GRACE_SECONDS="0").status == 0
+    direct("register", "--id", 9, "--screen-name", "nine")
+    for _ in range(10):
+        assert direct(program="make_buckets").status == 0
+        given = direct("fetch", "--client", 9, "--json").document
+        assert direct("submit", "--client", 9, stdin=answered(given, "NON_DM")).status == 0
+    assert query("MATCH (u:User) WHERE NOT EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } RETURN u.screen_name") == []
+    for job in ("raise_starved", "judge_clients"):
+        assert direct(program=job).status == 0
+    assert direct("doctor", "--deep").status == 0
