@@ -16,8 +16,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-from support.programs import PLAIN, plainly
-
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
 from dmcheck_cli.settings import Settings
@@ -26,6 +24,7 @@ from dmcheck_cli.transactions import schema
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from proofs.outcome import Outcome, table
+from support.programs import PLAIN, plainly
 
 Run = Callable[..., list[Outcome]]
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents, moments
 from dmcheck_cli.domain.moments import Moment
@@ -21,9 +22,7 @@ from dmcheck_cli.transactions import users
 
 
 def log(
-    client: Annotated[
-        int | None, typer.Option(parser=documents.identifier, metavar="ID", help="Only of this client.")
-    ] = None,
+    client: ClientId = None,
     user: Annotated[
         str | None,
         typer.Option(
@@ -54,7 +53,11 @@ def log(
     format: Shape = Format.auto,
 ) -> None:
     """Show what happened, newest first: leases, submits, refusals, and what became of clients."""
-    with Database(Settings.load(), "log") as database:
+    loaded = Settings.load()
+    if client is None and loaded.client_id is not None:
+        client = client_of(None, loaded)
+        show.message(f"only client {client}, as DMCHECK_CLIENT_ID says")
+    with Database(loaded, "log") as database:
         if user is not None:
             stored = users.spelled(database, [user])
             if user not in stored:

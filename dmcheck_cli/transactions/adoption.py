@@ -26,9 +26,9 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> dict[str, int]:
     limits = database.settings.limits
     changed = dict.fromkeys(KINDS, 0)
 
-    def take_over(kind: str, statement: str) -> None:
+    def take_over(kind: str, run: Callable[[], list[Row]]) -> None:
         def batch() -> int:
-            count = _count(database.run(statement))
+            count = _count(run())
             changed[kind] += count
             if count >= limits.batch_adopted:
                 tell(f"{changed[kind]:,} {kind} taken over")
@@ -36,11 +36,11 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> dict[str, int]:
 
         _all_batches(batch, limits.batch_adopted)
 
-    take_over("times", "adopt_moments")
-    take_over("answers", "adopt_old_answers")
-    take_over("clients", "adopt_clients")
+    take_over("times", lambda: database.run("adopt_moments"))
+    take_over("answers", lambda: database.run("adopt_old_answers"))
+    take_over("clients", lambda: database.run("adopt_clients"))
     # First the buckets that no other step would find by uuid; later those left empty by taking users out.
-    take_over("buckets", "adopt_buckets")
+    take_over("buckets", lambda: database.run("adopt_buckets"))
     _all_slices(lambda after: _last(database.run("adopt_members", after=after, slice=limits.scan_buckets)))
     _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
     lease_seconds = database.settings.lease_seconds

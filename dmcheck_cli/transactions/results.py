@@ -27,8 +27,9 @@ MAX_KEPT = 50_000
 DIGITS = 6
 """Of a confidence, behind the point."""
 
-Said = tuple[int | None, str, str | None]
-"""An opinion: the client's id (None: it was deleted), the answer, and its time as stored."""
+Said = tuple[int, str, str | None]
+"""An opinion: the client's id (0 or a negative number: it was deleted), the answer, and its time as
+stored."""
 
 
 class Conclusions:
@@ -36,9 +37,9 @@ class Conclusions:
 
     def __init__(self, known: Standings) -> None:
         self._known = known
-        self._doubting = {id for id, client in known.clients.items() if client.doubted}
-        self._kept: dict[tuple[tuple[int | None, str, bool], ...], Verdict] = {}
-        self._alone: dict[tuple[int | None, str], Verdict] = {}
+        self._doubting = {id for id, client in known.clients.items() if client.doubted} | {standings.DOUBTED}
+        self._kept: dict[tuple[tuple[int, str, bool], ...], Verdict] = {}
+        self._alone: dict[tuple[int, str], Verdict] = {}
 
     def of(self, said: list[Said]) -> Verdict:
         """The verdict from all opinions on one user, in any order."""
@@ -58,16 +59,17 @@ class Conclusions:
             verdict = self._kept[key] = self._conclude(key)
         return verdict
 
-    def _doubts(self, client: int | None, at: str | None) -> bool:
+    def _doubts(self, client: int, at: str | None) -> bool:
+        if client == standings.DOUBTED:
+            return True
         return client in self._doubting and self._known.clients[client].doubts(times.seconds(at))
 
-    def _conclude(self, key: tuple[tuple[int | None, str, bool], ...]) -> Verdict:
-        return self._known.conclude(
-            [
-                Opinion(standings.NOBODY if client is None else client, answer, 0.0, doubted=doubted)
-                for client, answer, doubted in key
-            ]
-        )
+    def _conclude(self, key: tuple[tuple[int, str, bool], ...]) -> Verdict:
+        return self._known.conclude([Opinion(client, answer, 0.0, doubted=doubted) for client, answer, doubted in key])
+
+
+def _who(client: object) -> int:
+    return client if type(client) is int else standings.NOBODY
 
 
 def conclusions(database: Database) -> Conclusions:
@@ -106,12 +108,12 @@ def checked(
         seconds: dict[str, list[Said]] = {}
         for name, _, kind, client, at, candm in row["users"]:
             if kind == SECOND:
-                seconds.setdefault(name, []).append((stored_id(client), candm, at))
+                seconds.setdefault(name, []).append((_who(client), candm, at))
         for name, id, kind, client, at, _ in row["users"]:
             if kind != SECOND:
                 by, answer = stored_id(client), ANSWER_OF[kind]
-                verdict = concluded.of([(by, answer, at), *seconds.get(name, ())])
-                word, sure = verdict.word, round(verdict.confidence, DIGITS)
+                verdict = concluded.of([(_who(client), answer, at), *seconds.get(name, ())])
+                word, sure = verdict.word, round(verdict.chances[answer], DIGITS)
                 if verdicts is None or word in verdicts:
                     yield Checked(name, stored_id(id), answer, by, times.utc(at), word, sure)
         after = row["last"]
@@ -119,7 +121,7 @@ def checked(
 
 def _known(row: dict[str, Any], verdicts: Conclusions) -> Known:
     opinions = [
-        (stored_id(client), ANSWER_OF.get(kind, candm), at)
+        (_who(client), ANSWER_OF.get(kind, candm), at)
         for kind, client, at, candm, _, _ in row["answers"]
         if kind != PAST
     ]
@@ -146,7 +148,7 @@ def _known(row: dict[str, Any], verdicts: Conclusions) -> Known:
         bucket=row["bucket"],
         client=row["client"],
         verdict=verdict.word,
-        confidence=round(verdict.confidence, DIGITS),
+        confidence=round(verdict.chances.get(in_force.answer or "", 0.0), DIGITS),
         why=verdict.sentence(),
         history=history,
     )

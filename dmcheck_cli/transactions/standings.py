@@ -18,7 +18,11 @@ KINDS = dict(zip(ANSWERS, ("DM_YES", "DM_NO", "DM_UNKNOWN"), strict=True))
 ANSWER_OF = {kind: answer for answer, kind in KINDS.items()}
 
 NOBODY = 0
-"""In place of the id of a client that was deleted. Ids begin at 1."""
+"""In place of the id of a client that an older release deleted. Ids begin at 1; of a client that was deleted since, the
+negative time of that is stored, in milliseconds."""
+
+DOUBTED = -1
+"""In place of that, for a client some of whose opinions were doubted when it was deleted: then all of them are."""
 
 CELLS = 4
 
@@ -76,7 +80,7 @@ def opinion(clients: dict[int, Client], row: list[Any]) -> Opinion:
         answer=ANSWER_OF.get(kind, candm),
         at=at,
         counted=counted or None,
-        doubted=client is not None and client.doubts(at),
+        doubted=client.doubts(at) if client is not None else id == DOUBTED,
         witness=bool(witness),
     )
 
@@ -111,6 +115,7 @@ def _client(row: dict[str, Any]) -> Client:
         dm_from_id=row["dm_from_id"],
         doubted=_finite(row["doubted"]),
         record=row["record"],
+        since=row["since"] or 0.0,
     )
 
 

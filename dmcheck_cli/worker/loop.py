@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
-from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, machine_lacks
+from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, Unjudged, machine_lacks
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
@@ -150,6 +150,8 @@ class Loop:
             )
         if self._limits.once and not self._given and not self.summary.buckets and self._fetcher.refusal is not None:
             raise self._fetcher.refusal
+        if self._limits.once and isinstance(self._fetcher.refusal, Unjudged):
+            say(self._fetcher.refusal.message)  # buckets may still wait
 
     def _tell(self, text: str) -> None:
         self._say(text)

@@ -320,6 +320,8 @@ def _allowances(query: Query) -> dict[int, int]:
     return {row["id"]: row["n"] for row in rows}
 
 
+_LEFT = """
+    MATCH (b:DMCheckBucket) WHERE EXISTS { (b)<-[m:INDMCHECKBUCKET]-() WHERE m.second IS NULL } RETURN b.uuid AS b"""
 _ONCE_EACH = """
     MATCH (u:User) WITH u, COUNT { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() } AS times
     WHERE times <> 1 RETURN u.screen_name AS name, times"""
@@ -333,7 +335,7 @@ _COUNTERS = """
     RETURN c.id AS id, [s.buckets_assigned, s.buckets_processed, s.buckets_dead] AS counted,
            [count(l), count(CASE l.how WHEN 'answered' THEN 1 END), count(CASE WHEN l.died THEN 1 END)] AS leases,
            sum(l.dm + l.non_dm + l.unknown) AS users, s.buckets_fault AS refused,
-           COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers"""
+           COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND]->() } AS answers"""
 
 
 def _judge(query: Query, fleet: Fleet, total: int, outcome: Outcome) -> None:
@@ -341,12 +343,15 @@ def _judge(query: Query, fleet: Fleet, total: int, outcome: Outcome) -> None:
     found = outcome.violations
     found += broken(query)
     found += [f"{row['name']} has {row['times']} answers" for row in query(_ONCE_EACH)]
-    found += [f"bucket {row['b']} is left" for row in query("MATCH (b:DMCheckBucket) RETURN b.uuid AS b")]
+    found += [f"bucket {row['b']} is left" for row in query(_LEFT)]
     said = _said(fleet.folder / "said")
     found += [f"nobody ever said {row}" for row in query(_STANDING) if tuple(row.values()) not in said]
     rows = query(_COUNTERS)
-    if (users_accepted := sum(row["users"] for row in rows)) != total:
-        found.append(f"the leases tell of {users_accepted} answers, and there are {total} users")
+    [again] = query("MATCH ()-[r:DM_SECOND]->() RETURN count(r) AS n")
+    if (users_accepted := sum(row["users"] for row in rows)) != total + again["n"]:
+        found.append(
+            f"the leases tell of {users_accepted} answers, and there are {total} users, {again['n']} asked again"
+        )
     for row in rows:
         if row["counted"] != row["leases"] or row["users"] != row["answers"]:
             found.append(f"counters and leases of client {row['id']} differ: {row}")

@@ -264,6 +264,7 @@ class Model:
         the same users; returns its counts."""
         court = standing.Standings({id: client.trust for id, client in self.clients.items()})
         judged = raised = lowered = 0
+        disputed: set[str] = set()
         for id, client in self.clients.items():
             before = self.may_hold(client)
             while todo := self._unjudged(id):
@@ -273,12 +274,12 @@ class Model:
             raised += self.may_hold(client) > before
             lowered += self.may_hold(client) < before
         court.refresh()
-        counts = Counter(self._compare(court))
+        counts = Counter(self._compare(court, disputed))
         while (worst := court.worst()) is not None:
             since, client = court.contain(worst, NOW), self.clients[worst]
             client.trust.record, client.share, client.allowance = False, 1.0, 1
             self._look(worst, since)
-            counts += self._compare(court)
+            counts += self._compare(court, disputed)
         for id in list(court.released()):
             court.release(id, NOW)
         for _ in range(judge_clients.MAX_ROUNDS):
@@ -289,10 +290,10 @@ class Model:
                 if changed and share == 1.0 and client.trust.contained is None:
                     self._look(id, 0.0)
                 client.trust.record, client.share = record, share
-            counts += self._compare(court)
+            counts += self._compare(court, disputed)
         return {
             "judged": judged, "raised": raised, "lowered": lowered, "compared": counts["compared"],
-            "disputed": counts["disputed"], "suspended": 0,
+            "disputed": len(disputed), "suspended": 0,
         }  # fmt: skip
 
     def _look(self, id: int, since: float) -> None:
@@ -301,10 +302,10 @@ class Model:
             if any(one.client == id and (one.at or 0.0) >= since for one in user.said):
                 user.look(id)
 
-    def _compare(self, court: standing.Standings) -> Counter[str]:
-        """Looks at the opinions on all users who are to be looked at."""
+    def _compare(self, court: standing.Standings, disputed: set[str]) -> Counter[str]:
+        """Looks at the opinions on all users who are to be looked at; adds to `disputed` whom clients differ about."""
         counts: Counter[str] = Counter()
-        for user in self.users.values():
+        for name, user in self.users.items():
             if user.needs is None or user.needs[0] != "look":
                 continue
             user.needs = None
@@ -322,7 +323,8 @@ class Model:
             for one, opinion in zip(user.said, opinions, strict=True):
                 counts["compared"] += not one.counted and opinion.counted is not None
                 one.counted = opinion.counted or ""
-            counts["disputed"] += len(found.votes) > 1
+            if len(found.votes) > 1:
+                disputed.add(name)
             right = [one for one in user.said if one.candm == found.answer]
             before = user.answer
             if before is not None and before not in right and found.need != "contained":

@@ -255,3 +255,45 @@ def test_deleting_a_user_takes_what_was_said_along(direct: Call, query: Query, d
     assert query("MATCH (b:DMCheckBucket) RETURN b") == []
     assert query("MATCH (u:User) WHERE u.screen_name IN ['some', 'overruled', 'past'] RETURN u") == []
     assert health.broken(database, lambda seen: None) == []
+
+
+def test_a_client_that_was_deleted_does_not_confirm_itself(direct: Call, database: Database, query: Query) -> None:
+    """Registered again under its id, it is no second client: neither for what it said, nor after being deleted twice.
+    What was said while it was contained stays doubted."""
+    prepare(database, [5], 1)
+    [lease] = fetch(database, 5, 1, "first")
+    submit(database, 5, [answers(lease, "DM")])
+    [name] = [user.screen_name for user in lease.users]
+    assert direct("client", "delete", 5).status == 0
+    direct("register", "--id", 5, "--screen-name", "anew")
+    second = """MATCH (u:User {screen_name: $name}), (c:DMCheckClient {id: 5})
+        CREATE (c)-[:DM_SECOND {at: datetime(), candm: 'DM', witness: true}]->(u)"""
+    query(second, name=name)
+    for _ in range(2):
+        [user] = direct("users", "show", name, "--json").document["users"]
+        assert (user["answer"], user["answered_by"], user["verdict"]) == ("DM", None, "unconfirmed")
+        assert direct("client", "delete", 5).status == 0
+    direct("register", "--id", 6, "--screen-name", "six")
+    query("MATCH (c:DMCheckClient {id: 6}) SET c.create_datetime = datetime() - duration('P1D')")
+    query(second.replace("id: 5", "id: 6"), name=name)
+    [user] = direct("users", "show", name, "--json").document["users"]
+    assert user["verdict"] == "open"
+    query("MATCH (c:DMCheckClient {id: 6})-[:STATS]->(s) SET s.contained = 0.0, s.doubted = [0.0]")
+    direct("client", "delete", 6)
+    [user] = direct("users", "show", name, "--json").document["users"]
+    assert user["verdict"] == "unconfirmed"
+
+
+def test_the_confidence_is_that_of_the_answer_in_force(direct: Call, database: Database, query: Query) -> None:
+    """Also before judge_clients has put the likelier one in its place."""
+    prepare(database, [1, 2], 1)
+    [lease] = fetch(database, 1, 1, "first")
+    submit(database, 1, [answers(lease, "DM")])
+    query(
+        """MATCH (u:User)<-[:DM_YES]-(), (c:DMCheckClient {id: 2})
+        CREATE (c)-[:DM_SECOND {at: datetime(), candm: 'NON_DM', witness: true}]->(u)"""
+    )
+    [user] = direct("users", "show", lease.users[0].screen_name, "--json").document["users"]
+    line = json.loads(direct("users", "export").out)
+    assert (user["answer"], line["answer"]) == ("DM", "DM")
+    assert user["confidence"] == line["confidence"] < 0.5

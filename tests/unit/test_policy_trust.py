@@ -223,3 +223,28 @@ def test_an_empty_crowd() -> None:
     assert court.worst() is None
     assert Cell() == Cell()
     assert {court.conclude(opinions(letter)).answer for letter in "DNU"} == set(ANSWERS)
+
+
+@pytest.mark.parametrize(
+    ("who", "word"),
+    [
+        ((1, 2), "open"),
+        ((-5_000, 2), "open"),  # client 2 was there before the other was deleted, at second 5
+        ((-5_000, 3), "unconfirmed"),  # client 3 came later: it may be the same person
+        ((-5_000, -7_000), "unconfirmed"),  # so may be another one that was deleted
+        ((-5_000, 3, 2), "open"),
+        ((-7_000, -5_000, 3), "open"),  # the first one was still there when client 3 came
+    ],
+)
+def test_who_was_deleted_cannot_confirm_itself(who: tuple[int, ...], word: str) -> None:
+    """However it registers again, and whatever is deleted afterwards."""
+    errors = {id: replace(KNOWN, since=since) for id, since in ((1, 1.0), (2, 2.0), (3, 6.0))}
+    said = [Opinion(client, "DM", float(place)) for place, client in enumerate(who)]
+    assert conclude(said, errors, Crowd(records=True)).word == word
+
+
+def test_how_likely_each_answer_is() -> None:
+    """They add up to one; the confidence is that of the likeliest."""
+    verdict = crowd().conclude(opinions("DNN"))
+    assert sum(verdict.chances.values()) == pytest.approx(1)
+    assert verdict.confidence == verdict.chances["NON_DM"] == max(verdict.chances.values())

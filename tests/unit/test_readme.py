@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +175,12 @@ def test_every_metric_and_alert_is_explained() -> None:
     assert [name for name in told if name.startswith("Dmcheck")] == alerts
     assert set(re.findall(r"\bdmcheck_\w+", rules)) <= set(told)
     assert all(any(one.startswith(name) for one in told) for name in re.findall(r'"(dmcheck_\w+)"', source))
+
+
+@pytest.mark.parametrize("program", ["bench.py", "crowds.py", "prove.py", "teeth.py"])
+def test_a_program_of_ours_starts_in_any_folder(program: str, tmp_path: Path) -> None:
+    """It finds all that it imports."""
+    outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, str(ROOT / "scripts" / program), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,5 +1,6 @@
 // Forgets a client: gives back what it holds, and takes its id, names and counters out of the graph. Its answers stay,
-// with a node that says nothing, and its counters within the sum of those of all who were deleted.
+// with a node that says only when it was deleted (the negative `id`, in milliseconds; -1 if what it said is doubted), and
+// its counters within the sum of those of all who were deleted.
 // Parameters: id, limits, schema.
 // Columns: suspended (then nothing is changed), returned (buckets), answers (in force). No row: the graph has another
 //   version.
@@ -45,7 +46,7 @@ CALL (suspended) {
 CALL (suspended) {
     OPTIONAL MATCH (c:DMCheckClient {id: $id})
     OPTIONAL MATCH (c)-[:STATS]->(s)
-    WITH c, collect(s) AS nodes, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers, suspended
+    WITH c, collect(s) AS nodes, any(x IN collect(s) WHERE size(coalesce(x.doubted, [])) > 0) AS doubted, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers, suspended
     // The totals of all clients that ever were must not go down: metrics count them.
     FOREACH (s IN CASE WHEN suspended THEN [] ELSE nodes END |
         MERGE (gone:DMCheckJob {name: 'client delete'})
@@ -56,7 +57,8 @@ CALL (suspended) {
             gone.buckets_failed = coalesce(gone.buckets_failed, 0) + coalesce(toIntegerOrNull(s.buckets_failed), 0)
         DETACH DELETE s)
     FOREACH (x IN CASE WHEN suspended OR c IS NULL THEN [] ELSE [c] END |
-        REMOVE x:DMCheckClient SET x:DMCheckFormerClient, x = {})
+        REMOVE x:DMCheckClient SET x:DMCheckFormerClient, x = {id: CASE WHEN doubted THEN -1
+            ELSE -datetime().epochMillis END})
     RETURN answers
 }
 RETURN suspended, returned, answers

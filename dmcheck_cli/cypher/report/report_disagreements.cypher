@@ -12,7 +12,7 @@ CALL (d) {
     RETURN c, count(r) AS compared, sum(CASE WHEN r.candm =
         CASE type(f) WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END THEN 0 ELSE 1 END) AS differing
 }
-WITH c.id AS first, d.id AS second, sum(compared) AS compared, sum(differing) AS differing
+WITH CASE WHEN c:DMCheckClient THEN c.id END AS first, CASE WHEN d:DMCheckClient THEN d.id END AS second, sum(compared) AS compared, sum(differing) AS differing
 ORDER BY differing DESC, compared, first, second
 WITH collect({first: first, second: second, compared: compared, differing: differing}) AS found
 CALL () {

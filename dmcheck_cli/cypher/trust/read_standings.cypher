@@ -1,6 +1,6 @@
 // What is known about the clients, by id: what `domain/policy/trust` needs for a verdict, and, if `whole`, for a count.
 // Parameters: after (the client id to continue after; 0 at first), slice (how many), whole.
-// Columns: one row per client: id, dm_from_id, active (it may take buckets), record, share, contained (since when, in
+// Columns: one row per client: id, dm_from_id, since (when it first registered, in seconds), active (it may take buckets), record, share, contained (since when, in
 //   seconds), doubted (intervals), compared, contradicted, said, pairs, differ, watched, times, sums (the last two null
 //   unless `whole`), sweeping (from when on its users are to be looked at, in seconds; null: none are).
 // Repeating: reads only.
@@ -11,6 +11,7 @@ CALL (c) {
     RETURN s LIMIT 1
 }
 RETURN c.id AS id, toIntegerOrNull(c.dm_from_id) AS dm_from_id,
+       CASE WHEN c.create_datetime IS :: ZONED DATETIME NOT NULL THEN c.create_datetime.epochMillis END / 1000.0 AS since,
        coalesce(c.state = 'ACTIVE' AND c.suspended IS NULL, false) AS active,
        coalesce(s.record, false) AS record, s.share AS share, s.contained AS contained,
        s.doubted AS doubted, s.compared AS compared, s.contradicted AS contradicted, s.said AS said,

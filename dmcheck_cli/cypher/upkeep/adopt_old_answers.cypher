@@ -28,7 +28,9 @@ CALL (users) {
     FOREACH (x IN CASE type(old) WHEN 'NONEXIST' THEN [u] ELSE [] END | CREATE (c)-[:DM_UNKNOWN {at: at}]->(x))
     DELETE old
     // Whether somebody else has to be asked is looked at by judge_clients.
-    FOREACH (x IN CASE WHEN NOT EXISTS { (u)-[:INDMCHECKBUCKET]->() } THEN [u] ELSE [] END |
+    FOREACH (x IN CASE WHEN
+    // include: _unplaced
+            THEN [u] ELSE [] END |
         SET x.dmcheck_needs = 'look', x.dmcheck_asked = coalesce(c.id, 0))
     RETURN count(*) AS adopted
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log, sqrt
 
 from dmcheck_cli.domain.policy.trust.rules import (
@@ -42,7 +42,8 @@ class Client:
     since when it is contained (None: it is not); how many buckets are still watched after an unlikely mix; the answers
     that it gave when it was asked first (DM, NON_DM, UNKNOWN); how many first answers other than DM it was the second
     to be asked about, and on how many of these it differed; its `dm_from_id`; `doubted`, when intervals begin and end
-    in turn in which what it said does not count; whether it had a record when that was last worked out."""
+    in turn in which what it said does not count; whether it had a record when that was last worked out; when it first
+    registered (seconds)."""
 
     cells: tuple[Cell, Cell, Cell, Cell] = field(default_factory=lambda: (Cell(), Cell(), Cell(), Cell()))
     times: list[float] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Client:
     dm_from_id: int | None = None
     doubted: list[float] = field(default_factory=list)
     record: bool = False
+    since: float = 0.0
 
     def doubts(self, at: float) -> bool:
         """Whether what it said at this time does not count."""
@@ -125,7 +127,10 @@ class Standings:
         usual = Errors(_bounded(base.miss), _bounded(base.false_dm))
         self.errors = {
             id: Errors(
-                *_errors_of(client, ratio, base, noise <= rules.calm, rules), self.has_record(client), client.dm_from_id
+                *_errors_of(client, ratio, base, noise <= rules.calm, rules),
+                self.has_record(client),
+                client.dm_from_id,
+                client.since,
             )
             for id, client in self.clients.items()
         }
@@ -206,7 +211,7 @@ class Standings:
         """Contain a client; returns since when what it said is doubted."""
         client, errors = self.clients[id], self.errors[id]
         client.contained = now
-        self.errors[id] = Errors(errors.miss, errors.false_dm, False, errors.dm_from_id)
+        self.errors[id] = replace(errors, record=False)
         since = max(client.evidence()[1], client.doubted[-1] if client.doubted else NEVER)
         client.doubted.append(since)
         return since
@@ -250,14 +255,15 @@ def _rate(cell: Cell, before: float, weight: float) -> float:
 
 
 def _usual(clients: Iterable[Client], rules: Rules) -> list[Client]:
-    """The clients that are not contained, without the quarter that is contradicted most often: few bad ones must not
-    set the measure for all."""
+    """The clients that are not contained, without the quarter with which others differ most often: few bad ones must
+    not set the measure for all. Pairs count, too: at first there is nothing else, and without the quarter some young
+    crowds were taken for noisy ones, in which all that was said is asked again."""
 
-    def contradicted(client: Client) -> float:
-        compared = sum(cell.compared for cell in client.cells)
-        return (sum(cell.contradicted for cell in client.cells) + 1) / (compared + 20)
+    def differs(client: Client) -> float:
+        compared = sum(cell.compared for cell in client.cells) + client.pairs
+        return (sum(cell.contradicted for cell in client.cells) + client.differ + 1) / (compared + 20)
 
-    free = sorted((client for client in clients if client.contained is None), key=contradicted)
+    free = sorted((client for client in clients if client.contained is None), key=differs)
     return free[: len(free) - len(free) // 4]
 
 

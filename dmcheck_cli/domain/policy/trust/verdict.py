@@ -16,7 +16,8 @@ Word = Literal["unchecked", "unconfirmed", "open", "closed", "not_found", "open_
 class Opinion:
     """What a client said about a user, and when (seconds). `counted`: the answer that it was compared with, as it
     stands in its client's counts; None: not compared. `doubted`: it counts for nothing, since its client was
-    contained. `witness`: it is a second opinion, asked for after somebody else's answer."""
+    contained. `witness`: it is a second opinion, asked for after somebody else's answer. `client`: the id; of one that
+    was deleted the negative time of that, in milliseconds."""
 
     client: int
     answer: str
@@ -29,12 +30,13 @@ class Opinion:
 @dataclass(frozen=True, slots=True)
 class Errors:
     """How often a client is wrong: `miss`, of open doors; `false_dm`, of the others says DM. Whether it has a record,
-    and the `dm_from_id` that it stated."""
+    the `dm_from_id` that it stated, and when it first registered (seconds)."""
 
     miss: float
     false_dm: float
     record: bool = False
     dm_from_id: int | None = None
+    since: float = 0.0
 
     def chances(self, answer: str) -> tuple[float, float, float]:
         """The chance that it says `answer`, where the truth is DM, NON_DM, UNKNOWN."""
@@ -66,9 +68,9 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The word; the answer in force (None: nobody answered); the chance that this answer is right; why another opinion
-    is needed (None: it is not); how many say what, of those that count; the chance that the answer is right if no two
-    errors had a common cause."""
+    """The word; the likeliest answer (None: nobody answered); the chance that it is right; why another opinion is
+    needed (None: it is not); how many say what, of those that count; the chance that the answer is right if no two
+    errors had a common cause; `chances`, how likely each answer is right."""
 
     word: Word
     answer: str | None
@@ -76,6 +78,7 @@ class Verdict:
     need: Need | None
     votes: Mapping[str, int] = field(default_factory=dict)
     each: float = 0.0
+    chances: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def settled(self) -> bool:
@@ -125,9 +128,11 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     each = most / (d + n + u)
     # Opinions whose errors have common causes say less together than each by itself.
     weight = 1 / (1 + crowd.common * (sum(votes.values()) - 1))
-    confidence = most**weight / (d**weight + n**weight + u**weight)
+    weighed = [chance**weight for chance in (d, n, u)]
+    likely = {answer: chance / sum(weighed) for answer, chance in zip(ANSWERS, weighed, strict=True)}
+    confidence = likely[answer]
     if not counted:
-        return Verdict("unconfirmed", answer, confidence, "contained", votes)
+        return Verdict("unconfirmed", answer, confidence, "contained", votes, chances=likely)
     # In a crowd with hard cases nobody is believed alone. A lone UNKNOWN is never sure, since few accounts are gone: it
     # is checked at random, as a NON_DM is.
     alone = votes[answer] == 1 and len(votes) == 1
@@ -135,12 +140,17 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     enough = confidence >= bar and not (alone and crowd.common > 0)
     need = _need(answer, enough, votes, record)
     word = _word(answer, enough if alone else confidence >= rules.outweighs, votes, record)
-    return Verdict(word, answer, confidence, need if len(opinions) < rules.max_opinions else None, votes, each)
+    return Verdict(word, answer, confidence, need if len(opinions) < rules.max_opinions else None, votes, each, likely)
 
 
 def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[Opinion]:
-    """The opinions that count: not doubted, and each independent of those before it."""
+    """The opinions that count: not doubted, and each independent of those before it.
+
+    Who was deleted may have registered again, under any id: nobody who came after that is independent of it, and of
+    several who were deleted only the first.
+    """
     counted: list[Opinion] = []
+    deleted: float | None = None
     clients: set[int] = set()
     sources: set[int] = set()
     for opinion in opinions:
@@ -148,6 +158,10 @@ def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[
         source = one.dm_from_id if one else None
         if opinion.doubted or (one is not None and opinion.client in clients) or source in sources:
             continue
+        if deleted is not None and (opinion.client < 0 or (one is not None and one.since >= deleted)):
+            continue
+        if opinion.client < 0:
+            deleted = -opinion.client / 1000
         clients.add(opinion.client)
         if source is not None:
             sources.add(source)
