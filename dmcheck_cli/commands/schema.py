@@ -58,6 +58,8 @@ def apply(
     ):
         applied, changed = schema.apply_all(database, show.message)
     table = Table("Applied", ("constraint, index or version",), [(name,) for name in applied])
-    taken = ", ".join(f"{kind}: {count:,}" for kind, count in changed.items() if count)
+    some = {kind: count for kind, count in changed.items() if count}
+    taken = ", ".join(f"{kind}: {count:,}" for kind, count in some.items())
     notes = [f"{len(applied)} applied", *([f"Taken over from another system: {taken}"] if taken else [])]
-    show.results(as_json, format, lambda: {"applied": applied, "changed": changed}, table, notes=notes)
+    changes = {"changed": some} if some else {}
+    show.results(as_json, format, lambda: {"applied": applied, **changes}, table, notes=notes)

@@ -616,7 +616,7 @@ class Model:
         bucket = self.buckets[uuid]
         lease.excused = bucket.failed_by not in {None, lease.client}
         bucket.failures = (bucket.failures or 0) + 1
-        bucket.failed_by = bucket.failed_by or lease.client
+        bucket.failed_by = 0 if lease.excused else lease.client
 
     def give_back(self, uuid: str, how: str | None = None, failed: bool = False) -> None:
         """A bucket waits again; users promised another priority leave it, and an empty bucket disappears. On one on

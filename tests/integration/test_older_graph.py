@@ -99,10 +99,7 @@ def test_the_graph_of_the_system_before(database: Database, query: Callable, dir
     assert done.status == 0, done.err
     assert done.document["applied"] == dry.document["applied"]
     assert done.document["changed"]["answers"] == USERS // 2
-    assert direct("schema", "apply", "--json").document == {
-        "applied": [],
-        "changed": {"times": 0, "answers": 0, "clients": 0, "buckets": 0},
-    }
+    assert direct("schema", "apply", "--json").document == {"applied": []}
     assert health.broken(database, lambda seen: None) == []
     assert broken(query) == []
     found = query(

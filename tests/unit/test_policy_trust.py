@@ -248,3 +248,17 @@ def test_how_likely_each_answer_is() -> None:
     verdict = crowd().conclude(opinions("DNN"))
     assert sum(verdict.chances.values()) == pytest.approx(1)
     assert verdict.confidence == verdict.chances["NON_DM"] == max(verdict.chances.values())
+
+
+def test_small_buckets_bear_out_as_well() -> None:
+    """A contained client answers buckets of which few users are compared: it is released all the same."""
+    court = crowd()
+    court.saw_bucket(3, 1.0, 0, 4)
+    court.contain(3, 2.0)
+    for number in range(200):
+        at = 10.0 + number
+        court.saw_bucket(3, at, 1, 4)
+        court.count([Opinion(3, "DM", at, doubted=True), second(1, "DM", at), second(2, "DM", at)])
+        court.count([Opinion(3, "NON_DM", at, doubted=True), second(1, "NON_DM", at), second(2, "NON_DM", at)])
+        assert len(court.clients[3].times) <= RULES.buckets
+    assert list(court.released()) == [3]

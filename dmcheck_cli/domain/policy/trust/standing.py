@@ -86,15 +86,18 @@ class Client:
         return False
 
     def add_bucket(self, at: float, buckets: int) -> None:
-        """Begin a sum for a bucket that was answered, and forget the earliest of more than `buckets`."""
+        """Begin a sum for a bucket that was answered, and forget the earliest of more than `buckets`. While it is
+        contained, those since then are put together instead: with small buckets it takes many until they bear out."""
         place = bisect_right(self.times, at)
         self.times.insert(place, at)
         for cell in self.cells:
             cell.sums.insert(place, 0.0)
         if len(self.times) > buckets:
-            del self.times[0]
+            kept = self.contained is not None and self.times[0] > self.contained
+            del self.times[int(kept)]
             for cell in self.cells:
-                del cell.sums[0]
+                gone = cell.sums.pop(int(kept))
+                cell.sums[0] += gone if kept else 0.0
 
 
 class Standings:
