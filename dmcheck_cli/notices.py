@@ -57,6 +57,11 @@ def logs() -> bool:
     return _logs
 
 
+def records() -> bool:
+    """Whether events are said that only a log has."""
+    return _logs and not is_quiet()
+
+
 def logged(text: str) -> str:
     """One line of the log, without its end, in ASCII. `at` is the time of this machine: the database may be away.
 

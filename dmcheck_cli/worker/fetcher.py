@@ -57,7 +57,7 @@ class Fetcher:
                 self._refused(refusal)
             return []
         self._request = self.refusal = None
-        if notices.logs():
+        if notices.records():
             for lease in found:
                 known = {"bucket": lease.bucket, "lease": lease.lease, "users": len(lease.users)}
                 self._say(notices.Event(f"bucket {lease.bucket}: fetched", "fetched", **known))
@@ -96,7 +96,7 @@ class Fetcher:
         news = type(refusal) is not self._said and not (
             self._once and isinstance(refusal, NothingToFetch | OverQuota | Unjudged)
         )
-        if news or notices.logs():
+        if news or notices.records():
             again = refusal.retry_after
             self._say(notices.Event(refusal.message, "refused", reason=refusal.code, retry_after=again))
         self._said = type(refusal)

@@ -208,7 +208,7 @@ class Holdings:
 
     def _note(self, held: HeldLease, event: str, **known: Any) -> None:
         """What only a log has."""
-        if notices.logs() and not notices.is_quiet():
+        if notices.records():
             self._say(_event(held, f"bucket {held.lease.bucket}: {event}", event, **known))
 
 

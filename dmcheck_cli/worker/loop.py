@@ -17,7 +17,7 @@ from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, machine_lacks
-from dmcheck_cli.notices import Event, is_quiet, logs
+from dmcheck_cli.notices import Event, records
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
@@ -145,7 +145,7 @@ class Loop:
             self._pool.join()
             self._file.sync()
             self._service.close()
-            if logs() and not is_quiet():
+            if records():
                 done = {"buckets": self.summary.buckets, "answers": self.summary.users}
                 self._say(Event("work has ended", "stopped", **done))
         if self._fruitless >= MAX_FAILURES or (self._limits.once and self._failed and not self.summary.users):
