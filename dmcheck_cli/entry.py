@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, NoReturn
 
@@ -38,6 +39,31 @@ def _print_version(asked: bool) -> None:
 
 Version = Annotated[
     bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version, and end.")
+]
+
+
+class LogFormat(StrEnum):
+    """How what is said on stderr is written. `json`: one object a line."""
+
+    text = "text"
+    json = "json"
+
+
+def _choose_log(asked: LogFormat) -> LogFormat:
+    notices.log_as_json(asked is LogFormat.json)
+    return asked
+
+
+Log = Annotated[
+    LogFormat,
+    typer.Option(
+        "--log-format",
+        metavar="FORMAT",
+        callback=_choose_log,
+        is_eager=True,
+        help="What stderr is: text, or json (one object a line).",
+        case_sensitive=False,
+    ),
 ]
 
 
@@ -131,8 +157,9 @@ def main(app: typer.Typer) -> NoReturn:
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the program with these arguments on the process's streams; returns its exit status."""
-    as_json = _asks_for_json(arguments)
+    as_json = _asks_for(arguments, "--format", "--json")
     notices.choose(notices.Level.NORMAL)
+    notices.log_as_json(_asks_for(arguments, "--log-format"))  # until the options are read: they may be wrong
     account.forget()
     _ask_no_timings()
     _mend_environment()
@@ -159,7 +186,8 @@ def _say_timings() -> None:
     """Once; an error comes after it, since scripts read the last line of stderr."""
     if _timings:
         _ask_no_timings()
-        sys.stderr.write(f"{account.total()}\n")
+        said = notices.Event(str(account.total()), "timings")
+        sys.stderr.write(f"{notices.logged(said) if notices.logs() else said}\n")
 
 
 def _open_streams() -> None:
@@ -264,7 +292,8 @@ def _only_reads(arguments: Sequence[str]) -> bool:
     return bool(READING_OPTIONS & set(ours)) or any(words[: len(verb)] == verb for verb in READING)
 
 
-def _asks_for_json(arguments: Sequence[str]) -> bool:
+def _asks_for(arguments: Sequence[str], option: str, short: str = "") -> bool:
+    """Whether the arguments ask for JSON with one of these options."""
     before = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
     ours = [one.lower() for one in before]
-    return "--json" in ours or "--format=json" in ours or ("--format", "json") in pairwise(ours)
+    return (short != "" and short in ours) or f"{option}=json" in ours or (option, "json") in pairwise(ours)

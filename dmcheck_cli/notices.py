@@ -6,12 +6,14 @@ How much of it is chosen once for the process, by `--quiet` and `--verbose`. Err
 from __future__ import annotations
 
 import io
+import json
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -29,6 +31,46 @@ class Level(IntEnum):
 
 _level = Level.NORMAL
 _taker: Callable[[str], None] | None = None
+_logs = False
+
+
+class Event(str):
+    """A message with what a log of JSON lines has beside it: the event's name, its level, and what is known."""
+
+    __slots__ = ("event", "known", "level")
+
+    def __new__(cls, text: str, event: str, level: str = "info", **known: Any) -> Event:
+        """`level`: info, warning, error or detail."""
+        made = super().__new__(cls, text)
+        made.event, made.level, made.known = event, level, known
+        return made
+
+
+def log_as_json(wanted: bool) -> None:
+    """Whether each line on stderr is a JSON object from now on."""
+    global _logs  # noqa: PLW0603 - one process has one stderr
+    _logs = wanted
+
+
+def logs() -> bool:
+    """Whether each line on stderr is a JSON object."""
+    return _logs
+
+
+def records() -> bool:
+    """Whether events are said that only a log has."""
+    return _logs and not is_quiet()
+
+
+def logged(text: str) -> str:
+    """One line of the log, without its end, in ASCII. `at` is the time of this machine: the database may be away.
+
+    What is no Event is a `note`.
+    """
+    said = text if isinstance(text, Event) else Event(text, "note")
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    content = {"at": at, "level": said.level, "event": said.event, "message": str(said), **said.known}
+    return json.dumps(content).replace("\x7f", "\\u007f")
 
 
 def choose(level: Level) -> None:
@@ -50,13 +92,16 @@ def is_quiet() -> bool:
 def detail(text: str) -> None:
     """Say something that only `--verbose` asks for."""
     if _level is Level.VERBOSE:
-        warn(f"dmcheck: {text}")
+        warn(Event(f"dmcheck: {text}", "detail", "detail"))
 
 
 def warn(text: str) -> None:
     """Say something, with `--quiet`, too."""
-    # A path or a server's answer may contain terminal control characters.
-    line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    if _logs:
+        line = logged(text if isinstance(text, Event) else Event(text, "warning", "warning"))
+    else:
+        # A path or a server's answer may contain terminal control characters.
+        line = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
     if _taker is not None:
         _taker(line)
         return
@@ -98,7 +143,7 @@ class Progress:
     def say(self, what: str) -> None:
         """Report an event: a line that stays, on a terminal too."""
         if self.shown and not is_quiet():
-            warn(what)
+            warn(Event(what, "note"))
 
     def warn(self, what: str) -> None:
         """Report an event with `--quiet`, too."""
@@ -129,8 +174,8 @@ class Progress:
 
 
 def live() -> bool:
-    """Whether a person looks on: stderr is a terminal, and not `--quiet`."""
-    return not is_quiet() and sys.stderr.isatty()
+    """Whether a person looks on: stderr is a terminal, and not `--quiet`, and no log of JSON lines."""
+    return not is_quiet() and not _logs and sys.stderr.isatty()
 
 
 @contextmanager

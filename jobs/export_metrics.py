@@ -12,7 +12,7 @@ import typer
 
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.entry import Json, Version
+from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.errors import PASSING, DmcheckError, Usage
 from dmcheck_cli.notices import warn
 from dmcheck_cli.reporting.metrics import Facts, Page, page
@@ -36,6 +36,7 @@ def export_metrics(
     dry_run: DryRun = False,
     as_json: Json = False,
     version: Version = False,
+    log_format: Log = LogFormat.text,
 ) -> None:
     """Write metrics for Prometheus into FILE, which node_exporter's textfile collector reads."""
     with Database(Settings.load(), "export_metrics") as database:

@@ -13,7 +13,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.policy import allowance
 from dmcheck_cli.domain.policy.allowance import EndedLease
 from dmcheck_cli.domain.policy.trust.standing import Client as Standing
-from dmcheck_cli.entry import Json, Version
+from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.errors import NotRegistered
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, clients, judging, schema, standings
@@ -64,7 +64,9 @@ class Judged:
 
 
 @program.command(epilog="Example: dmcheck-judge-clients --dry-run")
-def judge_clients(dry_run: DryRun = False, as_json: Json = False, version: Version = False) -> None:
+def judge_clients(
+    dry_run: DryRun = False, as_json: Json = False, version: Version = False, log_format: Log = LogFormat.text
+) -> None:
     """Judge clients by the leases that ended since the last run, and by what others say of the same users."""
     with Database(Settings.load(), "judge_clients") as database:
         schema.ensure(database)

@@ -9,7 +9,7 @@ from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.policy import mixing
 from dmcheck_cli.domain.policy.mixing import Needing, Planned
-from dmcheck_cli.entry import Json, Version
+from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema, standings, users
 from dmcheck_cli.transactions.buckets import Made
@@ -19,7 +19,9 @@ program = app()
 
 
 @program.command(epilog="Example: dmcheck-make-buckets --dry-run")
-def make_buckets(dry_run: DryRun = False, as_json: Json = False, version: Version = False) -> None:
+def make_buckets(
+    dry_run: DryRun = False, as_json: Json = False, version: Version = False, log_format: Log = LogFormat.text
+) -> None:
     """Put waiting users into buckets, until as many buckets wait as the active clients can use."""
     with Database(Settings.load(), "make_buckets") as database:
         schema.ensure(database)

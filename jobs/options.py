@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dmcheck_cli import notices
 from dmcheck_cli.entry import Program
 from dmcheck_cli.reporting import show
 
@@ -34,6 +35,9 @@ def all_batches(step: Callable[[], int]) -> int:
 def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool, reason: str | None = None) -> None:
     """Print a job's summary line, with the time for a log, or one JSON document; `reason`: why it did nothing, if there
     is one to say."""
+    if notices.logs():
+        text = f"{job}: {', '.join(f'{name} {count}' for name, count in counts.items())}"
+        show.message(notices.Event(text, "finished", job=job, dry_run=dry_run, reason=reason, **counts))
     if as_json:
         show.document(counts if reason is None else {**counts, "reason": reason})
     else:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.entry import Json, Version
+from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema
 from jobs.options import DryRun, all_batches, app, summary
@@ -15,7 +15,9 @@ program = app()
 
 
 @program.command(epilog="Example: dmcheck-raise-starved")
-def raise_starved(dry_run: DryRun = False, as_json: Json = False, version: Version = False) -> None:
+def raise_starved(
+    dry_run: DryRun = False, as_json: Json = False, version: Version = False, log_format: Log = LogFormat.text
+) -> None:
     """Move buckets that have waited too long to the front."""
     with Database(Settings.load(), "raise_starved") as database:
         schema.ensure(database)

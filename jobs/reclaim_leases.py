@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from dmcheck_cli import entry
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.entry import Json, Version
+from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema, upgrade_1
 from jobs.options import DryRun, all_batches, app, summary
@@ -15,7 +15,9 @@ program = app()
 
 
 @program.command(epilog="Example: dmcheck-reclaim-leases --json")
-def reclaim_leases(dry_run: DryRun = False, as_json: Json = False, version: Version = False) -> None:
+def reclaim_leases(
+    dry_run: DryRun = False, as_json: Json = False, version: Version = False, log_format: Log = LogFormat.text
+) -> None:
     """Mark leases dead whose time is over, and release those that have been dead for the time of grace."""
     with Database(Settings.load(), "reclaim_leases") as database:
         schema.ensure(database)

@@ -16,7 +16,7 @@ from dmcheck_cli import cypher
 from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.userlist import UserList
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Log, LogFormat, Shape
 from dmcheck_cli.errors import CommandFailed, DmcheckError, OutputLost, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
@@ -65,6 +65,7 @@ def work(
     ] = None,
     as_json: Json = False,
     format: Shape = Format.auto,
+    log_format: Log = LogFormat.text,
 ) -> int:
     """Work by itself: lease buckets, have COMMAND check their users, hand in the answers, until it is stopped.
 

@@ -135,16 +135,18 @@ def message(text: str) -> None:
 
 
 def error(problem: DmcheckError, as_json: bool) -> None:
-    """Print why a command ends without success."""
-    if as_json:
-        content = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
+    """Print why a command ends without success; a log of JSON lines has one form, whatever `as_json` says."""
+    content = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
+    if notices.logs():
+        _say(notices.Event(problem.message, "error", "error", error=content))
+    elif as_json:
         sys.stderr.write(_json({"error": content}) + "\n")
     else:
         _say(f"dmcheck: {problem.message}")
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(escaped(text, keep="\n") + "\n")
+    sys.stderr.write((notices.logged(text) if notices.logs() else escaped(text, keep="\n")) + "\n")
 
 
 def write(text: str) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 
+from dmcheck_cli import notices
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast, Unjudged
@@ -56,6 +57,10 @@ class Fetcher:
                 self._refused(refusal)
             return []
         self._request = self.refusal = None
+        if notices.records():
+            for lease in found:
+                known = {"bucket": lease.bucket, "lease": lease.lease, "users": len(lease.users)}
+                self._say(notices.Event(f"bucket {lease.bucket}: fetched", "fetched", **known))
         # A client that may hold less than it wants is refused after each bucket; this is reported only the first time.
         if self._said is not OverQuota or len(found) == count:
             self._said = None
@@ -91,8 +96,9 @@ class Fetcher:
         news = type(refusal) is not self._said and not (
             self._once and isinstance(refusal, NothingToFetch | OverQuota | Unjudged)
         )
-        if news:
-            self._say(refusal.message)
+        if news or notices.records():
+            again = refusal.retry_after
+            self._say(notices.Event(refusal.message, "refused", reason=refusal.code, retry_after=again))
         self._said = type(refusal)
         self.refusal = refusal
         self.pause(refusal.retry_after)

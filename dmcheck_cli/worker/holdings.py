@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from dmcheck_cli import notices
 from dmcheck_cli.domain.model import Answered, Lease
@@ -115,6 +116,7 @@ class Holdings:
                 self._service.renew(held.lease.bucket, held.lease.lease)
                 held.renew_at, held.sure_until = self._times(asked)
                 self._pool.renewed()
+                self._note(held, "renewed")
             except GONE as gone:
                 self._parked.pop(held.lease.lease, None)
                 self._pool.drop(held)
@@ -130,12 +132,16 @@ class Holdings:
             if report.status == "refused":
                 self._summary.failed("lease_lost")
                 late = f"{len(one.answers)} kept answers come too late"
-                self._say(f"bucket {one.bucket}: {late} ({report.reason}), and are dropped")
+                said = f"bucket {one.bucket}: {late} ({report.reason}), and are dropped"
+                known = {"bucket": one.bucket, "lease": one.lease, "reason": report.reason}
+                self._say(notices.Event(said, "lease_lost", "warning", **known))
                 continue
             self._summary.buckets += 1
             self._summary.users += report.accepted
             if not notices.is_quiet():
-                self._say(f"bucket {one.bucket}: {report.accepted} kept answers handed in")
+                said = f"bucket {one.bucket}: {report.accepted} kept answers handed in"
+                known = {"bucket": one.bucket, "lease": one.lease, "answers": report.accepted}
+                self._say(notices.Event(said, "submitted", **known))
         self._file.ended([one.lease for one in earlier])
         self._file.earlier = {lease: one for lease, one in self._file.earlier.items() if not one.answers}
 
@@ -154,9 +160,8 @@ class Holdings:
                 self._summary.buckets += 1
                 self._summary.users += report.accepted
                 if not notices.is_quiet():
-                    self._say(
-                        f"bucket {held.lease.bucket}: {report.accepted} of {len(held.lease.users)} users answered"
-                    )
+                    said = f"bucket {held.lease.bucket}: {report.accepted} of {len(held.lease.users)} users answered"
+                    self._say(_event(held, said, "submitted", answers=report.accepted))
             self.answered = []
             self._freed(accepted)
         while self.unanswered:
@@ -185,6 +190,7 @@ class Holdings:
     def _release(self, held: HeldLease) -> None:
         try:
             self._service.release(held.lease.bucket, held.lease.lease, held.failed)
+            self._note(held, "released", failed=held.failed)
         except GONE as gone:
             self._lost(held, gone.code)
         self._file.ended([held.lease.lease])
@@ -192,10 +198,19 @@ class Holdings:
     def _too_late(self, held: HeldLease, reason: str) -> None:
         if not held.dropped:  # else that was counted and said before
             self._lost(held, reason)
-        self._say(
-            f"bucket {held.lease.bucket}: {len(held.conversation.answers)} answers come too late, and are dropped"
-        )
+        said = f"bucket {held.lease.bucket}: {len(held.conversation.answers)} answers come too late, and are dropped"
+        self._say(_event(held, said, "answers_dropped", "warning", reason=reason))
 
     def _lost(self, held: HeldLease, reason: str) -> None:
         self._summary.failed("lease_lost")
-        self._say(f"bucket {held.lease.bucket} is no longer ours ({reason})")
+        said = f"bucket {held.lease.bucket} is no longer ours ({reason})"
+        self._say(_event(held, said, "lease_lost", "warning", reason=reason))
+
+    def _note(self, held: HeldLease, event: str, **known: Any) -> None:
+        """What only a log has."""
+        if notices.records():
+            self._say(_event(held, f"bucket {held.lease.bucket}: {event}", event, **known))
+
+
+def _event(held: HeldLease, text: str, event: str, level: str = "info", **known: Any) -> notices.Event:
+    return notices.Event(text, event, level, bucket=held.lease.bucket, lease=held.lease.lease, **known)

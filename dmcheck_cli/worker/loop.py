@@ -11,11 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
+<<<<<<< HEAD
 from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, Unjudged, machine_lacks
+=======
+from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, machine_lacks
+from dmcheck_cli.notices import Event, records
+>>>>>>> 634a7951568f93028db65f71481bb1378c2fc574
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
@@ -125,7 +131,7 @@ class Loop:
         answers could not be submitted; NotConfigured when the database does not let it in, at once or no longer; any
         other refusal by the database, at once. Answers that were not submitted are then in the file.
         """
-        self._say = self._file.say = say
+        self._say = self._file.say = lambda text: say(self._of_client(text))
         try:
             self._pool.start()
             while not self._over():
@@ -143,6 +149,9 @@ class Loop:
             self._pool.join()
             self._file.sync()
             self._service.close()
+            if records():
+                done = {"buckets": self.summary.buckets, "answers": self.summary.users}
+                self._say(Event("work has ended", "stopped", **done))
         if self._fruitless >= MAX_FAILURES or (self._limits.once and self._failed and not self.summary.users):
             raise CommandFailed(
                 what=f"COMMAND was started {self._fruitless} times in a row without a single answer ({self._why}); the "
@@ -155,6 +164,12 @@ class Loop:
 
     def _tell(self, text: str) -> None:
         self._say(text)
+
+    def _of_client(self, text: str) -> Event:
+        """For a log, which client it is about."""
+        said = text if isinstance(text, Event) else Event(text, "trouble", "warning")
+        said.known.setdefault("client", self._client)
+        return said
 
     def _over(self) -> bool:
         if self._stopped.is_set() or self._fruitless >= MAX_FAILURES:
@@ -200,7 +215,7 @@ class Loop:
         self.summary.failed("temporary")
         waiting = len(self._holdings.answered)
         kept = f"; the answers of {waiting} buckets are kept" if waiting else ""
-        self._say(f"{problem.message}{kept}")
+        self._say(Event(f"{problem.message}{kept}", "cannot_reach", "warning", reason=problem.code))
         self._file.sync()
 
     def _wait(self) -> None:
@@ -304,7 +319,9 @@ class Loop:
         failed = finished.ending in (Ending.failed, Ending.timed_out)
         if failed:
             self.summary.failed(finished.ending)
-            self._say(f"bucket {held.lease.bucket}: COMMAND failed: {finished.why}")
+            said = f"bucket {held.lease.bucket}: COMMAND failed: {finished.why}"
+            known = {"bucket": held.lease.bucket, "lease": held.lease.lease}
+            self._say(Event(said, "command_failed", "warning", **known))
         elif finished.ending is Ending.done:
             self._seconds = finished.seconds
         if said.answers:
@@ -350,7 +367,9 @@ class Loop:
         if returned:
             self._fetcher.postpone(until)
         seconds = max(until - time.monotonic(), 0.0)
-        self._say(f"COMMAND is to be started again later ({why}): in {seconds:.0f} seconds")
+        said = f"COMMAND is to be started again later ({why}): in {seconds:.0f} seconds"
+        at = datetime.now(UTC) + timedelta(seconds=seconds)
+        self._say(Event(said, "paused", until=at.isoformat(timespec="milliseconds").replace("+00:00", "Z")))
 
     def _end_in_order(self) -> None:
         """End all COMMANDs, then submit or release everything held, within DMCHECK_TIMEOUT_SECONDS of the stop."""

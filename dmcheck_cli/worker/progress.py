@@ -56,7 +56,7 @@ class Teller:
         self._state = state
         self._messages: queue.Queue[str | None] = queue.Queue(MAX_WAITING)
         self._left_out = 0
-        self._is_terminal = sys.stderr.isatty() and notices.level() is notices.Level.NORMAL  # else they would mix
+        self._is_terminal = notices.live() and notices.level() is notices.Level.NORMAL  # else they would mix
         self._out = _own_stderr()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -77,7 +77,7 @@ class Teller:
 
     def abandon(self, text: str) -> None:
         """A last message before the process ends at once; left out if it cannot be written at once."""
-        message = (SHOW_CURSOR if self._is_terminal else "") + (text + "\n" if text else "")
+        message = (SHOW_CURSOR if self._is_terminal else "") + (_written(text) + "\n" if text else "")
         with suppress(OSError):
             if message and select.select([], [2], [], 0)[1]:
                 os.write(2, message.encode())
@@ -93,9 +93,11 @@ class Teller:
 
     def _write(self, text: str) -> None:
         if self._left_out:
-            text, self._left_out = f"{text}\n({self._left_out} messages were left out: nobody took them)", 0
+            left, self._left_out = self._left_out, 0
+            self._write(text)
+            text = notices.Event(f"({left} messages were left out: nobody took them)", "left_out", "warning")
         with suppress(OSError):  # the reader is gone, or the disk is full: no reason to stop the work
-            self._out.write(escaped(text, keep="\n") + "\n")
+            self._out.write(_written(text) + "\n")
             self._out.flush()
 
     def _run_live(self) -> None:
@@ -128,6 +130,10 @@ class Teller:
             if text is None:
                 return
             show(escaped(text, keep="\n"))
+
+
+def _written(text: str) -> str:
+    return notices.logged(text) if notices.logs() else escaped(text, keep="\n")
 
 
 def _own_stderr() -> TextIO:

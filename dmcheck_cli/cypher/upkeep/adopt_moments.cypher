@@ -9,7 +9,7 @@ CALL () {
     WITH b, found,
     // include: _moments
         AS times
-    WITH b WHERE any(i IN range(0, 2) WHERE found[i] <> times[i])
+    WITH b WHERE any(i IN range(0, 2) WHERE times[i] IS :: ZONED DATETIME NOT NULL AND NOT found[i] IS :: ZONED DATETIME NOT NULL)
     WITH b LIMIT $limits.batch_adopted
     WITH b ORDER BY elementId(b)
     REMOVE b.lock
@@ -28,7 +28,7 @@ CALL () {
     WITH c, s, found,
     // include: _moments
         AS times
-    WITH c, s WHERE any(i IN range(0, 2) WHERE found[i] <> times[i])
+    WITH c, s WHERE any(i IN range(0, 2) WHERE times[i] IS :: ZONED DATETIME NOT NULL AND NOT found[i] IS :: ZONED DATETIME NOT NULL)
     WITH c, s LIMIT $limits.batch_adopted
     WITH c, s ORDER BY elementId(c)
     REMOVE c.lock
