@@ -16,12 +16,8 @@ from datetime import UTC, datetime, timedelta
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
-<<<<<<< HEAD
 from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, Unjudged, machine_lacks
-=======
-from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, machine_lacks
 from dmcheck_cli.notices import Event, records
->>>>>>> 634a7951568f93028db65f71481bb1378c2fc574
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
