@@ -157,7 +157,7 @@ def main(app: typer.Typer) -> NoReturn:
 
 def run(app: typer.Typer, arguments: Sequence[str]) -> int:
     """Run the program with these arguments on the process's streams; returns its exit status."""
-    as_json = _asks_for(arguments, "--format", "--json")
+    as_json = _asks_for_json(arguments)
     notices.choose(notices.Level.NORMAL)
     notices.log_as_json(_asks_for(arguments, "--log-format"))  # until the options are read: they may be wrong
     account.forget()
@@ -292,8 +292,16 @@ def _only_reads(arguments: Sequence[str]) -> bool:
     return bool(READING_OPTIONS & set(ours)) or any(words[: len(verb)] == verb for verb in READING)
 
 
-def _asks_for(arguments: Sequence[str], option: str, short: str = "") -> bool:
-    """Whether the arguments ask for JSON with one of these options."""
+def _asks_for_json(arguments: Sequence[str]) -> bool:
+    return "--json" in _ours(arguments) or _asks_for(arguments, "--format")
+
+
+def _asks_for(arguments: Sequence[str], option: str) -> bool:
+    """Whether the option is there with the value `json`."""
+    ours = _ours(arguments)
+    return f"{option}=json" in ours or (option, "json") in pairwise(ours)
+
+
+def _ours(arguments: Sequence[str]) -> list[str]:
     before = arguments[: list(arguments).index("--")] if "--" in arguments else arguments
-    ours = [one.lower() for one in before]
-    return (short != "" and short in ours) or f"{option}=json" in ours or (option, "json") in pairwise(ours)
+    return [one.lower() for one in before]

@@ -37,7 +37,9 @@ _logs = False
 class Event(str):
     """A message with what a log of JSON lines has beside it: the event's name, its level, and what is known."""
 
-    __slots__ = ("event", "known", "level")
+    event: str
+    level: str
+    known: dict[str, Any]
 
     def __new__(cls, text: str, event: str, level: str = "info", **known: Any) -> Event:
         """`level`: info, warning, error or detail."""

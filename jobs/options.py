@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,8 @@ def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool, reas
     is one to say."""
     if notices.logs():
         text = f"{job}: {', '.join(f'{name} {count}' for name, count in counts.items())}"
-        show.message(notices.Event(text, "finished", job=job, dry_run=dry_run, reason=reason, **counts))
+        known: dict[str, Any] = {"job": job, "dry_run": dry_run, "reason": reason, **counts}
+        show.message(notices.Event(text, "finished", **known))
     if as_json:
         show.document(counts if reason is None else {**counts, "reason": reason})
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Any
 
 from dmcheck_cli import notices
 from dmcheck_cli.backoff import between_requests
@@ -59,7 +60,7 @@ class Fetcher:
         self._request = self.refusal = None
         if notices.records():
             for lease in found:
-                known = {"bucket": lease.bucket, "lease": lease.lease, "users": len(lease.users)}
+                known: dict[str, Any] = {"bucket": lease.bucket, "lease": lease.lease, "users": len(lease.users)}
                 self._say(notices.Event(f"bucket {lease.bucket}: fetched", "fetched", **known))
         # A client that may hold less than it wants is refused after each bucket; this is reported only the first time.
         if self._said is not OverQuota or len(found) == count:

@@ -133,14 +133,14 @@ class Holdings:
                 self._summary.failed("lease_lost")
                 late = f"{len(one.answers)} kept answers come too late"
                 said = f"bucket {one.bucket}: {late} ({report.reason}), and are dropped"
-                known = {"bucket": one.bucket, "lease": one.lease, "reason": report.reason}
-                self._say(notices.Event(said, "lease_lost", "warning", **known))
+                lost = {"bucket": one.bucket, "lease": one.lease, "reason": str(report.reason)}
+                self._say(notices.Event(said, "lease_lost", "warning", **lost))
                 continue
             self._summary.buckets += 1
             self._summary.users += report.accepted
             if not notices.is_quiet():
                 said = f"bucket {one.bucket}: {report.accepted} kept answers handed in"
-                known = {"bucket": one.bucket, "lease": one.lease, "answers": report.accepted}
+                known: dict[str, Any] = {"bucket": one.bucket, "lease": one.lease, "answers": report.accepted}
                 self._say(notices.Event(said, "submitted", **known))
         self._file.ended([one.lease for one in earlier])
         self._file.earlier = {lease: one for lease, one in self._file.earlier.items() if not one.answers}

@@ -146,8 +146,8 @@ class Loop:
             self._file.sync()
             self._service.close()
             if records():
-                done = {"buckets": self.summary.buckets, "answers": self.summary.users}
-                self._say(Event("work has ended", "stopped", **done))
+                buckets, users = self.summary.buckets, self.summary.users
+                self._say(Event("work has ended", "stopped", buckets=buckets, answers=users))
         if self._fruitless >= MAX_FAILURES or (self._limits.once and self._failed and not self.summary.users):
             raise CommandFailed(
                 what=f"COMMAND was started {self._fruitless} times in a row without a single answer ({self._why}); the "
@@ -315,9 +315,9 @@ class Loop:
         failed = finished.ending in (Ending.failed, Ending.timed_out)
         if failed:
             self.summary.failed(finished.ending)
-            said = f"bucket {held.lease.bucket}: COMMAND failed: {finished.why}"
+            text = f"bucket {held.lease.bucket}: COMMAND failed: {finished.why}"
             known = {"bucket": held.lease.bucket, "lease": held.lease.lease}
-            self._say(Event(said, "command_failed", "warning", **known))
+            self._say(Event(text, "command_failed", "warning", **known))
         elif finished.ending is Ending.done:
             self._seconds = finished.seconds
         if said.answers:
