@@ -22,8 +22,9 @@ READ = {
                s.buckets_assigned AS assigned,
                s.buckets_processed AS processed, s.buckets_fault AS fault, s.buckets_dead AS dead""",
     "answers": """MATCH (c)-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]->(u:User)
-        RETURN c.id AS client, u.screen_name AS user, type(r) = 'DM_PAST' AS past, coalesce(r.candm,
-            CASE type(r) WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM' ELSE 'UNKNOWN' END) AS candm""",
+        RETURN CASE WHEN c:DMCheckClient THEN c.id END AS client, u.screen_name AS user, type(r) = 'DM_PAST' AS past,
+               coalesce(r.candm, CASE type(r) WHEN 'DM_YES' THEN 'DM' WHEN 'DM_NO' THEN 'NON_DM'
+               ELSE 'UNKNOWN' END) AS candm""",
     "users": "MATCH (u:User) RETURN u.screen_name AS name",
 }
 

@@ -157,7 +157,7 @@ _SHAPE = """
     RETURN nodes, links"""
 _CHANCE = re.compile(
     r"uuid|bucket|newest|place|cursor|expires|ended|at|next_fetch|.*_datetime|.*_time|turnaround_seconds|digest"
-    r"|suspended|doubted|contained|round|share|dmcheck_aside"
+    r"|suspended|doubted|contained|round|share|dmcheck_aside|last_(seconds|statements|round_trips|rows|retries|waited_.*)"
 )
 
 
@@ -174,7 +174,7 @@ def shape(database: Database) -> list[str]:
 
 
 def _lasting(labels: list[str], properties: dict[str, Any], named: bool = True) -> dict[str, Any]:
-    chance = {"id"} if labels == ["DMCheckLease"] or not named else set()
+    chance = {"id"} if labels in (["DMCheckLease"], ["DMCheckFormerClient"]) or not named else set()
     if not named:  # the assignment of users to buckets is random
         chance.add("screen_name")
     return {

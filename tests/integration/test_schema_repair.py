@@ -167,7 +167,7 @@ def test_what_others_put_there_is_named_with_its_remedy(
 
 def test_two_nodes_of_one_key_end_it_at_once(bare: Query, run: Callable[..., Result]) -> None:
     """The graph contradicts a constraint: refused, in one line, with the key and both nodes, not after an hour."""
-    bare("CREATE (:DMCheckClient {id: 4711}), (:DMCheckClient {id: 4711})")
+    bare("CREATE (:DMCheckBucket {uuid: '4711'}), (:DMCheckBucket {uuid: '4711'})")
 
     done = run("schema", "apply")
 

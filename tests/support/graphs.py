@@ -19,7 +19,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.errors import DmcheckError
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import clients, users
+from dmcheck_cli.transactions import clients, jobs, users
 from jobs import make_buckets
 from support.invariants import Query
 from support.programs import MODULES
@@ -108,9 +108,14 @@ def pass_time(query: Query, seconds: int) -> None:
     )
 
 
+COSTS = tuple(f"last_{stored}" for stored in ("seconds", *jobs.COUNTED.values()))
+
+
 def picture(query: Query, *but: str, refusals: bool = False) -> list[str]:
-    """The whole graph without the properties named in `but`: equal pictures, equal graphs. Refusals are counted in the
-    activity log, which is left out unless `refusals` says otherwise."""
+    """The whole graph without the properties named in `but`: equal pictures, equal graphs. What the last run of a job
+    cost is no part of it. Refusals are counted in the activity log, which is left out unless `refusals` says otherwise.
+    """
+    but = (*but, *COSTS)
     nodes = query(
         """MATCH (n) WHERE $refusals OR coalesce(n.event <> 'refused', true)
         RETURN elementId(n) AS id, labels(n) AS labels, properties(n) AS properties""",

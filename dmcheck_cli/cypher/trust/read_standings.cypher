@@ -11,7 +11,8 @@ CALL (c) {
     RETURN s LIMIT 1
 }
 RETURN c.id AS id, toIntegerOrNull(c.dm_from_id) AS dm_from_id,
-       CASE WHEN c.create_datetime IS :: ZONED DATETIME NOT NULL THEN toFloat(c.create_datetime.epochSeconds) END AS since,
+       CASE WHEN datetime({year: 1970}) < c.create_datetime < datetime({year: 9999})
+           THEN c.create_datetime.epochMillis / 1000.0 END AS since,
        coalesce(c.state = 'ACTIVE' AND c.suspended IS NULL, false) AS active,
        coalesce(s.record, false) AS record, s.share AS share, s.contained AS contained,
        s.doubted AS doubted, s.compared AS compared, s.contradicted AS contradicted, s.said AS said,

@@ -161,7 +161,7 @@ def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[
         if deleted is not None and (opinion.client < 0 or (one is not None and one.since >= deleted)):
             continue
         if opinion.client < 0:
-            deleted = -opinion.client // 1000  # `since` is of whole seconds
+            deleted = -opinion.client / 1000
         clients.add(opinion.client)
         if source is not None:
             sources.add(source)
