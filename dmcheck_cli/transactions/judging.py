@@ -11,7 +11,7 @@ from dmcheck_cli.domain.policy.allowance import Client, EndedLease, Verdict
 from dmcheck_cli.domain.policy.trust.standing import Client as Standing
 from dmcheck_cli.domain.policy.trust.verdict import Opinion
 from dmcheck_cli.transactions import schema
-from dmcheck_cli.transactions.standings import ANSWER_OF, opinion, stored
+from dmcheck_cli.transactions.standings import ANSWER_OF, NOBODY, opinion, stored
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def conclude(
             "name": one.heard.name,
             "opinions": one.heard.ids,
             "needs": one.needs,
-            "asked": one.heard.opinions[0].client if one.needs else None,
+            "asked": max(one.heard.opinions[0].client, NOBODY) if one.needs else None,
             "counted": [[one.heard.ids[place], one.heard.opinions[place].counted or SEEN] for place in one.counted],
             "force": None if one.force is None else one.heard.ids[one.force],
         }

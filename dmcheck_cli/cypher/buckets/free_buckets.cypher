@@ -37,7 +37,7 @@ CALL (stuck) {
     }
     // Nobody needs a second opinion who has no first one.
     FOREACH (x IN CASE WHEN first <> [] THEN [u] ELSE [] END |
-        SET x.dmcheck_needs = m.second, x.dmcheck_asked = first[0])
+        SET x.dmcheck_needs = m.second, x.dmcheck_asked = CASE WHEN first[0] > 0 THEN first[0] ELSE 0 END)
     DELETE m
 }
 CALL (stuck) {

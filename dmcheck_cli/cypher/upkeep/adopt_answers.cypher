@@ -48,7 +48,7 @@ CALL (odd) {
     FOREACH (x IN CASE WHEN r.candm IN ['DM', 'NON_DM'] THEN [] ELSE [r] END |
         CREATE (c)-[n:DM_UNKNOWN]->(u) SET n = x {.at, .witness, .counted})
     DELETE r
-    SET u.dmcheck_needs = 'look', u.dmcheck_asked = coalesce(c.id, 0)
+    SET u.dmcheck_needs = 'look', u.dmcheck_asked = CASE WHEN c.id > 0 THEN c.id ELSE 0 END
 }
 CALL (odd) {
     // Who could need another opinion is looked at by judge_clients.
