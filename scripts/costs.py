@@ -29,7 +29,7 @@ class Cost:
 
 
 COSTS = (
-    Cost("schema apply", 14, "one for each missing constraint or index; each step of an upgrade, per batch"),
+    Cost("schema apply", 16, "one for each missing constraint or index; each step of an upgrade, per batch"),
     Cost("register --id 7 --screen-name seven", 1),
     Cost("client rename 7 sieben", 1),
     Cost("client suspend 7", 1),
@@ -52,7 +52,7 @@ COSTS = (
     Cost("", 10, "per batch of leases", program="reclaim_leases"),
     Cost("", 5, "per batch of buckets", program="raise_starved"),
     Cost("", 11, "per batch of leases that ended and of users compared", program="judge_clients"),
-    Cost("doctor", 10, "--deep: per slice of users and of buckets"),
+    Cost("doctor", 11, "--deep: per slice of users and of buckets"),
     Cost("unregister --id 1 --screen-name client1", 1),
 )
 """In the order of the test: each finds what those before it left."""
