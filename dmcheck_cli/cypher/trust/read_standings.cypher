@@ -1,8 +1,9 @@
 // What is known about the clients, by id: what `domain/policy/trust` needs for a verdict, and, if `whole`, for a count.
 // Parameters: after (the client id to continue after; 0 at first), slice (how many), whole.
 // Columns: one row per client: id, dm_from_id, since (when it first registered, in seconds), active (it may take
-//   buckets), record, share, contained (since when, in seconds), doubted (intervals), compared, contradicted, said, pairs, differ, watched, times, sums (the last two null
-//   unless `whole`), sweeping (from when on its users are to be looked at, in seconds; null: none are).
+//   buckets), record, share, contained (since when, in seconds), doubted (intervals), compared, contradicted, said, pairs,
+//   differ, watched, times, sums (the last two null unless `whole`), sweeping (from when on its users are to be looked
+//   at, in seconds; null: none are).
 // Repeating: reads only.
 MATCH (c:DMCheckClient) WHERE c.id > $after
 WITH c ORDER BY c.id LIMIT $slice
