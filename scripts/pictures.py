@@ -8,6 +8,7 @@ writes `scripts/pictures/*.svg`. It needs `dmcheck[embedded]`, and uses a databa
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -139,6 +140,7 @@ class Commands:
 
 def main() -> int:
     """Make a graph with some history, and draw it."""
+    argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0]).parse_args()
     with TemporaryDirectory() as home:
         commands = Commands(home)
         try:

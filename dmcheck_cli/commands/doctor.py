@@ -48,7 +48,10 @@ def doctor(
         lambda: {
             "version": found.version,
             "database": where,
-            "jobs": [asdict(job) for job in found.jobs],
+            "jobs": [
+                {"name": job.name, "last_success_time": job.last_success_time, "seconds_ago": job.seconds_ago}
+                for job in found.jobs
+            ],
             "clients": {"active": facts.active, "flagged": facts.flagged},
             "users_waiting": facts.waiting,
             "problems": [asdict(one) for one in problems],

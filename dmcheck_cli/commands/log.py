@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.commands.options import ClientId, narrowed_to
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents, moments
 from dmcheck_cli.domain.moments import Moment
@@ -54,9 +54,7 @@ def log(
 ) -> None:
     """Show what happened, newest first: leases, submits, refusals, and what became of clients."""
     loaded = Settings.load()
-    if client is None and loaded.client_id is not None:
-        client = client_of(None, loaded)
-        show.message(f"only client {client}, as DMCHECK_CLIENT_ID says")
+    client = narrowed_to(client, loaded)
     with Database(loaded, "log") as database:
         if user is not None:
             stored = users.spelled(database, [user])

@@ -41,3 +41,15 @@ def client_of(given: int | None, settings: Settings) -> int:
     if settings.client_id is None:
         raise Usage(what="Which client? Give --client ID or set DMCHECK_CLIENT_ID")
     return documents.identifier(settings.client_id)
+
+
+def narrowed_to(given: int | None, settings: Settings) -> int | None:
+    """The client that alone is shown: the option's, or the environment's, which is said; None: all are.
+
+    Raises Malformed when the environment's is no id.
+    """
+    if given is not None or settings.client_id is None:
+        return given
+    client = client_of(None, settings)
+    show.message(f"only client {client}, as DMCHECK_CLIENT_ID says")
+    return client

@@ -48,8 +48,8 @@ def apply(
         with Database(Settings.load(), "schema apply --dry-run") as database, notices.doing("Looking at the graph"):
             would, repairs = schema.would_apply(database), [one.what for one in health.repairable(database)]
         table = Table("Would apply", ("constraint, index, version or repair",), [(one,) for one in would + repairs])
-        document = {"applied": would, "problems": repairs}
-        show.results(as_json, format, lambda: document, table, notes=["Nothing was changed."])
+        planned = {"applied": would, "problems": repairs}
+        show.results(as_json, format, lambda: planned, table, notes=["Nothing was changed."])
         return
     with (
         interruptible(lambda: "What was applied stays; the same command goes on from there."),
@@ -58,8 +58,9 @@ def apply(
     ):
         applied, changed = schema.apply_all(database, show.message)
     table = Table("Applied", ("constraint, index or version",), [(name,) for name in applied])
-    some = {kind: count for kind, count in changed.items() if count}
-    taken = ", ".join(f"{kind}: {count:,}" for kind, count in some.items())
+    taken = ", ".join(f"{kind}: {count:,}" for kind, count in changed.items())
     notes = [f"{len(applied)} applied", *([f"Taken over from another system: {taken}"] if taken else [])]
-    changes = {"changed": some} if some else {}
-    show.results(as_json, format, lambda: {"applied": applied, **changes}, table, notes=notes)
+    document: dict[str, object] = {"applied": applied}
+    if changed:
+        document["changed"] = changed
+    show.results(as_json, format, lambda: document, table, notes=notes)

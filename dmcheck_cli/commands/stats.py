@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, client_of
+from dmcheck_cli.commands.options import ClientId, narrowed_to
 from dmcheck_cli.commands.watch import watch as follow
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
@@ -83,9 +83,7 @@ def stats(
     if field is not None and field not in (*SORTABLE, "flags"):
         raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
     loaded = Settings.load()
-    if client is None and loaded.client_id is not None:
-        client = client_of(None, loaded)
-        show.message(f"only client {client}, as DMCHECK_CLIENT_ID says")
+    client = narrowed_to(client, loaded)
 
     def chosen(clients: Sequence[ClientStats]) -> list[ClientStats]:
         wanted = [

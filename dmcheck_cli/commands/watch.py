@@ -24,7 +24,7 @@ from dmcheck_cli.errors import DmcheckError, Temporary
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.watch import History, Seen, Wish, line, screen
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.health import last_jobs
+from dmcheck_cli.transactions.jobs import last_runs
 from dmcheck_cli.transactions.stats import stats
 
 Chosen = Callable[[Sequence[ClientStats]], list[ClientStats]]
@@ -59,7 +59,7 @@ def watch(settings: Settings, client: int | None, chosen: Chosen, wish: Wish, as
 
 def _read(database: Database, client: int | None) -> Seen:
     clients, system = stats(database, client)
-    return Seen(time.monotonic(), clients, system, last_jobs(database))
+    return Seen(time.monotonic(), clients, system, last_runs(database))
 
 
 def _keep_reading(

@@ -11,7 +11,6 @@ import threading
 import time
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from dmcheck_cli import cypher, notices
@@ -121,8 +120,7 @@ class Database:
         backoff = between_tries()
         self._since, self._seconds = time.monotonic(), trouble.limit
         self.account.statements += 1
-        for number in count():
-            self.account.retries += number > 0
+        while True:
             statement = Statement(text, self._name)
             try:
                 rows = self._try(statement, parameters, deadline)
@@ -144,7 +142,7 @@ class Database:
                 notices.detail(f"{passing.why}: the next try is in {delay:.1f} s")
                 self._note_wait()
                 time.sleep(delay)
-        raise AssertionError
+                self.account.retries += 1
 
     def _book(self, statement: Statement) -> None:
         """Count a try, if it was sent."""

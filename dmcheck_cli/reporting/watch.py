@@ -13,7 +13,8 @@ from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.forms import Marked, Means, duration
 from dmcheck_cli.reporting.show import COLOURS
 from dmcheck_cli.reporting.views import BUCKETS, CLIENTS, PROGRESS, SYSTEM, View
-from dmcheck_cli.transactions.health import LATE, Job
+from dmcheck_cli.transactions.health import LATE
+from dmcheck_cli.transactions.jobs import LastRun
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -36,7 +37,7 @@ class Seen:
     at: float
     clients: Sequence[ClientStats]
     system: SystemStats
-    jobs: Sequence[Job]
+    jobs: Sequence[LastRun]
 
 
 COUNTED: tuple[tuple[str, Callable[[Seen], int]], ...] = (
@@ -146,7 +147,7 @@ def _wait(seen: Seen, kind: str) -> object:
     return Marked(text, Means.BAD if overdue else None)
 
 
-def _ago(job: Job) -> Marked:
+def _ago(job: LastRun) -> Marked:
     late = job.seconds_ago is None or job.seconds_ago > LATE
     text = "never" if job.seconds_ago is None else f"{duration(job.seconds_ago, units=1)} ago"
     return Marked(text, Means.BAD if late else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 
 from dmcheck_cli.database.connection import Database
@@ -9,14 +10,14 @@ from dmcheck_cli.database.link import Row
 from dmcheck_cli.errors import Temporary
 from dmcheck_cli.transactions import users
 
-KINDS = ("times", "answers", "clients", "buckets")
-"""What is counted when it is taken over."""
+TOLD = 10_000
+"""So many things that were taken over are worth a line to a person who waits."""
 
 Tell = Callable[[str], None]
 """Is given a sentence for a person who waits."""
 
 
-def adopt(database: Database, tell: Tell = lambda text: None) -> dict[str, int]:
+def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
     """Repair everything for which `health.broken` names `schema apply` as the remedy.
 
     It works in batches, each under the locks it needs, so clients and jobs can keep running. It may be repeated, also
@@ -24,13 +25,13 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> dict[str, int]:
     `times` (nodes with times as texts or without a zone), `answers` (of the old types), `clients`, `buckets`.
     """
     limits = database.settings.limits
-    changed = dict.fromkeys(KINDS, 0)
+    changed = Counter[str]()
 
     def take_over(kind: str, run: Callable[[], list[Row]]) -> None:
         def batch() -> int:
             count = _count(run())
-            changed[kind] += count
-            if count >= limits.batch_adopted:
+            before, changed[kind] = changed[kind], changed[kind] + count
+            if before // TOLD < changed[kind] // TOLD:
                 tell(f"{changed[kind]:,} {kind} taken over")
             return count
 
@@ -48,13 +49,15 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> dict[str, int]:
     _all_batches(lambda: _count(database.run("correct_other_times")), limits.batch_adopted)
     _all_slices(lambda after: _last(database.run("adopt_answers", after=after, slice=limits.scan_slice)))
     users.name_all(database)
-    return changed
+    return +changed
 
 
 def merge(database: Database, tell: Tell = lambda text: None) -> None:
     """Join the nodes of one client id, for a graph that has no constraint against several."""
-    while database.run("merge_clients"):
-        tell("Nodes of one client are joined")
+    if database.run("merge_clients"):
+        tell("Clients have several nodes each, which are joined")
+        while database.run("merge_clients"):
+            pass
 
 
 def _all_batches(step: Callable[[], int], batch: int) -> None:

@@ -45,15 +45,6 @@ BY_HAND = {
 
 
 @dataclass(frozen=True)
-class Job:
-    """When a job last completed; None if it never did."""
-
-    name: str
-    last_success_time: str | None
-    seconds_ago: int | None
-
-
-@dataclass(frozen=True)
 class Problem:
     """What is wrong, and what repairs it, ready to run: a shell command or a Cypher statement."""
 
@@ -72,10 +63,10 @@ class Facts:
 
 @dataclass(frozen=True)
 class Health:
-    """The version of Neo4j, the jobs, and what is wrong."""
+    """The version of Neo4j, the jobs' last runs, and what is wrong."""
 
     version: str
-    jobs: list[Job]
+    jobs: list[jobs.LastRun]
     problems: list[Problem]
 
 
@@ -106,16 +97,7 @@ def health(database: Database) -> Health:
         late = buckets.starved(database)
         if late:
             problems.append(Problem(f"{late} buckets wait longer than they should", "dmcheck-raise-starved"))
-    return Health(row["version"], _shown(runs), problems)
-
-
-def last_jobs(database: Database) -> list[Job]:
-    """When each job last ran to its end."""
-    return _shown(jobs.last_runs(database))
-
-
-def _shown(runs: list[jobs.LastRun]) -> list[Job]:
-    return [Job(run.name, run.last_success_time, run.seconds_ago) for run in runs]
+    return Health(row["version"], runs, problems)
 
 
 def facts(database: Database) -> Facts:

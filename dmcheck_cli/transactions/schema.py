@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from dmcheck_cli import cypher
@@ -47,7 +48,7 @@ def apply(database: Database, tell: Tell = lambda text: None) -> list[str]:
     return apply_all(database, tell)[0]
 
 
-def apply_all(database: Database, tell: Tell = lambda text: None) -> tuple[list[str], dict[str, int]]:
+def apply_all(database: Database, tell: Tell = lambda text: None) -> tuple[list[str], Counter[str]]:
     """Create what is missing, upgrade the graph to our version, and repair what an older system left.
 
     Returns the names of what was missing with `version N` for each upgrade step, and what `adoption.adopt` returns. It
@@ -62,8 +63,7 @@ def apply_all(database: Database, tell: Tell = lambda text: None) -> tuple[list[
             adoption.merge(database, tell)
         building.build(database, tell)
     done = [f"version {step}" for step in range(1, cypher.SCHEMA + 1) if _upgrade(database, step)]
-    changed = dict.fromkeys(adoption.KINDS, 0) if fresh else adoption.adopt(database, tell)
-    return lacking + done, changed
+    return lacking + done, Counter() if fresh else adoption.adopt(database, tell)
 
 
 def would_apply(database: Database) -> list[str]:

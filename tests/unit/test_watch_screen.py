@@ -11,8 +11,7 @@ from rich.console import Console
 
 from dmcheck_cli.domain.model import ClientStats, SystemStats, Wait
 from dmcheck_cli.reporting.watch import BLOCKS, History, Seen, Wish, line, screen
-from dmcheck_cli.transactions.health import Job
-from dmcheck_cli.transactions.jobs import JOBS
+from dmcheck_cli.transactions.jobs import JOBS, LastRun
 
 SIZES = [(20, 5), (80, 24), (120, 40), (200, 50)]
 
@@ -28,7 +27,7 @@ def _seen(at: float, clients: list[ClientStats], checked: int = 0, users: int = 
     answers = {"DM": 1, "NON_DM": 2, "UNKNOWN": 3}
     known = {"users_total": users, "users_checked": checked, "answers": answers, "estimated_end": None}
     waits = {"prioritized": Wait(9000, 3600), "ordinary": Wait(None, 86400), "clients_by_flag": {"hasty": 3}}
-    jobs = [Job(name, None, None) for name in JOBS]
+    jobs = [LastRun(name, *[None] * 2, False, *[None] * 6) for name in JOBS]
     return Seen(at, clients, SystemStats(**{**nothing, **known, **waits}), jobs)
 
 

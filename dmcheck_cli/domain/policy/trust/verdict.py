@@ -68,17 +68,21 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The word; the likeliest answer (None: nobody answered); the chance that it is right; why another opinion is
+    """The word; the likeliest answer (None: nobody answered); how likely each answer is right; why another opinion is
     needed (None: it is not); how many say what, of those that count; the chance that the answer is right if no two
-    errors had a common cause; `chances`, how likely each answer is right."""
+    errors had a common cause."""
 
     word: Word
     answer: str | None
-    confidence: float
+    chances: Mapping[str, float]
     need: Need | None
     votes: Mapping[str, int] = field(default_factory=dict)
     each: float = 0.0
-    chances: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def confidence(self) -> float:
+        """The chance that the answer is right; 0 when nobody answered."""
+        return self.chances[self.answer] if self.answer is not None else 0.0
 
     @property
     def settled(self) -> bool:
@@ -108,7 +112,7 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     `errors`: those of the clients; who is missing is taken for an unknown one.
     """
     if not opinions:
-        return Verdict("unchecked", None, 0.0, None)
+        return Verdict("unchecked", None, {}, None)
     counted = believed(opinions, errors)
     votes: dict[str, int] = {}
     chances = (1.0, 1.0, 1.0)
@@ -129,10 +133,11 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     # Opinions whose errors have common causes say less together than each by itself.
     weight = 1 / (1 + crowd.common * (sum(votes.values()) - 1))
     weighed = [chance**weight for chance in (d, n, u)]
-    likely = {answer: chance / sum(weighed) for answer, chance in zip(ANSWERS, weighed, strict=True)}
+    total = sum(weighed)
+    likely = {one: chance / total for one, chance in zip(ANSWERS, weighed, strict=True)}
     confidence = likely[answer]
     if not counted:
-        return Verdict("unconfirmed", answer, confidence, "contained", votes, chances=likely)
+        return Verdict("unconfirmed", answer, likely, "contained", votes)
     # In a crowd with hard cases nobody is believed alone. A lone UNKNOWN is never sure, since few accounts are gone: it
     # is checked at random, as a NON_DM is.
     alone = votes[answer] == 1 and len(votes) == 1
@@ -140,7 +145,7 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     enough = confidence >= bar and not (alone and crowd.common > 0)
     need = _need(answer, enough, votes, record)
     word = _word(answer, enough if alone else confidence >= rules.outweighs, votes, record)
-    return Verdict(word, answer, confidence, need if len(opinions) < rules.max_opinions else None, votes, each, likely)
+    return Verdict(word, answer, likely, need if len(opinions) < rules.max_opinions else None, votes, each)
 
 
 def believed(opinions: Sequence[Opinion], errors: Mapping[int, Errors]) -> list[Opinion]:
