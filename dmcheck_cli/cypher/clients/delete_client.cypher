@@ -46,7 +46,8 @@ CALL (suspended) {
 CALL (suspended) {
     OPTIONAL MATCH (c:DMCheckClient {id: $id})
     OPTIONAL MATCH (c)-[:STATS]->(s)
-    WITH c, collect(s) AS nodes, any(x IN collect(s) WHERE size(coalesce(x.doubted, [])) > 0) AS doubted, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers, suspended
+    WITH c, collect(s) AS nodes, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers, suspended
+    WITH *, any(s IN nodes WHERE size(coalesce(s.doubted, [])) > 0) AS doubted
     // The totals of all clients that ever were must not go down: metrics count them.
     FOREACH (s IN CASE WHEN suspended THEN [] ELSE nodes END |
         MERGE (gone:DMCheckJob {name: 'client delete'})

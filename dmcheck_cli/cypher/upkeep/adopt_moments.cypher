@@ -9,7 +9,8 @@ CALL () {
     WITH b, found,
     // include: _moments
         AS times
-    WITH b WHERE any(i IN range(0, 2) WHERE times[i] IS :: ZONED DATETIME NOT NULL AND NOT found[i] IS :: ZONED DATETIME NOT NULL)
+    WITH b WHERE
+    // include: _unread
     WITH b LIMIT $limits.batch_adopted
     WITH b ORDER BY elementId(b)
     REMOVE b.lock
@@ -28,7 +29,8 @@ CALL () {
     WITH c, s, found,
     // include: _moments
         AS times
-    WITH c, s WHERE any(i IN range(0, 2) WHERE times[i] IS :: ZONED DATETIME NOT NULL AND NOT found[i] IS :: ZONED DATETIME NOT NULL)
+    WITH c, s WHERE
+    // include: _unread
     WITH c, s LIMIT $limits.batch_adopted
     WITH c, s ORDER BY elementId(c)
     REMOVE c.lock

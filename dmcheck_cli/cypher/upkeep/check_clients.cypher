@@ -26,7 +26,8 @@ CALL () {
     WITH of, found,
     // include: _moments
         AS times
-    WITH of WHERE any(i IN range(0, 2) WHERE times[i] IS :: ZONED DATETIME NOT NULL AND NOT found[i] IS :: ZONED DATETIME NOT NULL)
+    WITH of WHERE
+    // include: _unread
     RETURN 'buckets and clients with a time that is a text or has no zone' AS problem, count(*) AS found,
            min(of) AS example
 }
