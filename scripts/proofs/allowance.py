@@ -257,8 +257,10 @@ def violations(player: Player) -> list[str]:
     wrong = {
         f"may hold {min(allowed)} to {max(allowed)} leases": not 1 <= min(allowed) <= max(allowed) <= CAPACITY,
         f"was given {allowed[0]} to begin with": allowed[0] != DEFAULTS.start_allowance,
+        # It took them under what the judging of the tick before had left it.
         "took more than it may hold": any(
-            now > before and now > may for before, now, may in zip([0, *held], held, allowed, strict=False)
+            now > before and now > may
+            for before, now, may in zip([0, *held], held, [DEFAULTS.start_allowance, *allowed], strict=False)
         ),
         # Registering a new client gives as many, so a lower bound would be pointless.
         f"held {player.wasted:.0f} bucket-hours in vain": player.wasted > hours * DEFAULTS.start_allowance,
