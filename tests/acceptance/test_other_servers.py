@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,7 +12,8 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from support.programs import Result, at_home, launcher, outside
+from support.in_process import call
+from support.programs import Result, at_home, outside
 from support.walk import LEFT, SIZE, Step, graph_after, steps
 
 from dmcheck_cli.database.connection import Database
@@ -56,7 +56,7 @@ def other(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def start(other: Database, tmp_path: Path) -> Callable[..., Result]:
-    """Runs one step as a real process on an empty graph of that server, with further arguments and stdin."""
+    """Runs one step on an empty graph of that server, with further arguments and stdin."""
     other.run_text("MATCH (n) WHERE NOT n:DMCheckSchema DETACH DELETE n")
     ours = {
         "NEO4J_URI": other.settings.neo4j_uri or "",
@@ -69,16 +69,7 @@ def start(other: Database, tmp_path: Path) -> Callable[..., Result]:
         # What is an option of COMMAND's, behind `--`, is none of ours.
         cut = one.arguments.index("--") if "--" in one.arguments else len(one.arguments)
         arguments = (*one.arguments[:cut], *more, *one.arguments[cut:])
-        done = subprocess.run(
-            [*launcher(one.program), *map(str, arguments)],
-            input=stdin.encode(),
-            capture_output=True,
-            env={**outside(), **ours, **variables},
-            cwd=tmp_path,
-            timeout=300,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        return call(arguments, {**outside(), **ours, **variables}, tmp_path, one.program, stdin)
 
     return step
 

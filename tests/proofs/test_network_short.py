@@ -12,7 +12,7 @@ from dmcheck_cli.database.connection import Database
 def test_what_is_repeated_over_a_lying_network_is_done_once_or_not_at_all(database: Database, tmp_path: Path) -> None:
     """Volunteers whose conversations are delayed, sliced, reset before and after the commit, and silenced: what they
     were told agrees with the graph, and nothing is counted twice."""
-    network.through_transactions(database.settings, tmp_path, 400).check()
+    network.through_transactions(database.settings, tmp_path, 200).check()
 
 
 def test_commands_end_in_their_time_on_a_bad_network_and_may_be_repeated(
