@@ -13,16 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 from homes import Query, kill, processes, start_command
-from support.alerting import exported, holds, needs_promtool, story
-from support.graphs import MAX_WAIT_SECONDS
 
-from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import launch, process, server
 from dmcheck_cli.embedded.configuration import neo4j_conf
 from dmcheck_cli.embedded.files import locked
 from dmcheck_cli.errors import NotConfigured, Temporary
 from dmcheck_cli.settings import Settings
-from jobs import make_buckets
 
 ROUNDS = 3
 
@@ -30,34 +26,6 @@ ROUNDS = 3
 def home_of(settings: Settings) -> Path:
     assert settings.home is not None
     return Path(settings.home)
-
-
-def test_an_acknowledged_write_survives_kill_9(settings: Settings, query: Query) -> None:
-    """The next start finds it, on the same port, with the same password; a server killed since is not found."""
-    before = server.ensure_running(settings, progress=False)
-    query(before, "CREATE (:Acknowledged {n: 1})")
-    kill(settings)
-    assert server.find(settings) is None
-
-    after = server.ensure_running(settings, progress=False)
-
-    assert query(after, "MATCH (a:Acknowledged) RETURN a.n AS n")[0]["n"] == 1
-    assert (after.uri, after.password) == (before.uri, before.password)
-    assert after.pid != before.pid
-
-
-@needs_promtool
-def test_a_restart_is_noticed(settings: Settings, tmp_path: Path) -> None:
-    """The alert fires after a kill, and not before."""
-    patient = replace(settings, timeout_seconds=int(MAX_WAIT_SECONDS))
-    with Database(patient, "tests") as database:
-        make_buckets.run(database)
-        before = exported(database, tmp_path / "dmcheck.prom")
-    kill(settings)
-    with Database(patient, "tests") as database:
-        after = exported(database, tmp_path / "dmcheck.prom")
-    recent = {name: "0" for name in before if name.startswith("dmcheck_job_since")}
-    holds([story("DmcheckDatabaseRestarted", before | recent, after | recent)], tmp_path)
 
 
 def test_a_start_that_was_killed_at_any_point_is_taken_up(settings: Settings, query: Query) -> None:
