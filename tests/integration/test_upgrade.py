@@ -88,28 +88,6 @@ def go_on(graph: Graph, database: Database) -> None:
     is_sound(database)
 
 
-def test_ours_do_nothing_before_the_upgrade(before: Graph, database: Database, query: Callable) -> None:
-    """Every command and job that writes ends with `upgrade_needed`, and leaves the graph as it was."""
-    held, unchanged = before.held[0], picture(query)
-    for command in (
-        lambda: leases.fetch(database, FETCHING, 1, "ours"),
-        lambda: submit(database, FETCHING, [Answered(held.bucket, held.lease, {})]),
-        lambda: leases.renew(database, FETCHING, held.bucket, held.lease),
-        lambda: leases.release(database, FETCHING, held.bucket, held.lease),
-        lambda: clients.register(database, 9, "client9"),
-        lambda: clients.unregister(database, FETCHING, f"client{FETCHING}"),
-        lambda: users.add(database, [User("added", None)]),
-        lambda: users.delete(database, ["user001"]),
-        lambda: users.prioritize(database, ["user001"], PRIORITY, recheck=True),
-        lambda: make_buckets.run(database),
-        lambda: reclaim_leases.run(database),
-    ):
-        with pytest.raises(UpgradeNeeded) as refusal:
-            command()
-        assert (refusal.value.code, refusal.value.exit_status) == ("upgrade_needed", 4)
-    assert picture(query) == unchanged
-
-
 def test_it_is_sound(graph: Graph, database: Database, query: Callable) -> None:
     """Version, invariants, doctor; capacities of 10 count as not stated; what was earned, and the job's place, stay."""
     is_sound(database)
@@ -248,6 +226,28 @@ def test_what_0_1_0_does_without_a_check_is_put_right(graph: Graph, database: Da
     is_sound(database)
 
 
+def ours_do_nothing(before: Graph, database: Database, query: Callable) -> None:
+    """Every command and job that writes ends with `upgrade_needed`, and leaves the graph as it was."""
+    held, unchanged = before.held[0], picture(query)
+    for command in (
+        lambda: leases.fetch(database, FETCHING, 1, "ours"),
+        lambda: submit(database, FETCHING, [Answered(held.bucket, held.lease, {})]),
+        lambda: leases.renew(database, FETCHING, held.bucket, held.lease),
+        lambda: leases.release(database, FETCHING, held.bucket, held.lease),
+        lambda: clients.register(database, 9, "client9"),
+        lambda: clients.unregister(database, FETCHING, f"client{FETCHING}"),
+        lambda: users.add(database, [User("added", None)]),
+        lambda: users.delete(database, ["user001"]),
+        lambda: users.prioritize(database, ["user001"], PRIORITY, recheck=True),
+        lambda: make_buckets.run(database),
+        lambda: reclaim_leases.run(database),
+    ):
+        with pytest.raises(UpgradeNeeded) as refusal:
+            command()
+        assert (refusal.value.code, refusal.value.exit_status) == ("upgrade_needed", 4)
+    assert picture(query) == unchanged
+
+
 class _CutShort(Exception):
     """The process of an upgrade is gone."""
 
@@ -272,7 +272,9 @@ class _Stopping(Database):
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # what is cut short closes nothing
 def test_an_upgrade_that_was_cut_short_goes_on(before: Graph, database: Database, query: Callable) -> None:
-    """After each of its transactions, of a few nodes each; leases are held by whom they were held all the time."""
+    """Before it, ours do nothing. Then after each of its transactions, of a few nodes each: leases are held by whom
+    they were held all the time."""
+    ours_do_nothing(before, database, query)
     limits = replace(database.settings.limits, batch_upgraded=3, batch_adopted=3)
     holders = "MATCH (b)-[:DMCHECKCLIENT]->(c) RETURN b.uuid AS bucket, c.id AS client ORDER BY bucket"
     held, statements, cut = query(holders), 1, True
@@ -293,7 +295,10 @@ def test_an_upgrade_that_was_cut_short_goes_on(before: Graph, database: Database
 
 
 def test_several_upgrades_at_once_are_one(before: Graph, database: Database, query: Callable) -> None:
-    """All of them succeed, and once more changes nothing."""
+    """All of them succeed, and once more changes nothing. A dying client of 0.1.0 could be left with an allowance of 0,
+    which it read as 1: it goes on, too."""
+    starved = query("MATCH (c:DMCheckClient {id: $id})-[:STATS]->(s) SET s.allowance = 0 RETURN c", id=ANSWERING)
+    assert len(starved) == 1
     [outcomes] = together(database.settings, [_apply] * 3)
     assert [outcome for outcome in outcomes if isinstance(outcome, str)] == []
     is_sound(database)
@@ -301,18 +306,11 @@ def test_several_upgrades_at_once_are_one(before: Graph, database: Database, que
     assert schema.apply(database) == []
     assert picture(query) == unchanged
     go_on(before, database)
-
-
-def _apply(database: Database, _: int) -> list[str]:
-    return schema.apply(database)
-
-
-def test_what_0_1_0_stored_as_no_lease_at_all_is_one(before: Graph, database: Database, query: Callable) -> None:
-    """Its dying clients could be left with an allowance of 0, which it read as 1: they go on, too."""
-    clients_before = query("MATCH (c:DMCheckClient {id: $id})-[:STATS]->(s) SET s.allowance = 0 RETURN c", id=ANSWERING)
-    assert len(clients_before) == 1
-    schema.apply(database)
     held = query("MATCH (:DMCheckClient {id: $id})<-[:DMCHECKCLIENT]-(b) RETURN b.uuid, b.newest", id=ANSWERING)
     for row in held:
         leases.release(database, ANSWERING, row["b.uuid"], row["b.newest"])
     assert len(leases.fetch(database, ANSWERING, 10, "one")) == 1
+
+
+def _apply(database: Database, _: int) -> list[str]:
+    return schema.apply(database)
