@@ -113,8 +113,8 @@ def stopped_jobs(
     run does the work; when resumed, they change nothing that was done, and exit with 0 or 75.
 
     Each is stopped in two ways: with its statement on its way to the database, and with the statement held back until
-    the other run is over. The two alternate from statement to statement, unless `both`. `most`: of each job, only so many
-    statements, drawn by chance.
+    the other run is over. The two alternate from statement to statement, unless `both`. `most`: of each job, only so
+    many statements, drawn by chance.
     """
     outcome = Outcome("job stopped beyond its next tick, overtaken, continued", "SIGSTOP at each statement", COMMAND)
     with Database(settings, "tests") as database:
