@@ -4,7 +4,6 @@ process 1, stripped docstrings. None of it changes how a command ends or what it
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -40,14 +39,17 @@ def _closed(*numbers: int) -> Surroundings:
 
 UNSEARCHABLE = "mkdir -p locked && cd locked && chmod 000 . && exec " + (WITHOUT_RIGHTS if os.geteuid() == 0 else "")
 
-CLOSED = [_closed(0, 2), _closed(1), _closed(0, 1, 2)]
-BARE = Surroundings(
-    f'{UNSEARCHABLE}env LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 unshare --pid --fork --kill-child "$@"',
-    needs=("setpriv", "unshare"),
-    python=("-OO",),
-    less=("HOME", "USER", "LOGNAME"),
-)
-"""A folder that may not be searched, no HOME, process 1, stripped docstrings, the locale C."""
+SURROUNDINGS = {
+    "stdin and stderr closed": _closed(0, 2),
+    "stdout closed": _closed(1),
+    "all closed": _closed(0, 1, 2),
+    "unsearchable folder, no HOME, process 1, python -OO, locale C": Surroundings(
+        f'{UNSEARCHABLE}env LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 unshare --pid --fork --kill-child "$@"',
+        needs=("setpriv", "unshare"),
+        python=("-OO",),
+        less=("HOME", "USER", "LOGNAME"),
+    ),
+}
 
 
 def expected(step: Step, closed: frozenset[int]) -> int:
@@ -55,21 +57,20 @@ def expected(step: Step, closed: frozenset[int]) -> int:
     return 75 if 1 in closed and step.prints else step.status
 
 
-@pytest.mark.parametrize("choices", [CLOSED, [BARE]], ids=["streams closed", "all else"])
+@pytest.mark.parametrize("name", SURROUNDINGS)
 def test_every_command_and_job_ends_as_documented_in_any_surroundings(
-    choices: list[Surroundings], database: Database, environment: dict[str, str], tmp_path: Path
+    name: str, database: Database, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    """The statuses, no traceback, a sentence for each refusal, and the same graph at the end. Which streams are closed
-    is drawn for each step."""
-    for program in choices[0].needs:
+    """The statuses, no traceback, a sentence for each refusal, and the same graph at the end."""
+    around = SURROUNDINGS[name]
+    for program in around.needs:
         if shutil.which(program) is None:
             pytest.skip(f"there is no program {program}")
-    if "unshare" in choices[0].needs and os.geteuid() != 0:
+    if "unshare" in around.needs and os.geteuid() != 0:
         pytest.skip("a namespace of processes takes root")
-    wrong = []
+    start, wrong = _starter(around, environment, tmp_path), []
     for step in steps(database, tmp_path):
-        around = random.choice(choices)
-        ended = _starter(around, environment, tmp_path)(step)
+        ended = start(step)
         is_well = (
             ended.status == expected(step, around.closed),
             "Traceback" not in ended.err,
@@ -77,7 +78,7 @@ def test_every_command_and_job_ends_as_documented_in_any_surroundings(
             not step.prints or 1 in around.closed or ended.out,
         )
         if not all(is_well):
-            wrong.append((step.name, around.closed, is_well, ended))
+            wrong.append((step.name, is_well, ended))
     assert wrong == []
     assert graph_after(database) == LEFT
 
