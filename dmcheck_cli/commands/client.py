@@ -117,8 +117,5 @@ def delete(
 
 def _stopped(done: Distrusted, total: int, dry_run: bool) -> str:
     if dry_run:
-        return "Interrupted; nothing was changed"
-    return (
-        f"Interrupted: of about {total} answers {done.withdrawn} were withdrawn and {done.kept} kept; the same command "
-        "goes on"
-    )
+        return "Nothing was changed."
+    return f"Of about {total} answers {done.withdrawn} were withdrawn and {done.kept} kept; the same command goes on."

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dmcheck_cli.commands.export import opened
+from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.entry import Json, Shape
@@ -27,12 +28,7 @@ def report(
     names: Annotated[
         bool, typer.Option("--names", help="Show who the clients are; else they have pseudonyms.")
     ] = False,
-    client: Annotated[
-        int | None,
-        typer.Option(
-            "--client", parser=documents.identifier, metavar="ID", help="Also draw the graph around this client."
-        ),
-    ] = None,
+    client: ClientId = None,
     bucket: Annotated[
         str | None,
         typer.Option(
@@ -44,13 +40,17 @@ def report(
 ) -> None:
     """Write a page about the state of the system: one HTML file, to look at and to send around.
 
-    It needs no scripts and no network. Clients have pseudonyms, the same on every page of a graph.
+    It needs no scripts and no network. Clients have pseudonyms, the same on every page of a graph. --client and
+    --bucket add a drawing of the graph around them.
     """
     path = None if file in (None, "-", "/dev/stdout") else Path(str(file))
     if path is None and (as_json or format is not Format.auto):
         raise Usage(what="--json and --format say how long the page in FILE is: give FILE, or leave them out")
     page.needed()
-    with Database(Settings.load(), "report") as database:
+    settings = Settings.load()
+    if client is None and settings.client_id is not None:
+        client = client_of(None, settings)
+    with Database(settings, "report") as database:
         text = page.page(findings(database, names, client, bucket))
     if path is None:
         show.write(text)

@@ -57,7 +57,7 @@ def test_the_page_answers_and_names_nobody(run: Callable[..., Any], worked: str,
 
 def test_names_are_shown_when_asked_for(run: Callable[..., Any], worked: str, query: Query) -> None:
     """And the statement of the drawing then shows the same: it can be run as it stands."""
-    text = run("report", "--names", "--client", 4200042).out
+    text = run("report", "--names", DMCHECK_CLIENT_ID="4200042").out
     assert "4200042 @client4200042" in text
     assert not CALLED.findall(text)
     [statement] = re.findall(r"<pre><code>(.*?)</code>", text, re.DOTALL)
