@@ -50,7 +50,9 @@ class Settings:
     neo4j_uri: str | None = _setting("NEO4J_URI", None, "The Neo4j to use; unset: the embedded one.")
     neo4j_username: str = _setting("NEO4J_USERNAME", "neo4j", "The account of that Neo4j.")
     neo4j_password: str | None = _setting("NEO4J_PASSWORD", None, "Its password.")
-    neo4j_password_file: str | None = _setting("NEO4J_PASSWORD_FILE", None, "A file whose first line is the password.")
+    neo4j_password_file: str | None = _setting(
+        "NEO4J_PASSWORD_FILE", None, "A file whose first line is the password. Nobody else may read it (mode 0600)."
+    )
     neo4j_database: str | None = _setting("NEO4J_DATABASE", None, "The database; unset: the account's home database.")
     home: str | None = _setting("DMCHECK_HOME", None, "Folder of the embedded database; unset: the user's data folder.")
     jars_url: str | None = _setting(
@@ -112,15 +114,20 @@ class Settings:
     def password(self) -> str | None:
         """The password of NEO4J_URI's account, or None when none is given.
 
-        Raises NotConfigured when NEO4J_PASSWORD_FILE cannot be read.
+        Raises NotConfigured when NEO4J_PASSWORD_FILE cannot be read, or others may read it.
         """
         if self.neo4j_password is not None or self.neo4j_password_file is None:
             return self.neo4j_password
         path = expanded("NEO4J_PASSWORD_FILE", self.neo4j_password_file)
-        password = textfile.read("NEO4J_PASSWORD_FILE", path).split("\n")[0].rstrip("\r")
+        password = textfile.read("NEO4J_PASSWORD_FILE", path, private=True).split("\n")[0].rstrip("\r")
         if not password:
             raise NotConfigured(what="NEO4J_PASSWORD_FILE cannot be used: its first line is empty")
         return password
+
+
+def outside() -> dict[str, str]:
+    """Our environment for a program that we start: without the database's password, which none of them needs."""
+    return {name: value for name, value in os.environ.items() if name != "NEO4J_PASSWORD"}
 
 
 def variables() -> list[Field[Any]]:

@@ -22,7 +22,7 @@ from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.service import Direct
-from dmcheck_cli.settings import MAX_SECONDS, Settings
+from dmcheck_cli.settings import MAX_SECONDS, Settings, outside
 
 CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}
 """What follows COMMAND belongs to it."""
@@ -96,7 +96,7 @@ def work(
     service = Direct(settings, who, "work")
     file = keeping.AnswerFile(state_folder(), who, service.place)
     file.open()
-    guard = Guard()
+    guard = Guard(outside())
     pool = Pool(command, jobs, command_timeout, kill_after, environment=guard.environment)
     loop = Loop(service, who, pool, file, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
     teller = progress.Teller(loop.state)
