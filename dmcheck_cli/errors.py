@@ -24,6 +24,9 @@ TEMPORARY = 75
 INTERRUPTED = 130
 """What shells report for a program that Ctrl-C ended."""
 
+STATUSES = frozenset({REFUSED, MALFORMED, NOTHING, NOT_CONFIGURED, BUG, TEMPORARY, INTERRUPTED})
+"""All statuses but 0."""
+
 
 class DmcheckError(Exception):
     """The base class of all outcomes."""
@@ -126,6 +129,24 @@ class AmbiguousName(DmcheckError):
     code = "ambiguous_name"
 
 
+class WrongClient(DmcheckError):
+    template = "This key is client {client}'s: it cannot act for {other}."
+    code = "wrong_client"
+
+
+class NotAdmitted(DmcheckError):
+    template = "This key is not admitted any more, or not yet: ask the operator."
+    code = "not_admitted"
+    exit_status = NOT_CONFIGURED
+
+
+class KeyTaken(DmcheckError):
+    template = (
+        "This key is client {other}'s: `dmcheck gate remove --client {other}` takes it away; nothing was changed."
+    )
+    code = "key_taken"
+
+
 class Malformed(DmcheckError):
     code = "malformed"
     exit_status = MALFORMED
@@ -210,6 +231,17 @@ class Bug(DmcheckError):
     )
     code = "bug"
     exit_status = BUG
+
+
+def told(code: str, message: str, exit_status: int, retry_after: float | None = None) -> DmcheckError:
+    """The outcome that another dmcheck told, in its words: of the class of that code, where this release has it."""
+    kinds = [DmcheckError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    found = next((kind for kind in kinds if (kind.code, kind.exit_status) == (code, exit_status)), DmcheckError)
+    outcome = found.__new__(found, message)
+    outcome.message, outcome.retry_after, outcome.code, outcome.exit_status = message, retry_after, code, exit_status
+    return outcome
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain import documents
-from dmcheck_cli.domain.model import Report
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.reporting import show
@@ -47,19 +46,9 @@ def submit(
             keeping.refuse_in_hand(state_folder(), who, place, [one.lease for one in answered])
         reports = service.submit(answered)
     tables = [REPORTS.of(reports)] if reports else []
-    show.results(as_json, format, lambda: {"client": who, "buckets": [_report(report) for report in reports]}, *tables)
+    show.results(
+        as_json, format, lambda: {"client": who, "buckets": [report.document() for report in reports]}, *tables
+    )
     for report in reports:
         if report.reason is not None:
             raise REFUSALS[report.reason](bucket=report.bucket)
-
-
-def _report(report: Report) -> dict[str, Any]:
-    refused = [{"screen_name": name, "reason": "not_in_bucket"} for name in report.refused]
-    shown: dict[str, Any] = {
-        "bucket": report.bucket,
-        "status": report.status,
-        "accepted": report.accepted,
-        "returned": report.returned,
-        "refused": refused,
-    }
-    return shown if report.reason is None else {**shown, "reason": report.reason}

@@ -92,6 +92,11 @@ def read_document(file: IO[bytes]) -> list[Answered]:
         document = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Malformed(what=f"The document is not JSON: {error}") from error
+    return answers_in(document)
+
+
+def answers_in(document: object) -> list[Answered]:
+    """The answers of such a document, as JSON has it. Raises Malformed."""
     buckets = _member(document, "buckets", list, "The document")
     answered = [_answered(bucket, f"buckets[{i}]") for i, bucket in enumerate(buckets)]
     _once((one.bucket for one in answered), "Bucket")
