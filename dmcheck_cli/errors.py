@@ -234,11 +234,14 @@ class Bug(DmcheckError):
 
 
 def told(code: str, message: str, exit_status: int, retry_after: float | None = None) -> DmcheckError:
-    """The outcome that another dmcheck told, in its words: of the class of that code, where this release has it."""
+    """The outcome that another dmcheck told, in its words: of the class of that code, or else, where this release has
+    no such code, of a class with that exit status, so that what is temporary is waited for."""
     kinds = [DmcheckError]
     for kind in kinds:
         kinds += kind.__subclasses__()
-    found = next((kind for kind in kinds if (kind.code, kind.exit_status) == (code, exit_status)), DmcheckError)
+    found = next((kind for kind in kinds if (kind.code, kind.exit_status) == (code, exit_status)), None) or next(
+        (kind for kind in (Temporary, NotConfigured) if kind.exit_status == exit_status), DmcheckError
+    )
     outcome = found.__new__(found, message)
     outcome.message, outcome.retry_after, outcome.code, outcome.exit_status = message, retry_after, code, exit_status
     return outcome

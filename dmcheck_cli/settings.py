@@ -29,6 +29,13 @@ PASSWORDS = frozenset({"NEO4J_PASSWORD", "NEO4J_PASSWORD_FILE"})
 PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER"})
 """Settings that may contain any byte allowed in a file name."""
 
+_ACCOUNT = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?"
+_HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_GATE = re.compile(
+    rf"ssh://{_ACCOUNT}(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?|{_ACCOUNT}(?:{_HOST}|[0-9A-Fa-f:.]+)"
+)
+"""What `ssh` takes for a destination, and for nothing else: no option, and nothing that a ProxyCommand would run."""
+
 _SURROGATES = re.compile("[\ud800-\udfff]")
 """How Python represents bytes that are not UTF-8."""
 
@@ -61,6 +68,9 @@ class Settings:
     jars_folder: str | None = _setting("DMCHECK_JARS_FOLDER", None, "A folder that holds those jars.")
     java_options: str | None = _setting(
         "DMCHECK_JAVA_OPTIONS", None, "Options for the embedded database's Java, such as `-Xmx2g` for a larger heap."
+    )
+    gate: str | None = _setting(
+        "DMCHECK_GATE", None, "Reach an operator's database through this gate: `user@host` or `ssh://user@host:port`."
     )
     client_id: str | None = _setting(
         "DMCHECK_CLIENT_ID", None, "The client that commands with `--client` act for, where that is not given."
@@ -102,6 +112,15 @@ class Settings:
     def bound(self, name: str) -> object:
         """A bound that statements use, by its name: a setting, or else one of `limits`."""
         return getattr(self, name) if name in ("max_unjudged", "buckets_per_client") else getattr(self.limits, name)
+
+    def refuse_gate(self) -> None:
+        """Raises NotConfigured where DMCHECK_GATE is set: what needs a database must not start an empty one."""
+        if self.gate is not None:
+            raise NotConfigured(
+                what=f"DMCHECK_GATE is set ({self.gate}): through a gate go fetch, submit, renew, release, work and "
+                "stats of oneself. The operator does the rest, and registers clients. To use a database from here, "
+                "unset it"
+            )
 
     @classmethod
     def load(cls) -> Settings:
@@ -230,6 +249,8 @@ def _text(raw: str, metadata: Any) -> str:
         usable = raw.isprintable() or (name in PATHS and "\0" not in raw)
     if not usable:
         raise NotConfigured(what=f"{name} has characters that it cannot have: control characters, or no UTF-8")
+    if name == "DMCHECK_GATE" and not _GATE.fullmatch(raw):
+        raise NotConfigured(what=f"DMCHECK_GATE must be user@host or ssh://user@host:port, not {raw[:40]!a}")
     return raw
 
 

@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, client_of, given_file
+from dmcheck_cli.commands.options import ClientId, client_of, connect, given_file
 from dmcheck_cli.domain import documents
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import NotConfigured
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import REPORTS
-from dmcheck_cli.service import Direct
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.leases import REFUSALS
 
@@ -40,7 +39,7 @@ def submit(
             "Some ids came back as other numbers: the checker's language rounds them. The answers are taken; "
             "to look accounts up by id, use id_str"
         )
-    with Direct(settings, who, "submit") as service:
+    with connect(settings, who, "submit") as service:
         place = service.place
         with suppress(NotConfigured):  # no folder of the user: no loop either
             keeping.refuse_in_hand(state_folder(), who, place, [one.lease for one in answered])

@@ -227,6 +227,7 @@ class Database:
             self._link = None
 
     def _log_in(self, seconds: float | None) -> tuple[str, str, str]:
+        self.settings.refuse_gate()
         if self.settings.neo4j_uri is not None:
             password = self.settings.password()
             if password is None:
