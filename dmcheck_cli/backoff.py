@@ -40,3 +40,10 @@ def between_requests(first: float = 1.0) -> Backoff:
     and a thousand idle clients then query the database about 33 times per second.
     """
     return Backoff(max(first, 1.0), 60.0)
+
+
+def between_connections() -> Backoff:
+    """For a client whose connection to a gate was lost: all have lost it when the gate restarts. A log-in costs the host
+    some 20 ms of a processor, so a thousand that come back within the first second would take it 20; those that are
+    turned away come back more slowly."""
+    return Backoff(1.0, 8.0)
