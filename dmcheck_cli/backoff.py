@@ -43,7 +43,6 @@ def between_requests(first: float = 1.0) -> Backoff:
 
 
 def between_connections() -> Backoff:
-    """For a client whose connection to a gate was lost: all have lost it when the gate restarts. A log-in costs the host
-    some 20 ms of a processor, so a thousand that come back within the first second would take it 20; those that are
-    turned away come back more slowly."""
+    """For a client whose connection to a gate was lost: when the gate restarts, all have lost theirs. A log-in costs
+    its host some 20 ms of a processor, so a thousand that came back at once would take it 20 s."""
     return Backoff(1.0, 8.0)

@@ -147,6 +147,12 @@ class KeyTaken(DmcheckError):
     code = "key_taken"
 
 
+REFUSALS: dict[str, type[DmcheckError]] = {
+    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged, NotInBucket)
+}
+"""The error for each `outcome` of a statement, and `reason` of a bucket, that is a refusal."""
+
+
 class Malformed(DmcheckError):
     code = "malformed"
     exit_status = MALFORMED

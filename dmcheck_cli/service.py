@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, ClientStats, Lease, Report, SystemStats
+from dmcheck_cli.gate.remote import Remote
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, leases
 from dmcheck_cli.transactions import stats as figures
@@ -112,3 +113,8 @@ class Direct:
     def close(self) -> None:
         """See Service."""
         self._database.close()
+
+
+def connect(settings: Settings, client: int, command: str) -> Service:
+    """The verbs of a client: through the gate where one is set, else on the database. Nothing is opened yet."""
+    return Direct(settings, client, command) if settings.gate is None else Remote(settings, client)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import Bucket, ClientId, LeaseId, client_of, connect
+from dmcheck_cli.commands.options import Bucket, ClientId, LeaseId, client_of
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
@@ -15,6 +15,7 @@ from dmcheck_cli.errors import NothingToFetch, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import LEASES, RENEWED, Table
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import Settings
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, Annotated
 
 import typer
 
@@ -10,9 +10,6 @@ from dmcheck_cli.domain import documents
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
-
-if TYPE_CHECKING:
-    from dmcheck_cli.service import Service
 
 ClientId = Annotated[
     int | None,
@@ -24,17 +21,6 @@ ScreenName = Annotated[
 ]
 Bucket = Annotated[str, typer.Option("--bucket", parser=documents.bucket_id, metavar="UUID", help="The bucket.")]
 LeaseId = Annotated[str, typer.Option("--lease", parser=documents.lease_id, metavar="ID", help="Its lease.")]
-
-
-def connect(settings: Settings, client: int, command: str) -> Service:
-    """The verbs of a client, through the gate where one is set, else on the database. Nothing is opened yet."""
-    if settings.gate is not None:
-        from dmcheck_cli.gate.remote import Remote
-
-        return Remote(settings, client)
-    from dmcheck_cli.service import Direct
-
-    return Direct(settings, client, command)
 
 
 def given_file(path: str | None, what: str) -> IO[bytes]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, client_of, connect, narrowed_to
+from dmcheck_cli.commands.options import ClientId, client_of, narrowed_to
 from dmcheck_cli.commands.watch import watch as follow
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
@@ -21,6 +21,7 @@ from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
 from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS
 from dmcheck_cli.reporting.watch import Wish
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import MAX_SECONDS, Settings
 from dmcheck_cli.transactions.stats import stats as read
 

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, client_of, connect, given_file
+from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain import documents
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.errors import REFUSALS, NotConfigured
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import REPORTS
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.leases import REFUSALS
 
 
 def submit(

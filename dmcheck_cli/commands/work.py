@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from dmcheck_cli import cypher
-from dmcheck_cli.commands.options import ClientId, client_of, connect, given_file
+from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Log, LogFormat, Shape
@@ -21,6 +21,7 @@ from dmcheck_cli.errors import CommandFailed, DmcheckError, OutputLost, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import MAX_SECONDS, Settings, outside
 
 CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}

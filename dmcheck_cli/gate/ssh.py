@@ -11,14 +11,14 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import IO, cast
 
 from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.gate.protocol import MAX_ANSWER_BYTES, TALK
+from dmcheck_cli.settings import outside
 
 PIECE = 65536
 """Bytes read or written at a time."""
-
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
-"""The longest line that a gate may send; ten buckets of 10,000 users take 8 MB."""
 
 MAX_SAID_BYTES = 8192
 """What is kept of stderr: the end, where the reason stands."""
@@ -39,7 +39,7 @@ FOR_GOOD = (
     ),
     (
         "Host key verification failed",
-        "its host key is not known here: run `ssh {gate}` once, compare the fingerprint with the operator's, and say yes",
+        "its host key is not known here: run `ssh {gate}` once, compare the fingerprint with the operator's, say yes",
     ),
     ("Permission denied", "it does not take your key: the operator adds it with `dmcheck gate add`"),
     ("Too many authentication failures", "ssh offers too many keys: name the right one (IdentityFile, IdentitiesOnly)"),
@@ -82,7 +82,7 @@ class Ssh:
             "ForwardX11": "no",
             "ClearAllForwardings": "yes",
         }
-        command = ["ssh", "-T", *(f"-o{name}={value}" for name, value in options.items()), "--", gate, "talk 1"]
+        command = ["ssh", "-T", *(f"-o{name}={value}" for name, value in options.items()), "--", gate, TALK]
         self._gate = gate
         try:
             # In a session of its own: Ctrl-C is for us, who may still have answers to hand in. It ends with its stdin.
@@ -93,11 +93,12 @@ class Ssh:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,
+                env=outside(),
             )
         except FileNotFoundError as error:
             raise NotConfigured(what="DMCHECK_GATE needs the program `ssh`, which is not there") from error
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._stdin, self._stdout, self._stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._stdin, self._stdout, self._stderr = (cast(IO[bytes], pipe) for pipe in pipes)
         for pipe in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(pipe.fileno(), False)
         self._heard = bytearray()
@@ -138,6 +139,10 @@ class Ssh:
                     elif not self._read():
                         raise self._lost()
                 waiting()
+
+    def silent(self) -> bool:
+        """Whether it is there and has said nothing since the last answer: what it says unasked is its last word."""
+        return self._read() and not self._heard
 
     def told(self) -> list[str]:
         """The lines that ssh has said on stderr since the last call."""
@@ -191,9 +196,8 @@ class Ssh:
         """What the end of the connection means, by what ssh says."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(MAX_END_SECONDS)
-        if not self._said.endswith(b"\n"):
-            self._said += b"\n"
         self._listen()
+        self._said += b"\n"  # the last line may have none
         said = " ".join(self.told())
         for sign, meaning in FOR_GOOD:
             if sign in said:
