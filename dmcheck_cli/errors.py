@@ -141,9 +141,7 @@ class NotAdmitted(DmcheckError):
 
 
 class KeyTaken(DmcheckError):
-    template = (
-        "This key is client {other}'s: `dmcheck gate remove --client {other}` takes it away; nothing was changed."
-    )
+    template = "This key is {owner}: {remedy} can take it away; nothing was changed."
     code = "key_taken"
 
 

@@ -26,7 +26,7 @@ MAX_SECONDS = 1_000_000_000
 PASSWORDS = frozenset({"NEO4J_PASSWORD", "NEO4J_PASSWORD_FILE"})
 """Two ways to give one setting: a source that has either one replaces both."""
 
-PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER"})
+PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER", "DMCHECK_AUTHORIZED_KEYS"})
 """Settings that may contain any byte allowed in a file name."""
 
 _ACCOUNT = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?"
@@ -106,6 +106,22 @@ class Settings:
     )
     suspend_contained: int = _setting(
         "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not."
+    )
+    authorized_keys: str | None = _setting(
+        "DMCHECK_AUTHORIZED_KEYS", None, "The file of keys that `gate` keeps; unset: `~/.ssh/authorized_keys`."
+    )
+    gate_requests_per_minute: int = _setting(
+        "DMCHECK_GATE_REQUESTS_PER_MINUTE",
+        60,
+        "How many requests a gate answers each client in a minute.",
+        1,
+        1_000_000,
+    )
+    gate_connections_per_key: int = _setting(
+        "DMCHECK_GATE_CONNECTIONS_PER_KEY", 4, "How many connections a client may have to a gate at once.", 1, 1000
+    )
+    gate_connections: int = _setting(
+        "DMCHECK_GATE_CONNECTIONS", 200, "How many connections a gate has at once.", 1, 100_000
     )
     limits: Limits = DEFAULTS
 
