@@ -8,6 +8,7 @@ the contract fixes both.
 from __future__ import annotations
 
 import errno
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,6 +205,14 @@ class Overtaken(Temporary):
     code = "overtaken"
 
 
+class NothingCameIn(Temporary):
+    template = "Nothing came in: the command before this one failed, or had nothing; nothing was changed"
+
+
+class GateFull(Temporary):
+    template = "This gate has as many connections as it may; nothing was changed: repeat the same command."
+
+
 class OutputLost(Temporary):
     template = (
         "The result could not be written ({what}), but the command has taken effect. Leases can be had again with "
@@ -269,3 +278,25 @@ def machine_lacks(error: Exception) -> Temporary | None:
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return Temporary(what="The operating system starts no further thread; repeat the same command")
     return None
+
+
+def explained(error: Exception) -> DmcheckError:
+    """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
+    if (lacking := machine_lacks(error)) is not None:
+        return lacking
+    if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
+        return OutputLost(what=error.strerror)  # from a help text, which Typer prints
+    if isinstance(error, OSError):
+        return SystemRefused(what=error)
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
+    return Bug(version=release(), what=f"{type(error).__name__}: {error} at {where}")
+
+
+def release() -> str:
+    """The version of dmcheck."""
+    from importlib.metadata import version
+
+    return version("dmcheck")

@@ -51,7 +51,8 @@ def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = 
 class Settings:
     """All settings, typed. The metadata of a field holds its variable's name and meaning (commands/README.md has them).
 
-    `limits` has no variable: tests and simulations pass their own.
+    The last two have no variable. `limits`: tests and simulations pass their own. `attended`: whether this may
+    start an embedded database that a person has stopped.
     """
 
     neo4j_uri: str | None = _setting("NEO4J_URI", None, "The Neo4j to use; unset: the embedded one.")
@@ -124,6 +125,7 @@ class Settings:
         "DMCHECK_GATE_CONNECTIONS", 200, "How many connections a gate has at once.", 1, 100_000
     )
     limits: Limits = DEFAULTS
+    attended: bool = True
 
     def bound(self, name: str) -> object:
         """A bound that statements use, by its name: a setting, or else one of `limits`."""
@@ -144,7 +146,7 @@ class Settings:
 
         Raises NotConfigured, naming the variable or the file and line, for anything unreadable.
         """
-        return load_with_sources()[0]
+        return replace(load_with_sources()[0], **_fixed)
 
     def password(self) -> str | None:
         """The password of NEO4J_URI's account, or None when none is given.
@@ -158,6 +160,14 @@ class Settings:
         if not password:
             raise NotConfigured(what="NEO4J_PASSWORD_FILE cannot be used: its first line is empty")
         return password
+
+
+_fixed: dict[str, Any] = {}
+
+
+def fix(**values: Any) -> None:
+    """Have `Settings.load` return these values from now on, whatever is set outside: we act for a stranger."""
+    _fixed.update(values)
 
 
 def outside() -> dict[str, str]:

@@ -236,7 +236,7 @@ class Database:
         from dmcheck_cli.embedded.server import ensure_running
 
         try:
-            unattended = self.command in UNATTENDED
+            unattended = self.command in UNATTENDED or not self.settings.attended
             server = ensure_running(self.settings, seconds=seconds, prepare=self._warm, unattended=unattended)
         except Temporary as problem:
             if seconds is None:

@@ -121,7 +121,7 @@ class Keys:
         return [line for line in map(_line, self.content.splitlines()) if line is not None]
 
     def check(self, client: int, key: Key) -> None:
-        """Raises KeyTaken when the key is another client's, or has a line that is not ours."""
+        """Raises KeyTaken when the key is another client's, or has a line that is not ours: sshd takes the first."""
         for number, raw in enumerate(self.content.splitlines(), 1):
             line = _line(raw)
             if line is not None and line.key.blob == key.blob and line.client != client:
