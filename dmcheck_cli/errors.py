@@ -195,6 +195,10 @@ class UpgradeNeeded(DmcheckError):
     exit_status = NOT_CONFIGURED
 
 
+NOTHING_CAME_IN = "Nothing came in: the command before this one failed, or had nothing; nothing was changed"
+"""A Temporary of `submit`."""
+
+
 class Temporary(DmcheckError):
     code = "temporary"
     exit_status = TEMPORARY
@@ -205,12 +209,9 @@ class Overtaken(Temporary):
     code = "overtaken"
 
 
-class NothingCameIn(Temporary):
-    template = "Nothing came in: the command before this one failed, or had nothing; nothing was changed"
-
-
 class GateFull(Temporary):
     template = "This gate has as many connections as it may; nothing was changed: repeat the same command."
+    code = "gate_full"
 
 
 class OutputLost(Temporary):

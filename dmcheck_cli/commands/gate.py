@@ -89,8 +89,9 @@ def list_keys(as_json: Json = False, format: Shape = Format.auto) -> None:
 
 
 @app.command(epilog="Example: dmcheck gate run --client 42")
-def run(client: Client) -> int:
-    """Answer a client that came through SSH: what `gate add` has its key run. Not for people."""
+def run(client: Client, as_json: Json = False, format: Shape = Format.auto) -> int:
+    """Answer a client that came through SSH: what `gate add` has its key run. The command is in SSH_ORIGINAL_COMMAND,
+    with its own --json."""
     return gate_run.run(client)
 
 

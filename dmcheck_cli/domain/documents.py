@@ -16,7 +16,7 @@ from typing import IO, Any
 from dmcheck_cli.domain import kept
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import ANSWERS, Answered
-from dmcheck_cli.errors import Malformed, NothingCameIn, Usage
+from dmcheck_cli.errors import NOTHING_CAME_IN, Malformed, Temporary, Usage
 
 MAX_ID = 2**63 - 1
 """The largest number that the database can store (and that Twitter assigns)."""
@@ -78,14 +78,14 @@ def reason(text: str) -> str:
 def read_document(file: IO[bytes]) -> list[Answered]:
     """The document from `fetch --json`, with `candm` added to the users who were checked; or what `work` has kept.
 
-    Raises Usage when the file cannot be read, NothingCameIn when there is nothing in it, Malformed.
+    Raises Usage when the file cannot be read, Temporary when there is nothing in it, Malformed.
     """
     with readable(file):
         raw = file.read(MAX_BYTES + 1)
     if len(raw) > MAX_BYTES:
         raise Malformed(what=f"The document is larger than {MAX_BYTES} bytes")
     if not raw.strip():
-        raise NothingCameIn
+        raise Temporary(what=NOTHING_CAME_IN)
     if kept.looks_kept(raw):
         return _kept(raw)
     try:

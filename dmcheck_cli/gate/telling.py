@@ -5,13 +5,13 @@ from __future__ import annotations
 from dmcheck_cli.errors import (
     BUG,
     NOT_CONFIGURED,
+    NOTHING_CAME_IN,
     REFUSED,
     TEMPORARY,
     DatabaseRefused,
     DmcheckError,
     GateFull,
     NotAdmitted,
-    NothingCameIn,
     Overtaken,
     SystemRefused,
     explained,
@@ -26,7 +26,7 @@ SENTENCES = {
 }
 """By exit status. Code and status stay as they are."""
 
-THEIRS = (GateFull, NotAdmitted, NothingCameIn, Overtaken)
+THEIRS = (GateFull, NotAdmitted, Overtaken)
 """Outcomes of these statuses that are about the stranger, and name nothing of the operator's."""
 
 
@@ -36,6 +36,6 @@ def outward(error: Exception) -> DmcheckError:
     inner = problem.exit_status in (NOT_CONFIGURED, BUG, TEMPORARY) or isinstance(
         problem, DatabaseRefused | SystemRefused
     )
-    if not inner or isinstance(problem, THEIRS):
+    if not inner or isinstance(problem, THEIRS) or problem.message == NOTHING_CAME_IN:
         return problem
     return told(problem.code, SENTENCES[problem.exit_status], problem.exit_status, problem.retry_after)
