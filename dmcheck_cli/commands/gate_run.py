@@ -28,7 +28,7 @@ MAX_VERB_SECONDS = 900
 """After which a verb is ended, whatever it waits for: a reader that does not read, or an embedded database's start."""
 
 WHAT_THIS_IS = """This is a gate of dmcheck. It gives no shell; set DMCHECK_GATE to this address and use `dmcheck work`,
-or give a verb: fetch, submit, renew, release, stats, --help.
+or give a verb: fetch, submit, renew, release, stats, help.
 """
 
 
@@ -100,6 +100,8 @@ def _talk(loaded: Settings, client: int, bounds: Bounds, admission: Admission, w
 def _verb(client: int, bounds: Bounds, admission: Admission, words: list[str]) -> int:
     if words[:1] == ["dmcheck"]:
         words = words[1:]
+    if words in (["help"], ["version"]):  # ssh takes what begins with a dash for itself
+        words = [f"--{words[0]}"]
     if not words:
         bounds.refused(Usage(what="no command"))
         sys.stderr.write(WHAT_THIS_IS)

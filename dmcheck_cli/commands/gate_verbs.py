@@ -71,7 +71,7 @@ def _bound(
                 seen.append(problem)
             raise said from error
 
-    whole = inspect.signature(verb)
+    whole = inspect.signature(verb, eval_str=True)
     kept = [one for name, one in whole.parameters.items() if name not in without]
     bound.__signature__ = whole.replace(parameters=kept)  # type: ignore[attr-defined]
     return bound
