@@ -13,6 +13,7 @@ from dmcheck_cli.commands import (
     doctor,
     export,
     fetch,
+    gate,
     log,
     prioritize,
     register,
@@ -65,6 +66,7 @@ users.app.command(epilog="Example: dmcheck users export open.csv --answer DM")(e
 app.add_typer(users.app, name="users", rich_help_panel=OPERATORS)
 app.add_typer(bucket.app, name="bucket", rich_help_panel=OPERATORS)
 app.add_typer(client.app, name="client", rich_help_panel=OPERATORS)
+app.add_typer(gate.app, name="gate", rich_help_panel=OPERATORS)
 app.add_typer(schema.app, name="schema", rich_help_panel=UPKEEP)
 app.add_typer(server.app, name="server", rich_help_panel=UPKEEP)
 

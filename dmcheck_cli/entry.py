@@ -7,7 +7,6 @@ import gc
 import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -20,7 +19,7 @@ from typer.models import CommandFunctionType as CommandFunction
 
 from dmcheck_cli import notices
 from dmcheck_cli.database import account
-from dmcheck_cli.errors import Bug, DmcheckError, Interrupted, OutputLost, SystemRefused, Usage, machine_lacks
+from dmcheck_cli.errors import DmcheckError, Interrupted, OutputLost, Usage, explained, release
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
@@ -33,7 +32,7 @@ Shape = Annotated[
 
 def _print_version(asked: bool) -> None:
     if asked:
-        show.line(f"dmcheck {_version()}")
+        show.line(f"dmcheck {release()}")
         raise typer.Exit
 
 
@@ -238,35 +237,16 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
     except SystemExit:  # raised by Typer when its help text cannot be written
         raise OutputLost(what=os.strerror(errno.EPIPE)) from None
     except Exception as error:
-        explained = _explained(error)
-        if isinstance(explained, OutputLost):
-            raise explained from error
-        return _failed(explained, as_json)
+        unforeseen = explained(error)
+        if isinstance(unforeseen, OutputLost):
+            raise unforeseen from error
+        return _failed(unforeseen, as_json)
 
 
 def _interrupted(arguments: Sequence[str]) -> str:
     if _only_reads(arguments):
         return "Nothing was changed."
     return "It may have taken effect or not: the same command may be repeated."
-
-
-def _explained(error: Exception) -> DmcheckError:
-    """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
-    if (lacking := machine_lacks(error)) is not None:
-        return lacking
-    if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
-        return OutputLost(what=error.strerror)  # from a help text, which Typer prints
-    if isinstance(error, OSError):
-        return SystemRefused(what=error)
-    frames = traceback.extract_tb(error.__traceback__)
-    where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
-    return Bug(version=_version(), what=f"{type(error).__name__}: {error} at {where}")
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("dmcheck")
 
 
 def _failed(problem: DmcheckError, as_json: bool) -> int:

@@ -8,6 +8,7 @@ the contract fixes both.
 from __future__ import annotations
 
 import errno
+import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ BUG = 70
 TEMPORARY = 75
 INTERRUPTED = 130
 """What shells report for a program that Ctrl-C ended."""
+
+STATUSES = frozenset({REFUSED, MALFORMED, NOTHING, NOT_CONFIGURED, BUG, TEMPORARY, INTERRUPTED})
+"""All statuses but 0."""
 
 
 class DmcheckError(Exception):
@@ -126,6 +130,28 @@ class AmbiguousName(DmcheckError):
     code = "ambiguous_name"
 
 
+class WrongClient(DmcheckError):
+    template = "This key is client {client}'s: it cannot act for {other}."
+    code = "wrong_client"
+
+
+class NotAdmitted(DmcheckError):
+    template = "This key is not admitted any more, or not yet: ask the operator."
+    code = "not_admitted"
+    exit_status = NOT_CONFIGURED
+
+
+class KeyTaken(DmcheckError):
+    template = "This key is {owner}: {remedy} can take it away; nothing was changed."
+    code = "key_taken"
+
+
+REFUSALS: dict[str, type[DmcheckError]] = {
+    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged, NotInBucket)
+}
+"""The error for each `outcome` of a statement, and `reason` of a bucket, that is a refusal."""
+
+
 class Malformed(DmcheckError):
     code = "malformed"
     exit_status = MALFORMED
@@ -169,6 +195,10 @@ class UpgradeNeeded(DmcheckError):
     exit_status = NOT_CONFIGURED
 
 
+NOTHING_CAME_IN = "Nothing came in: the command before this one failed, or had nothing; nothing was changed"
+"""A Temporary of `submit`."""
+
+
 class Temporary(DmcheckError):
     code = "temporary"
     exit_status = TEMPORARY
@@ -177,6 +207,11 @@ class Temporary(DmcheckError):
 class Overtaken(Temporary):
     template = "Client {client} has just been registered or resumed: repeat the same command."
     code = "overtaken"
+
+
+class GateFull(Temporary):
+    template = "This gate has as many connections as it may; nothing was changed: repeat the same command."
+    code = "gate_full"
 
 
 class OutputLost(Temporary):
@@ -212,6 +247,20 @@ class Bug(DmcheckError):
     exit_status = BUG
 
 
+def told(code: str, message: str, exit_status: int, retry_after: float | None = None) -> DmcheckError:
+    """The outcome that another dmcheck told, in its words: of the class of that code, or else, where this release has
+    no such code, of a class with that exit status, so that what is temporary is waited for."""
+    kinds = [DmcheckError]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    found = next((kind for kind in kinds if (kind.code, kind.exit_status) == (code, exit_status)), None) or next(
+        (kind for kind in (Temporary, NotConfigured) if kind.exit_status == exit_status), DmcheckError
+    )
+    outcome = found.__new__(found, message)
+    outcome.message, outcome.retry_after, outcome.code, outcome.exit_status = message, retry_after, code, exit_status
+    return outcome
+
+
 @contextmanager
 def interruptible(told: Callable[[], str]) -> Iterator[None]:
     """Where Ctrl-C ends the block, raise Interrupted; `told` returns what was done, and how to go on."""
@@ -230,3 +279,25 @@ def machine_lacks(error: Exception) -> Temporary | None:
     if isinstance(error, RuntimeError) and "start new thread" in str(error):
         return Temporary(what="The operating system starts no further thread; repeat the same command")
     return None
+
+
+def explained(error: Exception) -> DmcheckError:
+    """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
+    if (lacking := machine_lacks(error)) is not None:
+        return lacking
+    if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):
+        return OutputLost(what=error.strerror)  # from a help text, which Typer prints
+    if isinstance(error, OSError):
+        return SystemRefused(what=error)
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
+    return Bug(version=release(), what=f"{type(error).__name__}: {error} at {where}")
+
+
+def release() -> str:
+    """The version of dmcheck."""
+    from importlib.metadata import version
+
+    return version("dmcheck")

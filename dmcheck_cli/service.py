@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, Self
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.domain.model import Answered, Lease, Report
+from dmcheck_cli.domain.model import Answered, ClientStats, Lease, Report, SystemStats
+from dmcheck_cli.gate.remote import Remote
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import answers, leases
+from dmcheck_cli.transactions import stats as figures
 
 
 class Service(Protocol):
     """The verbs of one client. Each raises what the function of the same name in `transactions` raises. After
-    Temporary, the same call can be repeated; the calls then have the effect of one."""
+    Temporary, the same call can be repeated; the calls then have the effect of one.
+
+    Close it, or use it as a context manager.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
     @property
     def lease_seconds(self) -> int:
@@ -39,6 +48,9 @@ class Service(Protocol):
     def submit(self, answered: list[Answered]) -> list[Report]:
         """Hand in answers; a report for each bucket, in their order."""
 
+    def stats(self) -> tuple[list[ClientStats], SystemStats]:
+        """The client's own figures, and the system's."""
+
     def hurry(self, seconds: int) -> None:
         """Make each call from now on give up after `seconds`."""
 
@@ -47,16 +59,13 @@ class Service(Protocol):
 
 
 class Direct:
-    """The verbs, run directly on the database. `command`: the name under which its transactions appear there.
-
-    Close it, or use it as a context manager.
-    """
+    """The verbs, run directly on the database. `command`: the name under which its transactions appear there."""
 
     def __init__(self, settings: Settings, client: int, command: str) -> None:
         self._client = client
         self._database = Database(settings, command)
 
-    def __enter__(self) -> Direct:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,6 +101,10 @@ class Direct:
         """See Service."""
         return answers.submit(self._database, self._client, answered)
 
+    def stats(self) -> tuple[list[ClientStats], SystemStats]:
+        """See Service."""
+        return figures.stats(self._database, self._client)
+
     def hurry(self, seconds: int) -> None:
         """See Service."""
         self.close()
@@ -100,3 +113,8 @@ class Direct:
     def close(self) -> None:
         """See Service."""
         self._database.close()
+
+
+def connect(settings: Settings, client: int, command: str) -> Service:
+    """The verbs of a client: through the gate where one is set, else on the database. Nothing is opened yet."""
+    return Direct(settings, client, command) if settings.gate is None else Remote(settings, client)

@@ -26,8 +26,15 @@ MAX_SECONDS = 1_000_000_000
 PASSWORDS = frozenset({"NEO4J_PASSWORD", "NEO4J_PASSWORD_FILE"})
 """Two ways to give one setting: a source that has either one replaces both."""
 
-PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER"})
+PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER", "DMCHECK_AUTHORIZED_KEYS"})
 """Settings that may contain any byte allowed in a file name."""
+
+_ACCOUNT = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?"
+_HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
+_GATE = re.compile(
+    rf"ssh://{_ACCOUNT}(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?|{_ACCOUNT}(?:{_HOST}|[0-9A-Fa-f:.]+)"
+)
+"""What `ssh` takes for a destination, and for nothing else: no option, and nothing that a ProxyCommand would run."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
 """How Python represents bytes that are not UTF-8."""
@@ -44,13 +51,16 @@ def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = 
 class Settings:
     """All settings, typed. The metadata of a field holds its variable's name and meaning (commands/README.md has them).
 
-    `limits` has no variable: tests and simulations pass their own.
+    The last two have no variable. `limits`: tests and simulations pass their own. `attended`: whether this may
+    start an embedded database that a person has stopped.
     """
 
     neo4j_uri: str | None = _setting("NEO4J_URI", None, "The Neo4j to use; unset: the embedded one.")
     neo4j_username: str = _setting("NEO4J_USERNAME", "neo4j", "The account of that Neo4j.")
     neo4j_password: str | None = _setting("NEO4J_PASSWORD", None, "Its password.")
-    neo4j_password_file: str | None = _setting("NEO4J_PASSWORD_FILE", None, "A file whose first line is the password.")
+    neo4j_password_file: str | None = _setting(
+        "NEO4J_PASSWORD_FILE", None, "A file whose first line is the password. Nobody else may read it (mode 0600)."
+    )
     neo4j_database: str | None = _setting("NEO4J_DATABASE", None, "The database; unset: the account's home database.")
     home: str | None = _setting("DMCHECK_HOME", None, "Folder of the embedded database; unset: the user's data folder.")
     jars_url: str | None = _setting(
@@ -59,6 +69,9 @@ class Settings:
     jars_folder: str | None = _setting("DMCHECK_JARS_FOLDER", None, "A folder that holds those jars.")
     java_options: str | None = _setting(
         "DMCHECK_JAVA_OPTIONS", None, "Options for the embedded database's Java, such as `-Xmx2g` for a larger heap."
+    )
+    gate: str | None = _setting(
+        "DMCHECK_GATE", None, "Reach an operator's database through this gate: `user@host` or `ssh://user@host:port`."
     )
     client_id: str | None = _setting(
         "DMCHECK_CLIENT_ID", None, "The client that commands with `--client` act for, where that is not given."
@@ -95,11 +108,37 @@ class Settings:
     suspend_contained: int = _setting(
         "DMCHECK_SUSPEND_CONTAINED", 0, "1: judge_clients suspends whom it contains; 0: it does not."
     )
+    authorized_keys: str | None = _setting(
+        "DMCHECK_AUTHORIZED_KEYS", None, "The file of keys that `gate` keeps; unset: `~/.ssh/authorized_keys`."
+    )
+    gate_requests_per_minute: int = _setting(
+        "DMCHECK_GATE_REQUESTS_PER_MINUTE",
+        60,
+        "How many requests a gate answers each client in a minute.",
+        1,
+        1_000_000,
+    )
+    gate_connections_per_key: int = _setting(
+        "DMCHECK_GATE_CONNECTIONS_PER_KEY", 4, "How many connections a client may have to a gate at once.", 1, 1000
+    )
+    gate_connections: int = _setting(
+        "DMCHECK_GATE_CONNECTIONS", 200, "How many connections a gate has at once.", 1, 100_000
+    )
     limits: Limits = DEFAULTS
+    attended: bool = True
 
     def bound(self, name: str) -> object:
         """A bound that statements use, by its name: a setting, or else one of `limits`."""
         return getattr(self, name) if name in ("max_unjudged", "buckets_per_client") else getattr(self.limits, name)
+
+    def refuse_gate(self) -> None:
+        """Raises NotConfigured where DMCHECK_GATE is set: what needs a database must not start an empty one."""
+        if self.gate is not None:
+            raise NotConfigured(
+                what=f"DMCHECK_GATE is set ({self.gate}): through a gate go fetch, submit, renew, release, work and "
+                "stats of oneself. The operator does the rest, and registers clients. To use a database from here, "
+                "unset it"
+            )
 
     @classmethod
     def load(cls) -> Settings:
@@ -107,20 +146,33 @@ class Settings:
 
         Raises NotConfigured, naming the variable or the file and line, for anything unreadable.
         """
-        return load_with_sources()[0]
+        return replace(load_with_sources()[0], **_fixed)
 
     def password(self) -> str | None:
         """The password of NEO4J_URI's account, or None when none is given.
 
-        Raises NotConfigured when NEO4J_PASSWORD_FILE cannot be read.
+        Raises NotConfigured when NEO4J_PASSWORD_FILE cannot be read, or others may read it.
         """
         if self.neo4j_password is not None or self.neo4j_password_file is None:
             return self.neo4j_password
         path = expanded("NEO4J_PASSWORD_FILE", self.neo4j_password_file)
-        password = textfile.read("NEO4J_PASSWORD_FILE", path).split("\n")[0].rstrip("\r")
+        password = textfile.read("NEO4J_PASSWORD_FILE", path, private=True).split("\n")[0].rstrip("\r")
         if not password:
             raise NotConfigured(what="NEO4J_PASSWORD_FILE cannot be used: its first line is empty")
         return password
+
+
+_fixed: dict[str, Any] = {}
+
+
+def fix(**values: Any) -> None:
+    """Have `Settings.load` return these values from now on, whatever is set outside: we act for a stranger."""
+    _fixed.update(values)
+
+
+def outside() -> dict[str, str]:
+    """Our environment for a program that we start: without the database's password, which none of them needs."""
+    return {name: value for name, value in os.environ.items() if name != "NEO4J_PASSWORD"}
 
 
 def variables() -> list[Field[Any]]:
@@ -223,6 +275,8 @@ def _text(raw: str, metadata: Any) -> str:
         usable = raw.isprintable() or (name in PATHS and "\0" not in raw)
     if not usable:
         raise NotConfigured(what=f"{name} has characters that it cannot have: control characters, or no UTF-8")
+    if name == "DMCHECK_GATE" and not _GATE.fullmatch(raw):
+        raise NotConfigured(what=f"DMCHECK_GATE must be user@host or ssh://user@host:port, not {raw[:40]!a}")
     return raw
 
 

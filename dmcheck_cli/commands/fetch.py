@@ -15,7 +15,7 @@ from dmcheck_cli.errors import NothingToFetch, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import LEASES, RENEWED, Table
-from dmcheck_cli.service import Direct
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import Settings
 
 
@@ -47,7 +47,7 @@ def fetch(
     settings = Settings.load()
     who = client_of(client, settings)
     nothing: NothingToFetch | None = None
-    with Direct(settings, who, "fetch") as service:
+    with connect(settings, who, "fetch") as service:
         try:
             if resume:
                 found = service.resume()
@@ -69,7 +69,7 @@ def renew(
 ) -> None:
     """Give a lease its full time again, from now."""
     settings = Settings.load()
-    with Direct(settings, client_of(client, settings), "renew") as service:
+    with connect(settings, client_of(client, settings), "renew") as service:
         expires = service.renew(bucket, lease)
     renewed = {"bucket": bucket, "lease": lease, "expires": expires}
     show.results(as_json, format, lambda: renewed, RENEWED.of([renewed]))
@@ -80,7 +80,7 @@ def release(
 ) -> None:
     """Give a bucket back unanswered. It waits again, and nothing is counted against the client."""
     settings = Settings.load()
-    with Direct(settings, client_of(client, settings), "release") as service:
+    with connect(settings, client_of(client, settings), "release") as service:
         returned = service.release(bucket, lease)
     given_back = Table("Given back", ("bucket", "lease", "users"), [(bucket, lease, returned)])
     show.results(as_json, format, lambda: {"bucket": bucket, "lease": lease, "returned": returned}, given_back)

@@ -10,17 +10,18 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import ClientId, narrowed_to
+from dmcheck_cli.commands.options import ClientId, client_of, narrowed_to
 from dmcheck_cli.commands.watch import watch as follow
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.domain.model import ClientStats
+from dmcheck_cli.domain.model import ClientStats, SystemStats
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
 from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS
 from dmcheck_cli.reporting.watch import Wish
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import MAX_SECONDS, Settings
 from dmcheck_cli.transactions.stats import stats as read
 
@@ -83,7 +84,12 @@ def stats(
     if field is not None and field not in (*SORTABLE, "flags"):
         raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
     loaded = Settings.load()
-    client = narrowed_to(client, loaded)
+    if loaded.gate is not None:
+        if watch:
+            raise Usage(what="--watch looks at a database: DMCHECK_GATE leads to none")
+        client = client_of(client, loaded)
+    else:
+        client = narrowed_to(client, loaded)
 
     def chosen(clients: Sequence[ClientStats]) -> list[ClientStats]:
         wanted = [
@@ -99,8 +105,7 @@ def stats(
         as_json = show.wants_json(as_json, format)
         follow(loaded, client, chosen if as_json else most_urgent, Wish(interval, limit), as_json)
         return
-    with Database(loaded, "stats") as database:
-        clients, system = read(database, client)
+    clients, system = _read(loaded, client)
     ordered, shown = chosen(clients), most_urgent(clients)[: limit or None]
     of_system = [
         SYSTEM.of([system]),
@@ -119,6 +124,15 @@ def stats(
         *(of_clients if format in SEPARATORS or client is not None else of_system + of_clients),
         notes=_left_out(shown, ordered),
     )
+
+
+def _read(settings: Settings, client: int | None) -> tuple[list[ClientStats], SystemStats]:
+    """Of one client, or of all, whom no client may see through a gate."""
+    if client is not None:
+        with connect(settings, client, "stats") as service:
+            return service.stats()
+    with Database(settings, "stats") as database:
+        return read(database)
 
 
 def _sorted(clients: Sequence[ClientStats], field: str) -> list[ClientStats]:

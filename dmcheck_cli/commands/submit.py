@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain import documents
-from dmcheck_cli.domain.model import Report
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import NotConfigured
+from dmcheck_cli.errors import REFUSALS, NotConfigured
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import REPORTS
-from dmcheck_cli.service import Direct
+from dmcheck_cli.service import connect
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions.leases import REFUSALS
 
 
 def submit(
@@ -41,25 +39,15 @@ def submit(
             "Some ids came back as other numbers: the checker's language rounds them. The answers are taken; "
             "to look accounts up by id, use id_str"
         )
-    with Direct(settings, who, "submit") as service:
+    with connect(settings, who, "submit") as service:
         place = service.place
         with suppress(NotConfigured):  # no folder of the user: no loop either
             keeping.refuse_in_hand(state_folder(), who, place, [one.lease for one in answered])
         reports = service.submit(answered)
     tables = [REPORTS.of(reports)] if reports else []
-    show.results(as_json, format, lambda: {"client": who, "buckets": [_report(report) for report in reports]}, *tables)
+    show.results(
+        as_json, format, lambda: {"client": who, "buckets": [report.document() for report in reports]}, *tables
+    )
     for report in reports:
         if report.reason is not None:
             raise REFUSALS[report.reason](bucket=report.bucket)
-
-
-def _report(report: Report) -> dict[str, Any]:
-    refused = [{"screen_name": name, "reason": "not_in_bucket"} for name in report.refused]
-    shown: dict[str, Any] = {
-        "bucket": report.bucket,
-        "status": report.status,
-        "accepted": report.accepted,
-        "returned": report.returned,
-        "refused": refused,
-    }
-    return shown if report.reason is None else {**shown, "reason": report.reason}

@@ -21,8 +21,8 @@ from dmcheck_cli.errors import CommandFailed, DmcheckError, OutputLost, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
-from dmcheck_cli.service import Direct
-from dmcheck_cli.settings import MAX_SECONDS, Settings
+from dmcheck_cli.service import connect
+from dmcheck_cli.settings import MAX_SECONDS, Settings, outside
 
 CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}
 """What follows COMMAND belongs to it."""
@@ -92,11 +92,12 @@ def work(
     command = _checked(command)
     if math.isnan(command_timeout) or math.isnan(kill_after):
         raise Usage(what="SECONDS is a number")
-    cypher.load()
-    service = Direct(settings, who, "work")
+    if settings.gate is None:
+        cypher.load()
+    service = connect(settings, who, "work")
     file = keeping.AnswerFile(state_folder(), who, service.place)
     file.open()
-    guard = Guard()
+    guard = Guard(outside())
     pool = Pool(command, jobs, command_timeout, kill_after, environment=guard.environment)
     loop = Loop(service, who, pool, file, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
     teller = progress.Teller(loop.state)

@@ -227,6 +227,7 @@ class Database:
             self._link = None
 
     def _log_in(self, seconds: float | None) -> tuple[str, str, str]:
+        self.settings.refuse_gate()
         if self.settings.neo4j_uri is not None:
             password = self.settings.password()
             if password is None:
@@ -235,7 +236,7 @@ class Database:
         from dmcheck_cli.embedded.server import ensure_running
 
         try:
-            unattended = self.command in UNATTENDED
+            unattended = self.command in UNATTENDED or not self.settings.attended
             server = ensure_running(self.settings, seconds=seconds, prepare=self._warm, unattended=unattended)
         except Temporary as problem:
             if seconds is None:

@@ -31,9 +31,14 @@ class Link:
     """
 
     def __init__(self, settings: Settings, uri: str, username: str, password: str) -> None:
-        """Does not connect yet. Raises NotConfigured when the driver rejects `uri`."""
-        from neo4j import GraphDatabase
-        from neo4j.exceptions import ConfigurationError
+        """Does not connect yet. Raises NotConfigured when the driver rejects `uri`, or is not installed."""
+        try:
+            from neo4j import GraphDatabase
+            from neo4j.exceptions import ConfigurationError
+        except ModuleNotFoundError as error:
+            raise NotConfigured(
+                what="the driver is not installed: `pip install neo4j` for a database, or set DMCHECK_GATE"
+            ) from error
 
         # The driver logs broken connections; we report what matters ourselves.
         logging.getLogger("neo4j").addHandler(logging.NullHandler())

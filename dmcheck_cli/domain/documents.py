@@ -16,7 +16,7 @@ from typing import IO, Any
 from dmcheck_cli.domain import kept
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import ANSWERS, Answered
-from dmcheck_cli.errors import Malformed, Temporary, Usage
+from dmcheck_cli.errors import NOTHING_CAME_IN, Malformed, Temporary, Usage
 
 MAX_ID = 2**63 - 1
 """The largest number that the database can store (and that Twitter assigns)."""
@@ -85,13 +85,18 @@ def read_document(file: IO[bytes]) -> list[Answered]:
     if len(raw) > MAX_BYTES:
         raise Malformed(what=f"The document is larger than {MAX_BYTES} bytes")
     if not raw.strip():
-        raise Temporary(what="Nothing came in: the command before this one failed, or had nothing; nothing was changed")
+        raise Temporary(what=NOTHING_CAME_IN)
     if kept.looks_kept(raw):
         return _kept(raw)
     try:
         document = json.loads(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Malformed(what=f"The document is not JSON: {error}") from error
+    return answers_in(document)
+
+
+def answers_in(document: object) -> list[Answered]:
+    """The answers of such a document, as JSON has it. Raises Malformed."""
     buckets = _member(document, "buckets", list, "The document")
     answered = [_answered(bucket, f"buckets[{i}]") for i, bucket in enumerate(buckets)]
     _once((one.bucket for one in answered), "Bucket")

@@ -171,6 +171,12 @@ class Report:
     refused: list[str] = field(default_factory=list)
     reason: str | None = None
 
+    def document(self) -> dict[str, Any]:
+        """As it stands in JSON: `reason` only where there is one."""
+        refused = [{"screen_name": name, "reason": "not_in_bucket"} for name in self.refused]
+        shown: dict[str, Any] = {**vars(self), "refused": refused}
+        return shown if self.reason is not None else {name: shown[name] for name in shown if name != "reason"}
+
 
 @dataclass(frozen=True)
 class Client:

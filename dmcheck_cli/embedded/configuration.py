@@ -106,13 +106,14 @@ def java(jars: list[Path]) -> list[str]:
 def environment(outside: Mapping[str, str], neo4j_home: Path) -> dict[str, str]:
     """The environment of the server and of its tool, derived from the caller's.
 
-    Omits what would change Java's options or class path, and NEO4J_*, which may contain a password or point Neo4j's
-    tool elsewhere. Under the locale C, Java could not open a home with non-ASCII characters in its path.
+    Omits what would change Java's options or class path; NEO4J_*, which may contain a password or point Neo4j's tool
+    elsewhere; and a checker's token, which a server that outlives `work` would keep. Under the locale C, Java could not
+    open a home with non-ASCII characters in its path.
     """
     kept = {
         name: value
         for name, value in outside.items()
-        if name not in ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")
+        if name not in ("CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "X_USER_TOKEN")
         and not name.startswith("NEO4J_")
     }
     places = {"NEO4J_HOME": str(neo4j_home), "NEO4J_CONF": str(neo4j_home / "conf")}

@@ -80,7 +80,8 @@ def sha256(path: Path) -> str | None:
 
 @contextmanager
 def locked(path: Path, seconds: float) -> Iterator[None]:
-    """Hold the lock file `path` exclusively; the operating system frees it when this process ends, however it ends.
+    """Hold `path` exclusively: a lock file, or a folder that is there. The operating system frees it when this process
+    ends, however it ends.
 
     The descriptor is closed on exec (Python's default), so a server launched under the lock does not keep it.
     Raises Temporary when another process holds it for longer than `seconds`, NotConfigured where there is no flock.
@@ -90,7 +91,7 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
     except ImportError as error:
         raise NotConfigured(what="The embedded database does not run on this system: set NEO4J_URI.") from error
 
-    descriptor = private_opener(str(path), os.O_RDWR | os.O_CREAT)
+    descriptor = os.open(path, os.O_RDONLY) if path.is_dir() else private_opener(str(path), os.O_RDWR | os.O_CREAT)
     try:
         deadline = time.monotonic() + seconds
         while True:

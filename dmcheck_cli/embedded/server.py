@@ -86,6 +86,7 @@ def ensure_running(
     `unattended`: leave it stopped, with Temporary, if it was stopped to be held.
     Raises NotConfigured for a problem that needs manual repair, Temporary for one that may pass.
     """
+    settings.refuse_gate()
     found = find(settings)
     if found is not None:
         return found

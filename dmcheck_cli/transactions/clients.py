@@ -59,6 +59,12 @@ def register(
     return _client(row["client"])
 
 
+def similar(database: Database, id: int, screen_name: str) -> list[tuple[int, str]]:
+    """Other clients that may be the same person, each with what it shares: 'name' or 'dm_from_id'."""
+    rows = database.run("similar_clients", id=id, screen_name=screen_name)
+    return [(row["client"], "name" if row["same_name"] else "dm_from_id") for row in rows]
+
+
 def unregister(database: Database, id: int, screen_name: str) -> tuple[Client, int]:
     """Deactivate a client; returns it and how many leased buckets were put back.
 

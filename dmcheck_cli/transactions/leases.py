@@ -10,26 +10,17 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import (
+    REFUSALS,
     DmcheckError,
-    LeaseLost,
     NothingToFetch,
-    NotInBucket,
-    NotOwner,
     OverQuota,
-    PayloadChanged,
     Temporary,
     TooFast,
     Unjudged,
-    UnknownBucket,
     spread,
 )
 from dmcheck_cli.transactions import buckets, clients, schema, times
 from dmcheck_cli.transactions.refusals import counted
-
-REFUSALS: dict[str, type[DmcheckError]] = {
-    refusal.code: refusal for refusal in (UnknownBucket, NotOwner, LeaseLost, PayloadChanged, NotInBucket)
-}
-"""The error for each `outcome` of a statement that is a refusal."""
 
 
 @counted

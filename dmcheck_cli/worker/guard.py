@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 
 VARIABLE = "DMCHECK_WORK"
 SECONDS = 5.0
@@ -19,11 +20,11 @@ SECONDS = 5.0
 
 
 class Guard:
-    """The guard of this process. `environment`: what COMMAND must be started with."""
+    """The guard of this process. `environment`: what COMMAND must be started with: what was given, and a mark."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
         token = os.urandom(16).hex()
-        self.environment = {**os.environ, VARIABLE: token}
+        self.environment = {**environment, VARIABLE: token}
         self._end = -1
         if sys.platform != "linux":
             return

@@ -36,8 +36,8 @@ MAX_RESUMES = 3
 a crash) would end the next one, too."""
 
 MAX_IDLE = 60.0
-"""Idle seconds after which the database connection is closed: it would cost the server memory, and routers on the way
-drop it."""
+"""Idle seconds after which the connection is closed, to the database or to a gate: it costs memory there, and routers
+on the way drop it. A COMMAND that is done sooner finds it open."""
 
 MAX_SHUT_OUT = 900.0
 """Seconds for which a loop that was let in before goes on when it no longer is: who changes the account's password
@@ -100,6 +100,7 @@ class Loop:
         # time limit, so back off in proportion to it.
         self._outage = between_requests(timeout_seconds / 2)
         self._reach_at = 0.0
+        self._used_at = time.monotonic()  # the connection, last
         self._shut_out_since = math.inf
 
     def stop(self) -> None:
@@ -182,6 +183,8 @@ class Loop:
             self._reach_at = 0.0
         if time.monotonic() < self._reach_at:
             return
+        if not self._resumed or self._holdings.waits or self._holdings.due() <= time.monotonic():
+            self._used_at = time.monotonic()
         try:
             self._resume()
             self._holdings.renew()
@@ -225,12 +228,12 @@ class Loop:
             due.append(0.0)
         until = max(min(due), self._reach_at)
         seconds = max(until - time.monotonic(), 0.0)
-        if seconds > MAX_IDLE:
+        if time.monotonic() - self._used_at > MAX_IDLE:
             self._service.close()
         if self._holdings.holds:
             seconds = min(seconds, TICK)
         else:
-            seconds = min(seconds, max(self._pool.paused_until() - time.monotonic(), TICK))
+            seconds = min(seconds, max(self._pool.paused_until() - time.monotonic(), TICK), MAX_IDLE)
         try:
             finished = self._pool.finished.get(timeout=seconds)
             while True:  # take everything that has arrived, which then costs one submit
@@ -289,7 +292,7 @@ class Loop:
         count = self._room()
         if count <= 0 or time.monotonic() < self._fetcher.at or self._stopped.is_set():
             return
-        asked = time.monotonic()
+        asked = self._used_at = time.monotonic()
         for lease in self._fetcher.fetch(count):
             self._take(lease, asked)
 

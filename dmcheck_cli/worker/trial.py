@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.domain.model import ANSWERS, User
+from dmcheck_cli.settings import outside
 from dmcheck_cli.worker.command import Command, Ending
 from dmcheck_cli.worker.protocol import Conversation
 
@@ -34,7 +35,7 @@ def run(command: list[str], users: list[User], size: int, timeout: float, kill_a
     trial = Trial()
     for bucket in _batches(users, size):
         said = Conversation(bucket)
-        running = Command(command, said, timeout, kill_after)
+        running = Command(command, said, timeout, kill_after, outside())
         try:
             ending = running.run()
         finally:

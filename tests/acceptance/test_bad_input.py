@@ -323,8 +323,13 @@ def test_an_unknown_database(direct: Call) -> None:
 
 def test_a_password_file(direct: Call, environment: dict[str, str], tmp_path: Path) -> None:
     """The password may stand in a file."""
+    (tmp_path / "secret").touch(0o600)
     (tmp_path / "secret").write_text(environment["NEO4J_PASSWORD"] + "\n")
     assert direct("stats", "--json", NEO4J_PASSWORD=None, NEO4J_PASSWORD_FILE="secret").status == 0
+    (tmp_path / "secret").chmod(0o644)
+    result = direct("stats", "--json", NEO4J_PASSWORD=None, NEO4J_PASSWORD_FILE="secret")
+    refused(result, 4, "not_configured")
+    assert environment["NEO4J_PASSWORD"] not in result.err
 
 
 def test_dotenv_is_used_for_what_the_environment_does_not_set(

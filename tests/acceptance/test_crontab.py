@@ -85,6 +85,7 @@ def cron(database: Database, neo4j_environment: dict[str, str], tmp_path: Path) 
         start = f"#!{sys.executable}\nfrom {module} import main\nmain()\n"
         (programs / name).write_text(start)
         (programs / name).chmod(0o700)
+    secret.touch(0o600)
     secret.write_text(neo4j_environment["NEO4J_PASSWORD"] + "\n")
     given = {
         "BIN": str(programs),

@@ -394,6 +394,7 @@ def test_a_changed_password_is_read_again(
     """The account's password changes, and its file only later: `work` keeps its answers and leases, and goes on."""
     prepare(database, [CLIENT], 8, size=4)
     file = tmp_path / "password"
+    file.touch(0o600)
     file.write_text("first-password")
     query("CREATE OR REPLACE USER volunteer SET PASSWORD 'first-password' CHANGE NOT REQUIRED")
     bare = {name: value for name, value in environment.items() if name != "NEO4J_PASSWORD"}

@@ -24,7 +24,7 @@ LAYERS = (
     ("settings",),
     ("embedded",),
     ("database",),
-    ("transactions",),
+    ("transactions", "gate"),
     ("service", "reporting"),
     ("entry", "worker"),
     ("commands", "jobs"),

@@ -216,7 +216,7 @@ def test_the_stronger_source_has_the_say_over_the_password(
     outside: dict[str, str], dotenv: str, password: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the two variables for one thing, whichever the environment has wins over both of .env."""
-    Path("secret").write_text("from the file\n")
+    _private(b"from the file\n")
     Path(".env").write_text(dotenv)
     for name, value in outside.items():
         monkeypatch.setenv(name, value)
@@ -286,7 +286,7 @@ def test_a_home_folder_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 )
 def test_the_password_file_holds_it_in_its_first_line(content: bytes, password: str) -> None:
     """Line ends are not part of the password; spaces are."""
-    Path("secret").write_bytes(content)
+    _private(content)
     assert Settings(neo4j_password_file="secret").password() == password
 
 
@@ -310,9 +310,43 @@ def test_a_password_that_comes_by_a_pipe_is_read_once() -> None:
 def test_a_password_file_that_cannot_be_read_is_named(content: bytes | None) -> None:
     """A missing file, one that is no text, an empty first line: exit 4, and the message names the variable."""
     if content is not None:
-        Path("secret").write_bytes(content)
-    with pytest.raises(NotConfigured, match="NEO4J_PASSWORD_FILE"):
+        _private(content)
+    with pytest.raises(NotConfigured, match=r"NEO4J_PASSWORD_FILE cannot be (read|used: its first line)"):
         Settings(neo4j_password_file="secret").password()
+
+
+@pytest.mark.parametrize(
+    ("mode", "others", "roots"),
+    [(0o600, True, True), (0o400, True, True), (0o640, False, True), (0o440, False, True), (0o620, False, False)]
+    + [(mode, False, False) for mode in (0o604, 0o644, 0o660, 0o601, 0o777)],
+)
+def test_a_password_file_that_others_may_read_is_refused(mode: int, others: bool, roots: bool) -> None:
+    """As libpq does: only its owner may read it, or the group of one that is root's. Its content is not shown."""
+    _private(b"geheim\n").chmod(mode)
+    if os.geteuid() == 0:
+        for owner, good in ((12345, others), (0, roots)):
+            os.chown("secret", owner, -1)
+            _used_or_refused(mode, good)
+    elif mode & 0o400:
+        _used_or_refused(mode, others)
+
+
+def _used_or_refused(mode: int, good: bool) -> None:
+    settings = Settings(neo4j_password_file="secret")
+    if good:
+        assert settings.password() == "geheim"
+        return
+    with pytest.raises(NotConfigured, match=rf"others may read 'secret' \(mode {mode:04o}\); `chmod 600`") as found:
+        settings.password()
+    assert "geheim" not in str(found.value)
+
+
+def _private(content: bytes) -> Path:
+    """A file `secret` that only its owner may read."""
+    file = Path("secret")
+    file.touch(0o600)
+    file.write_bytes(content)
+    return file
 
 
 def test_each_setting_has_a_meaning_and_a_variable_of_its_own() -> None:

@@ -1,0 +1,150 @@
+"""`dmcheck gate run`: one volunteer's connection, from sshd to the verbs. Never a shell.
+
+The command that the volunteer gave is in SSH_ORIGINAL_COMMAND; the client is the key's. What bounds refuse is refused
+before anything large is imported.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+
+from dmcheck_cli import notices, settings
+from dmcheck_cli.errors import DmcheckError, Malformed, NotAdmitted, Usage, explained, release
+from dmcheck_cli.gate import keys
+from dmcheck_cli.gate.bounds import Bounds
+from dmcheck_cli.gate.telling import outward
+from dmcheck_cli.settings import Settings
+
+MAX_COMMAND = 4096
+"""Characters of a command: an option's value has 200 at most."""
+
+MAX_VERB_SECONDS = 900
+"""After which a verb is ended, whatever it waits for: a reader that does not read, or an embedded database's start."""
+
+WHAT_THIS_IS = """This is a gate of dmcheck. It gives no shell; set DMCHECK_GATE to this address and use `dmcheck work`,
+or give a verb: fetch, submit, renew, release, stats, help.
+"""
+
+
+def main(arguments: Sequence[str]) -> None:
+    """End the process with the gate's answer, if the arguments are those of a key's line; return if they are others."""
+    if len(arguments) == 2 and arguments[0] == "--client" and arguments[1].isascii() and arguments[1].isdigit():
+        os._exit(run(int(arguments[1])))
+
+
+def run(client: int) -> int:
+    """Answer what SSH_ORIGINAL_COMMAND asks for, for this client; returns the exit status."""
+    settings.fix(gate=None, client_id=str(client), attended=False)
+    notices.choose(notices.Level.NORMAL)
+    asked = os.environ.pop("SSH_ORIGINAL_COMMAND", "")
+    talks = asked.split(" ")[0] == "talk"
+    as_json = "json" in asked
+    try:
+        loaded = Settings.load()
+        bounds = Bounds(loaded, client)
+    except Exception as error:
+        return _tell(outward(error), talks, as_json)
+    with notices.diverted(bounds.log):
+        try:
+            admission = Admission(loaded, client)
+            admission.check()
+            bounds.connect()
+            bounds.request()
+            words = _words(asked)
+            if talks:
+                return _talk(loaded, client, bounds, admission, words)
+            return _verb(client, bounds, admission, words)
+        except Exception as error:
+            problem = error if isinstance(error, DmcheckError) else explained(error)
+            bounds.refused(problem)
+            return _tell(outward(problem), talks, as_json)
+
+
+class Admission:
+    """Whether a client has a key in the file, which is looked at again when it has changed."""
+
+    def __init__(self, loaded: Settings, client: int) -> None:
+        self._path, self._client = keys.path_of(loaded), client
+        self._seen: tuple[int, ...] = ()
+
+    def check(self) -> None:
+        """Raises NotAdmitted when it has none, NotConfigured when the file cannot be read or trusted."""
+        try:
+            about = os.stat(self._path)
+        except FileNotFoundError:
+            raise NotAdmitted from None
+        now = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
+        if now != self._seen and not any(line.client == self._client for line in keys.read(self._path)):
+            raise NotAdmitted
+        self._seen = now
+
+
+def _talk(loaded: Settings, client: int, bounds: Bounds, admission: Admission, words: list[str]) -> int:
+    from dmcheck_cli.gate import serve
+    from dmcheck_cli.gate.protocol import TALK
+    from dmcheck_cli.service import Direct
+
+    if words != TALK.split(" "):
+        raise Malformed(what=f"This gate understands `{TALK}`, not {shlex.join(words)[:80]!a}")
+    with Direct(loaded, client, "gate") as service:
+        serve.talk(service, client, bounds, admission.check, release(), (0, 1))
+    return 0
+
+
+def _verb(client: int, bounds: Bounds, admission: Admission, words: list[str]) -> int:
+    if words[:1] == ["dmcheck"]:
+        words = words[1:]
+    if words in (["help"], ["version"]):  # ssh takes what begins with a dash for itself
+        words = [f"--{words[0]}"]
+    if not words:
+        bounds.refused(Usage(what="no command"))
+        sys.stderr.write(WHAT_THIS_IS)
+        return Usage.exit_status
+    if words[0] == "submit":
+        _read_stdin()
+        admission.check()  # it may be hours later
+    signal.alarm(MAX_VERB_SECONDS)
+    from dmcheck_cli.commands.gate_verbs import answer
+
+    return answer(words, client, bounds)
+
+
+def _read_stdin() -> None:
+    """Read the document while this process is small: the checker in the pipe may take its time."""
+    from dmcheck_cli.gate import serve
+
+    try:
+        document = serve.Input(0).whole(serve.MAX_CONNECTION_SECONDS)
+    except serve.Stalled as stalled:
+        raise stalled.problem from None
+    except serve.Ended:
+        document = b""
+    sys.stdin = io.TextIOWrapper(io.BytesIO(document))
+
+
+def _words(asked: str) -> list[str]:
+    """The words of a command as a shell would split it; none of its other powers. Raises Usage."""
+    if len(asked) > MAX_COMMAND:
+        raise Usage(what=f"A command has at most {MAX_COMMAND} characters")
+    try:
+        return shlex.split(asked)
+    except ValueError as error:
+        raise Usage(what=f"The command cannot be read: {error}") from None
+
+
+def _tell(problem: DmcheckError, talks: bool, as_json: bool) -> int:
+    """As `show.error` does, without importing it."""
+    error = {"code": problem.code, "message": problem.message, "retry_after": problem.retry_after}
+    if talks:
+        line = json.dumps({"id": None, "error": error, "status": problem.exit_status})
+        os.write(1, f"{line}\n".encode())
+    else:
+        text = json.dumps({"error": error}) if as_json else ascii(f"dmcheck: {problem.message}")[1:-1]
+        os.write(2, f"{text}\n".encode())
+    return problem.exit_status

@@ -1,0 +1,41 @@
+"""What strangers are told when something goes wrong on the operator's side: whom it takes, and nothing about it."""
+
+from __future__ import annotations
+
+from dmcheck_cli.errors import (
+    BUG,
+    NOT_CONFIGURED,
+    NOTHING_CAME_IN,
+    REFUSED,
+    TEMPORARY,
+    DatabaseRefused,
+    DmcheckError,
+    GateFull,
+    NotAdmitted,
+    Overtaken,
+    SystemRefused,
+    explained,
+    told,
+)
+
+SENTENCES = {
+    REFUSED: "The operator's database or machine refused this. Tell the operator, whose log says why.",
+    NOT_CONFIGURED: "The operator's dmcheck cannot be used as it is set up. Tell the operator, whose log says why.",
+    BUG: "This is a bug of the operator's side; it may have taken effect or not. Tell the operator, whose log has it.",
+    TEMPORARY: "The operator's database gave no answer now; it may have taken effect or not: repeat the same command.",
+}
+"""By exit status. Code and status stay as they are."""
+
+THEIRS = (GateFull, NotAdmitted, Overtaken)
+"""Outcomes of these statuses that are about the stranger, and name nothing of the operator's."""
+
+
+def outward(error: Exception) -> DmcheckError:
+    """What a stranger is told of an error. Messages may name the database's address, its account, files, statements."""
+    problem = error if isinstance(error, DmcheckError) else explained(error)
+    inner = problem.exit_status in (NOT_CONFIGURED, BUG, TEMPORARY) or isinstance(
+        problem, DatabaseRefused | SystemRefused
+    )
+    if not inner or isinstance(problem, THEIRS) or problem.message == NOTHING_CAME_IN:
+        return problem
+    return told(problem.code, SENTENCES[problem.exit_status], problem.exit_status, problem.retry_after)
