@@ -72,6 +72,7 @@ def servers(count: int) -> Iterator[list[Server]]:
                 bucket_size=BUCKET_SIZE,
                 timeout_seconds=PATIENCE,
                 buckets_per_client=LINE // CLIENTS,
+                max_unjudged=0,
                 **reached,
             )
             database = stack.enter_context(Database(settings, "bench"))

@@ -1,0 +1,1 @@
+"""How far one server carries: a model, what it was measured with, and what it foretells (scripts/scale.py)."""
