@@ -79,6 +79,12 @@ class Sshd:
                 return
         raise AssertionError((self.folder / "sshd.log").read_text())
 
+    @property
+    def pid(self) -> int:
+        """Of the process that listens."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Take no new connection; open ones go on."""
         if self._process is not None:
