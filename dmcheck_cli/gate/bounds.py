@@ -72,7 +72,9 @@ class Bounds:
         with self._record() as record:
             now = time.monotonic()
             # The time at which all requests so far are paid for, if each costs `between`; a minute of them is free.
-            paid = min(max(float(record.get("paid", 0)), now), now + 60 + MAX_PATIENCE_SECONDS)
+            paid = max(float(record.get("paid", 0)), now)
+            if paid > now + 60 + MAX_PATIENCE_SECONDS:
+                paid = now  # the machine has started anew, and its clock too
             wait = paid - now - (60 - between)
             if wait <= MAX_PATIENCE_SECONDS:
                 record["paid"] = paid + between
