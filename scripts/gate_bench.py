@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -86,15 +86,15 @@ def _work(database: Database, ways: dict[str, dict[str, str]], given: argparse.N
             [row] = database.run_text(
                 "MATCH (:DMCheckClient)-[a:DM_NO]->(u) RETURN count(a) AS a, count(DISTINCT u) AS u"
             )
-            good = good and summary["users"] == row["a"] == row["u"] == given.users
+            if not summary["users"] == row["a"] == row["u"] == given.users:
+                print(f"{way}: {summary}, {row['a']} answers for {row['u']} of {given.users} users")
+                good = False
             if number:  # the first warms up
                 rates[way].append(given.users / seconds)
     beside, through = (median(rates[way]) for way in WAYS)
     rows = [(way, *(f"{rate(rates[way]):.0f}" for rate in (min, median, max))) for way in WAYS]
     print(tabulate(rows, ("work", "users/s, least", "median", "most")))
     print(f"\nthrough the gate / beside the database: {through / beside:.2f}\n")
-    if not good:
-        print("Users were lost, or answered twice.")
     return good
 
 
@@ -107,29 +107,36 @@ def _fetch(database: Database, ways: dict[str, dict[str, str]], times: int) -> N
             graph.refill(database)
             began = time.perf_counter()
             process = _start(variables, "fetch", "--client", CLIENT, "--count", 1, "--json")
-            ssh.append(_most_of_ssh(process))
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-            assert process.returncode == 0, process.returncode
+            memory = _watch(process)
+            assert process.wait() == 0
             if number:
                 seconds.append(time.perf_counter() - began)
-                own.append(usage.ru_maxrss / 1024)
-        rows.append((way, f"{median(seconds):.2f}", f"{median(own):.0f}", f"{max(ssh):.0f}"))
+                own.append(memory["own"])
+                ssh.append(memory["ssh"])
+        rows.append((way, f"{median(seconds):.2f}", f"{median(own):.0f}", f"{median(ssh):.0f}"))
     print(tabulate(rows, ("fetch", "seconds", "MB of dmcheck", "MB of ssh")))
 
 
-def _most_of_ssh(process: subprocess.Popen[bytes]) -> float:
-    """Watch its ssh until it is done; the most memory that was seen."""
-    most = 0.0
-    while True:
-        try:
-            if psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE:
-                return most
-            for one in psutil.Process(process.pid).children():
-                most = max(most, one.memory_info().rss / 2**20)
-        except psutil.NoSuchProcess:
-            pass
-        time.sleep(0.01)
+def _watch(process: subprocess.Popen[bytes]) -> dict[str, float]:
+    """The most memory in MB that it and its ssh had, until it is done."""
+    most = {"own": 0.0, "ssh": 0.0}
+    ours = psutil.Process(process.pid)
+    with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        while ours.status() != psutil.STATUS_ZOMBIE:
+            for one in (ours, *ours.children()):
+                kind = "own" if one is ours else "ssh" if one.name() == "ssh" else ""
+                if kind:
+                    most[kind] = max(most[kind], _peak(one.pid))
+            time.sleep(0.01)
+    return most
+
+
+def _peak(pid: int) -> float:
+    """The most memory that a program has had since it was started; not what `wait4` says, which counts our own."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def _start(variables: dict[str, str], *arguments: object) -> subprocess.Popen[bytes]:
