@@ -33,6 +33,9 @@ memory that its text takes (tests/proofs/test_hostile_memory.py)."""
 MAX_KEPT_BYTES = 32 * 1024 * 1024
 """The largest file of answers that `work` has kept: some 170,000 of them."""
 
+MAX_SENSELESS = 1000
+"""Lines of it that make no sense after which the rest is not read."""
+
 MAX_SHOWN = 60
 """Characters of a value that a message repeats."""
 
@@ -168,10 +171,10 @@ def _answered(bucket: Any, where: str) -> Answered:
 
 def _kept(raw: bytes) -> list[Answered]:
     """What `work` has kept. A line that is not whole is left out only at the end, where a crash leaves one."""
-    _, unreadable = kept.read(raw[: raw.rstrip().rfind(b"\n") + 1])
-    if unreadable:
-        raise Malformed(what=f"{unreadable} lines of the kept answers make no sense")
-    found, _ = kept.read(raw)
+    found, unreadable = kept.read(raw, most=MAX_SENSELESS)
+    _, last = kept.read(raw[raw.rstrip().rfind(b"\n") + 1 :])
+    if unreadable > last:
+        raise Malformed(what=f"{unreadable - last} lines of the kept answers make no sense")
     return [one.answered() for one in found.values() if one.answers]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -67,14 +68,17 @@ def looks_kept(raw: bytes) -> bool:
     return said is not None and "lease" in said and "buckets" not in said
 
 
-def read(raw: bytes) -> tuple[dict[str, KeptLease], int]:
+def read(raw: bytes, most: float = math.inf) -> tuple[dict[str, KeptLease], int]:
     """What is kept, by lease, in the order of the file; and how many lines were left out because they are not whole.
 
-    The first answer for a user counts. Leases that ended are left out.
+    The first answer for a user counts. Leases that ended are left out. After `most` lines that are not whole the rest
+    is not read.
     """
     kept: dict[str, KeptLease] = {}
     unreadable = 0
     for line in _lines_in(raw):
+        if unreadable == most:
+            break
         if line.isspace():
             continue
         said = _object(line)

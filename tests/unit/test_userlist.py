@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import reduce
 from typing import Any
 
 import pytest
