@@ -162,7 +162,7 @@ export
 OPTIONS = """
 fetch --client 1
 fetch --client=1 --json
-fetch --client 042
+fetch --client 0x2a
 fetch --client 42.0
 fetch --client -42
 fetch --client 99999999999999999999

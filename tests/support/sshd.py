@@ -50,6 +50,16 @@ class Sshd:
         self.folder.mkdir(exist_ok=True)
         self.authorized_keys.touch(mode=0o600)
         keygen(self.host_key)
+        self.start()
+        return self
+
+    def set(self, **variables: str) -> None:
+        """Give commands of new connections these variables, too."""
+        self._environment |= variables
+        self.stop()
+        self.start()
+
+    def _configure(self) -> None:
         variables = " ".join(f'"{name}={value}"' for name, value in self._environment.items())
         (self.folder / "sshd_config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\nPidFile none\n"
@@ -57,14 +67,13 @@ class Sshd:
             f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n"
             f"Subsystem sftp internal-sftp\nSetEnv {variables}\n"
         )
-        self.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
         """Listen; returns when it does."""
+        self._configure()
         log = (self.folder / "sshd.log").open("ab")
         self._process = subprocess.Popen(
             [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")], stdin=subprocess.DEVNULL, stderr=log

@@ -68,7 +68,7 @@ def test_connections_of_a_client_and_in_all() -> None:
 
 
 def test_requests_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many at once as in a minute; one that comes a little too soon waits; the next is refused, and not counted."""
+    """As many at once as in ten seconds; one that comes a little too soon waits; the next is refused, and not counted."""
     now, slept = [1000.0], [0.0]
 
     def sleep(seconds: float) -> None:
@@ -77,23 +77,30 @@ def test_requests_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", sleep)
-    one, other = Bounds(Settings(**TIGHT), 1), Bounds(Settings(**TIGHT), 2)
+    settings = Settings(gate_requests_per_minute=24)  # one in 2.5 seconds, four at once
+    one, other = Bounds(settings, 1), Bounds(settings, 2)
     for _ in range(4):
         one.request()
     assert slept == [0]
+    one.request()
+    assert slept == [2.5]
+    other.request()
+    assert slept == [2.5]
+    monkeypatch.setattr(time, "sleep", slept.append)
+    for wait in (2.5, 5):
+        one.request()
+        assert slept[-1] == wait
     for _ in range(3):
         with pytest.raises(TooFast) as refused:
             one.request()
-        assert refused.value.retry_after == 15
-    other.request()
-    now[0] += 11
-    one.request()
-    assert slept == [4]
-    now[0] = 5.0  # the machine has started anew, and its clock too
+        assert refused.value.retry_after == 7.5
+    now[0] += 60
     for _ in range(4):
         one.request()
-    with pytest.raises(TooFast):
-        one.request()
+        assert slept[-1] == 0
+    now[0] = 5.0  # the machine has started anew, and its clock too
+    one.request()
+    assert slept[-1] == 0
 
 
 def test_refusals_are_counted_and_logged_in_files_that_stay_small(
