@@ -124,6 +124,31 @@ def test_connections_that_end_cost_nothing(
     in_order(database, query, 80)
 
 
+def test_a_connection_that_falls_silent_is_left(
+    database: Database, query: Query, volunteer: dict[str, str], sshd: Sshd, checker: Checker, tmp_path: Path
+) -> None:
+    """Nobody closes it, as where a router forgot it: ssh notices in half of the time, and the request is repeated."""
+    prepare(database, [], 4, size=4)
+    arguments = ("work", "--json", "--once", "--client", CLIENT, "--", *checker(SLOW))
+    assert sshd._process is not None
+    stopped = []
+    try:
+        with start({**volunteer, "DMCHECK_TIMEOUT_SECONDS": "30"}, *arguments) as process:
+            wait_until(lambda: bool(noted(tmp_path, "up")))
+            for one in psutil.Process(sshd._process.pid).children():
+                one.suspend()
+                stopped.append(one)
+            (tmp_path / "go").touch()
+            status, summary, err = ended(process)
+    finally:
+        for one in stopped:
+            one.kill()
+    assert stopped
+    assert status == 0, err
+    assert (summary["users"], summary["failures"]) == (4, CLEAN)
+    in_order(database, query, 4)
+
+
 def gates(sshd: Sshd) -> list[psutil.Process]:
     """The gate's processes on the operator's machine."""
     assert sshd._process is not None
