@@ -5,7 +5,7 @@
 
 An embedded server and an sshd of its own, on loopback. Memory: so many conversations that have each made a request; of
 each process its proportional set (pages that several share are divided among them), of the gate and of sshd. The flood:
-every key has as many conversations as it may, each of which asks again as soon as it has an answer; then all keys also
+every key has as many open conversations as it may, each of which asks again as soon as it has an answer; then all keys also
 make new connections without a pause. Five honest clients have one conversation each, and ask nearly every second: the
 most that the bounds allow. The attackers run on the same machine, which they also keep busy with their own ssh.
 """
@@ -137,6 +137,8 @@ def _flood(sshd: Sshd, machines: list[dict[str, str]], seconds: int) -> None:
     ended = threading.Event()
     answers: Counter[str] = Counter()
     talks = [Talk(sshd.gate, machine) for machine in attackers for _ in range(PER_KEY)]
+    for talk in talks:
+        talk.ask()  # connects to the database
     threads = [threading.Thread(target=_asks, args=(talk, ended, answers)) for talk in talks]
     for one in threads:
         one.start()

@@ -68,7 +68,7 @@ def test_connections_of_a_client_and_in_all() -> None:
 
 
 def test_requests_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many at once as in ten seconds; one that comes a little too soon waits; the next is refused, and not counted."""
+    """As many at once as in ten seconds; who comes a little too soon waits; then it is refused, and not counted."""
     now, slept = [1000.0], [0.0]
 
     def sleep(seconds: float) -> None:
