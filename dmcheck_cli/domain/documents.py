@@ -175,6 +175,11 @@ def _kept(raw: bytes) -> list[Answered]:
     _, last = kept.read(raw[raw.rstrip().rfind(b"\n") + 1 :])
     if unreadable > last:
         raise Malformed(what=f"{unreadable - last} lines of the kept answers make no sense")
+    for one in found.values():
+        _token(one.bucket, "A kept bucket")
+        _token(one.lease, "A kept lease")
+        for name in one.answers:
+            screen_name(name)
     return [one.answered() for one in found.values() if one.answers]
 
 

@@ -224,6 +224,22 @@ def test_each_member_of_a_document(direct: Call, query: Query, held: str, sent: 
     assert query("MATCH (u:User) RETURN count(u) AS n") == [{"n": 10}]
 
 
+KEPT = ("bucket", "lease", "database", "screen_name", "candm")
+
+
+@pytest.mark.parametrize("member", KEPT)
+def test_each_member_of_what_work_has_kept(direct: Call, query: Query, held: str, sent: list[str], member: str) -> None:
+    """The same for the lines of a file that `work` keeps its answers in."""
+    good = {"bucket": "b", "lease": "l", "database": "d", "screen_name": "a", "candm": "DM"}
+    before = picture(query, "buckets_fault", "last_access_time")
+    del sent[:]
+    for payload in hostile.payloads():
+        lines = f"{json.dumps({**good, member: payload})}\n{json.dumps(good)}\n"
+        judged(direct("submit", "--client", 1, "--json", stdin=lines), (member, payload[:80]))
+    assert set(sent) <= {cypher.text(name) for name in cypher.names()}
+    assert picture(query, "buckets_fault", "last_access_time") == before
+
+
 LISTS = ("{}", '{"screen_name": JSON}', '{"screen_name": "a", "id": JSON}', '[{"username": JSON}]', "username,id\n{},1")
 
 
