@@ -234,7 +234,9 @@ def _status(app: typer.Typer, arguments: Sequence[str], as_json: bool) -> int:
         return _failed(Usage(what=what), as_json) if what else Usage.exit_status
     except (typer.Abort, KeyboardInterrupt):
         return _failed(Interrupted(what=_interrupted(arguments)), as_json)
-    except SystemExit:  # raised by Typer when its help text cannot be written
+    except SystemExit as ended:  # raised by Typer after --show-completion, and when its help text cannot be written
+        if not ended.code:
+            return 0
         raise OutputLost(what=os.strerror(errno.EPIPE)) from None
     except Exception as error:
         unforeseen = explained(error)

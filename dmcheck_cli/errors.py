@@ -25,6 +25,9 @@ TEMPORARY = 75
 INTERRUPTED = 130
 """What shells report for a program that Ctrl-C ended."""
 
+MAX_MESSAGE = 4000
+"""Characters. What was given, and what a server says, may be of any length."""
+
 STATUSES = frozenset({REFUSED, MALFORMED, NOTHING, NOT_CONFIGURED, BUG, TEMPORARY, INTERRUPTED})
 """All statuses but 0."""
 
@@ -39,6 +42,8 @@ class DmcheckError(Exception):
     def __init__(self, *, retry_after: float | None = None, **details: object) -> None:
         """`details` fill the message; `retry_after` is the number of seconds after which a retry makes sense."""
         self.message = self.template.format(**details)
+        if len(self.message) > MAX_MESSAGE:
+            self.message = self.message[: MAX_MESSAGE - 3] + "..."
         self.retry_after = retry_after
         super().__init__(self.message)
 

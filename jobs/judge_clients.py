@@ -218,7 +218,7 @@ class _Run:
         for id, client in self.clients.items():
             record, share = self.court.has_record(client), self.court.share(id)
             if (record, share) != (client.record, self.read.shares.get(id)):
-                changes[id] = {"record": record, "share": share}
+                changes[id] = {"record": record, "share": share} | ({"probation": None} if record else {})
                 if share == 1.0 and client.contained is None:
                     changes[id]["sweeping"] = 0.0
                 client.record, self.read.shares[id] = record, share

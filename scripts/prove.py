@@ -43,6 +43,8 @@ PROOFS = {
     "steering": "proofs.steering",
     "upgrade": "proofs.upgrade",
     "events": "proofs.events",
+    "fuzz": "proofs.fuzz",
+    "hostile": "proofs.hostile",
 }
 """Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, integers whose
 defaults are the long form, become the options of the sub-command."""

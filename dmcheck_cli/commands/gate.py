@@ -42,6 +42,10 @@ def add(
     capacity: Capacity = None,
     dm_from_id: DmFromId = None,
     dm_from_screen_name: DmFromScreenName = None,
+    probation: Annotated[
+        bool,
+        typer.Option("--probation", help="Leave it at one lease until it has a record."),
+    ] = False,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
@@ -53,6 +57,8 @@ def add(
     with keys.editing(keys.path_of(settings)) as held, Database(settings, "gate add") as database:
         held.check(client, given)
         added = clients.register(database, client, screen_name, capacity, dm_from_id, dm_from_screen_name)
+        if probation and not clients.put_on_probation(database, client):
+            show.message(f"client {client} has a record already: it is not on probation")
         warnings = [_same(*one) for one in clients.similar(database, client, screen_name)]
         held.add(client, screen_name, given)
     for warning in warnings:

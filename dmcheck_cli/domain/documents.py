@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +23,25 @@ from dmcheck_cli.errors import NOTHING_CAME_IN, Malformed, Temporary, Usage
 MAX_ID = 2**63 - 1
 """The largest number that the database can store (and that Twitter assigns)."""
 
-MAX_BYTES = 64 * 1024 * 1024
-"""The largest document that `submit` reads; ten buckets of 180 users take about 0.1 MB."""
+MAX_BYTES = 10 * 1024 * 1024
+"""The largest document that `submit` reads; ten buckets of 180 users take about 0.2 MB, of 10,000 users 10 MB."""
+
+MAX_VALUES = 700_000
+"""The most values in it, those of the users' other fields included: a list of empty objects would take 24 times the
+memory that its text takes (tests/proofs/test_hostile_memory.py)."""
+
+MAX_KEPT_BYTES = 32 * 1024 * 1024
+"""The largest file of answers that `work` has kept: some 170,000 of them."""
+
+MAX_SENSELESS = 1000
+"""Lines of it that make no sense after which the rest is not read."""
+
+MAX_SHOWN = 60
+"""Characters of a value that a message repeats."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = MAX_SHOWN
+"""Looks at the beginning of a value only: what was given may be all of a large document."""
 
 _NAME = re.compile(r"@?([A-Za-z0-9_]{1,20})", re.ASCII)
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -81,18 +100,26 @@ def read_document(file: IO[bytes]) -> list[Answered]:
     Raises Usage when the file cannot be read, Temporary when there is nothing in it, Malformed.
     """
     with readable(file):
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise Malformed(what=f"The document is larger than {MAX_BYTES} bytes")
-    if not raw.strip():
+        raw = file.read(MAX_KEPT_BYTES + 1)
+    is_kept = kept.looks_kept(raw)
+    if len(raw) > (most := MAX_KEPT_BYTES if is_kept else MAX_BYTES):
+        raise Malformed(what=f"The document is larger than {most} bytes: submit fewer buckets at a time")
+    if not raw or raw.isspace():
         raise Temporary(what=NOTHING_CAME_IN)
-    if kept.looks_kept(raw):
+    if is_kept:
         return _kept(raw)
+    if sum(map(raw.count, (b",", b"[", b"{"))) > MAX_VALUES:
+        raise Malformed(what=f"The document has more than {MAX_VALUES} values: submit fewer buckets at a time")
     try:
-        document = json.loads(raw.decode("utf-8-sig"))
+        document = parsed(raw.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise Malformed(what=f"The document is not JSON: {error}") from error
     return answers_in(document)
+
+
+def parsed(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError, RecursionError, and Malformed for an object that has a key twice."""
+    return DECODER.decode(text)
 
 
 def answers_in(document: object) -> list[Answered]:
@@ -144,11 +171,15 @@ def _answered(bucket: Any, where: str) -> Answered:
 
 def _kept(raw: bytes) -> list[Answered]:
     """What `work` has kept. A line that is not whole is left out only at the end, where a crash leaves one."""
-    lines = raw.splitlines()
-    found, unreadable = kept.read(b"\n".join(lines[:-1]))
-    if unreadable:
-        raise Malformed(what=f"{unreadable} lines of the kept answers make no sense")
-    found, _ = kept.read(raw)
+    found, unreadable = kept.read(raw, most=MAX_SENSELESS)
+    _, last = kept.read(raw[raw.rstrip().rfind(b"\n") + 1 :])
+    if unreadable > last:
+        raise Malformed(what=f"{unreadable - last} lines of the kept answers make no sense")
+    for one in found.values():
+        _token(one.bucket, "A kept bucket")
+        _token(one.lease, "A kept lease")
+        for name in one.answers:
+            screen_name(name)
     return [one.answered() for one in found.values() if one.answers]
 
 
@@ -175,6 +206,18 @@ def _token(text: str, what: str) -> str:
     raise Malformed(what=f"{what} is 1 to {DEFAULTS.max_request_id} printable characters, not {shown(text)}")
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        [(name, _)] = Counter(name for name, _ in pairs).most_common(1)
+        raise Malformed(what=f"An object has two values for {shown(name)}")
+    return found
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object)
+"""What says two things under one name says neither."""
+
+
 def _once(names: Iterable[str], what: str) -> None:
     seen: set[str] = set()
     for name in names:
@@ -185,8 +228,9 @@ def _once(names: Iterable[str], what: str) -> None:
 
 def shown(value: object) -> str:
     """A value that was given, short and in ASCII, for a message."""
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    text = ascii(value[:MAX_SHOWN]) if isinstance(value, str) else _SHORT.repr(value)
+    text = text.encode("ascii", "backslashreplace").decode()
+    return text if len(text) <= MAX_SHOWN else text[: MAX_SHOWN - 3] + "..."
 
 
 def some(names: list[str]) -> str:

@@ -7,11 +7,17 @@ any more.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable
+import math
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from dmcheck_cli.domain.model import ANSWERS, Answered
+
+MAX_LINE = 64 * 1024
+"""Bytes. A line has some 200."""
 
 
 @dataclass
@@ -57,19 +63,23 @@ def lines_of(kept: KeptLease) -> bytes:
 
 def looks_kept(raw: bytes) -> bool:
     """Whether a file begins with such a line, and is no document of `fetch`."""
-    said = _object(raw.lstrip().partition(b"\n")[0])
+    first = re.compile(rb"\s*(.*)").match(raw)
+    said = _object(first[1]) if first else None
     return said is not None and "lease" in said and "buckets" not in said
 
 
-def read(raw: bytes) -> tuple[dict[str, KeptLease], int]:
+def read(raw: bytes, most: float = math.inf) -> tuple[dict[str, KeptLease], int]:
     """What is kept, by lease, in the order of the file; and how many lines were left out because they are not whole.
 
-    The first answer for a user counts. Leases that ended are left out.
+    The first answer for a user counts. Leases that ended are left out. After `most` lines that are not whole the rest
+    is not read.
     """
     kept: dict[str, KeptLease] = {}
     unreadable = 0
-    for line in raw.splitlines():
-        if not line.strip():
+    for line in _lines_in(raw):
+        if unreadable == most:
+            break
+        if line.isspace():
             continue
         said = _object(line)
         if said is None or not isinstance(lease := said.get("lease"), str):
@@ -90,11 +100,18 @@ def read(raw: bytes) -> tuple[dict[str, KeptLease], int]:
     return kept, unreadable
 
 
+def _lines_in(raw: bytes) -> Iterator[bytes]:
+    """One after the other, with their ends: a list of millions of short lines would take many times their bytes."""
+    return iter(io.BytesIO(raw))
+
+
 def _lines(rows: Iterable[dict[str, object]]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def _object(line: bytes) -> dict[str, object] | None:
+    if len(line) > MAX_LINE:
+        return None
     try:
         said = json.loads(line)
     except (ValueError, RecursionError):

@@ -234,9 +234,10 @@ class ClientStats:
     `allowance` is how many leases it may hold: what it has earned, but no more than it stated (`capacity`).
     `judged_for` is the reason for its last verdict (answered, slow, unknown, died, refused), `judged_seconds` how long
     ago that was, `turnaround_seconds` how long the last answered bucket took. `limited_by` is why it may hold so many:
-    suspended, inactive, contained, unjudged (it has no record, and waits for judge_clients), newcomer (it was never
-    judged), stated (it may hold what it stated), or the reason for its last verdict. `buckets_failed`: how many it gave
-    back because COMMAND failed. `id` and `screen_name` are None where another program stored none.
+    suspended, inactive, contained, probation (one, until it has a record), unjudged (it has no record, and waits for
+    judge_clients), newcomer (it was never judged), stated (it may hold what it stated), or the reason for its last
+    verdict. `buckets_failed`: how many it gave back because COMMAND failed. `id` and `screen_name` are None where
+    another program stored none.
 
     `compared` counts its answers that others were compared with, `contradicted` those that did not bear out; `record`:
     enough did. `checked_share`: of its answers other than DM, so many are asked again of others. `unjudged`: buckets

@@ -26,9 +26,12 @@ from dmcheck_cli.errors import Malformed
 MAX_LINE = 64 * 1024
 """The most bytes in a line of names or of JSON (contract, section 7). Objects of the platform's API take some 5 kB."""
 
-MAX_VALUE = 16 * 1024 * 1024
+MAX_VALUE = 4 * 1024 * 1024
 """The most characters of one JSON value that stands over many lines. Pages of an API have some 500 kB; this much is
 read in order to say where the users in it are."""
+
+MAX_PACKED = 3
+"""How often a list may be packed: there are files that contain themselves."""
 
 PIECE = 256 * 1024
 """Characters that are read at a time where the lines say nothing."""
@@ -169,7 +172,7 @@ class UserList:
         if len(text) > MAX_LINE // 4 and len(text.encode()) > MAX_LINE:
             self._too_long(text)
         try:
-            row: dict[str, Any] = json.loads(text)
+            row: dict[str, Any] = documents.parsed(text)
         except (ValueError, RecursionError) as error:
             raise Malformed(what=f"this is not JSON: {error}") from error
         return row
@@ -179,7 +182,7 @@ class UserList:
         if line.lstrip().startswith("{"):
             line += self._text.readline(MAX_VALUE)
             try:
-                row = json.loads(line)
+                row = documents.parsed(line)
             except (ValueError, RecursionError):
                 row = None
             if isinstance(row, dict) and not any(key in row for key in NAME_KEYS):
@@ -229,7 +232,7 @@ class UserList:
 
     def _values(self, buffer: str) -> Iterator[Any]:
         """The values of arrays, and objects outside of arrays, one after the other."""
-        decode = json.JSONDecoder().raw_decode
+        decode = documents.DECODER.raw_decode
         position = counted = 0
         state = "outside"  # of arrays; inside: "first", "value" (after a comma), "after" (a value)
         while True:
@@ -313,12 +316,14 @@ class UserList:
 
     # Bytes and texts.
 
-    def _decoded(self, file: IO[bytes]) -> io.TextIOBase:
+    def _decoded(self, file: IO[bytes], packed: int = 0) -> io.TextIOBase:
         """The text of the file: unpacked, decoded, all ends of lines made one."""
         head = _full(file, 4)
         source = io.BufferedReader(_Joined(head, file), PIECE)
         if head.startswith(b"\x1f\x8b"):
-            return self._decoded(io.BufferedReader(gzip.GzipFile(fileobj=source)))
+            if packed == MAX_PACKED:
+                raise Malformed(what=f"it is packed more than {MAX_PACKED} times")
+            return self._decoded(io.BufferedReader(gzip.GzipFile(fileobj=source)), packed + 1)
         if head.startswith(b"PK\x03\x04"):
             raise Malformed(what="this is a ZIP file or a spreadsheet: unpack it, or save it as CSV in UTF-8")
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

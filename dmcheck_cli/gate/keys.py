@@ -90,7 +90,7 @@ def read_key(raw: bytes) -> Key:
         raise Malformed(what=f"A public key begins with its type, one of {', '.join(_KINDS)}; not with {shown(type)}")
     try:
         blob = base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # also where it is not ASCII
         blob = b""
     if base64.b64encode(blob).decode() != text:
         raise Malformed(what=f"What follows {type} is no key")

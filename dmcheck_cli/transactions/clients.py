@@ -59,6 +59,12 @@ def register(
     return _client(row["client"])
 
 
+def put_on_probation(database: Database, id: int) -> bool:
+    """Leave a client at one lease until it has a record; returns whether it has none. Raises NotRegistered."""
+    [row] = _known(schema.write(database, "set_probation", id=id), id)
+    return bool(row["set"])
+
+
 def similar(database: Database, id: int, screen_name: str) -> list[tuple[int, str]]:
     """Other clients that may be the same person, each with what it shares: 'name' or 'dm_from_id'."""
     rows = database.run("similar_clients", id=id, screen_name=screen_name)

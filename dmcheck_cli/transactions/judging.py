@@ -158,6 +158,7 @@ def _case(row: dict[str, Any]) -> Case:
             new_faults=row["faults"] - row["faults_judged"],
             answered_later=row["answered_later"],
             contained=row["contained"],
+            probation=row["probation"],
         ),
         leases=tuple(_lease(lease) for lease in row["leases"]),
         lease_ids=tuple(lease["id"] for lease in row["leases"]),

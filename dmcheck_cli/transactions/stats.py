@@ -91,7 +91,7 @@ def _client(
         "limited_by": _limited_by(counters, settings.max_unjudged),
     }
     raised = flags(counters)
-    for name in ("dead", "cells", "hasty"):
+    for name in ("dead", "cells", "hasty", "probation"):
         del counters[name]
     return ClientStats(**counters, flags=raised)
 
@@ -102,6 +102,8 @@ def _limited_by(counters: dict[str, Any], max_unjudged: int) -> str:
         return "suspended" if counters["state"] == "SUSPENDED" else "inactive"
     if counters["contained"]:
         return "contained"
+    if counters["probation"]:
+        return "probation"
     if max_unjudged and not counters["record"] and counters["unjudged"] >= max_unjudged:
         return "unjudged"
     if counters["allowance"] >= counters["capacity"]:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
-from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, Unjudged, machine_lacks
+from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, TooFast, Unjudged, machine_lacks
 from dmcheck_cli.notices import Event, records
 from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
@@ -190,7 +190,7 @@ class Loop:
             self._holdings.renew()
             self._holdings.hand_in()
             self._fetch()
-        except Temporary as problem:
+        except (Temporary, TooFast) as problem:  # too fast for a gate, which bounds all requests
             self._reach_at = time.monotonic() + self._outage.delay(problem.retry_after)
             self._cannot_reach(problem)
         except NotConfigured as problem:

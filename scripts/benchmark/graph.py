@@ -160,7 +160,8 @@ def refill(database: Database) -> None:
     free, size = [row["name"] for row in rows], database.settings.bucket_size
     whole, batch = len(free) // size * size, 10 * BUCKET_SIZE // size * size  # all are of equal size
     for first in range(0, whole, batch):
-        buckets.place(database, free[first : min(first + batch, whole)])
+        ends = range(first, min(first + batch, whole), size)
+        buckets.place(database, [free[at : at + size] for at in ends])
 
 
 def forget_pace(database: Database) -> None:

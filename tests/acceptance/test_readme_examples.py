@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from support.graphs import MAX_WAIT_SECONDS, prepare, wait_until
 from support.invariants import Query
+from support.programs import outside
+from support.sshd import Sshd, needs_sshd
 from support.x_api import serving
 
 from dmcheck_cli.database.connection import Database
@@ -54,25 +56,31 @@ def test_the_operators_path(environment: dict[str, str], database: Database, que
     assert query("MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN count(r) > 0 AS some") == [{"some": True}]
 
 
-def test_the_volunteers_path(environment: dict[str, str], database: Database, tmp_path: Path) -> None:
+@needs_sshd
+def test_the_volunteers_path(
+    environment: dict[str, str], neo4j_environment: dict[str, str], database: Database, tmp_path: Path
+) -> None:
     """Only the address and the token are filled in. Ctrl-C ends it in order, and the operator has the list."""
     names = prepare(database, active=[7], users_to_check=30, size=10)
     install, *rest = lines("For volunteers")
     assert install == "pip install ."
-    uri, token = environment["NEO4J_URI"], "a-token"
-    script = "\n".join(rest).replace("neo4j+s://host", uri).replace("X_USER_TOKEN=...", f"X_USER_TOKEN={token}")
-    assert uri in script
-    assert token in script
-    (tmp_path / "dmcheck-password").write_text(environment["NEO4J_PASSWORD"] + "\n")
-    bare = {name: value for name, value in environment.items() if not name.startswith("NEO4J_")}
+    token = "a-token"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with serving() as api:
+    account = {**neo4j_environment, "XDG_STATE_HOME": str(tmp_path / "state")}
+    with Sshd(tmp_path / "sshd", account) as sshd, serving() as api:
+        machine = {**outside(), **sshd.volunteer("volunteer")}
+        script = "\n".join(rest).replace("dmcheck@host", machine.pop("DMCHECK_GATE")).replace("=...", f"={token}")
+        assert sshd.gate in script
+        assert token in script
+        line = ["dmcheck", "gate", "add", "--client", "42", "--screen-name", "x", "--key", sshd.key_of("volunteer")]
+        operator = {**environment, "PATH": path, "DMCHECK_AUTHORIZED_KEYS": str(sshd.authorized_keys)}
+        subprocess.run(line, env=operator, capture_output=True, check=True)
         for number, name in enumerate(names):
             api.add(1000 + number, name, receives_your_dm=number % 3 == 0, connection_status=[])
         volunteer = subprocess.Popen(
             ["bash", "-e", "-c", script],
             cwd=ROOT,
-            env={**bare, "PATH": path, "X_API_URL": api.url},
+            env={**machine, "PATH": f"{machine['PATH']}{os.pathsep}{path}", "X_API_URL": api.url},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

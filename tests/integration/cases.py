@@ -321,6 +321,7 @@ CASES: dict[str, Case] = {
         SET b += {failures: 3, place: null}""",
         same_answer=False,
     ),
+    "set_probation": Case(lambda w: {"id": 1}),
     "similar_clients": Case(lambda w: {"id": 9, "screen_name": "CLIENT1"}, writes=False),
     "submit_answers": Case(
         lambda w: {

@@ -12,7 +12,8 @@ from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered
-from dmcheck_cli.transactions import leases, standings
+from dmcheck_cli.errors import OverQuota
+from dmcheck_cli.transactions import clients, leases, standings, stats
 from dmcheck_cli.transactions.answers import submit
 from jobs import judge_clients
 
@@ -179,4 +180,33 @@ def test_what_changes_meanwhile_is_read_again(
     assert query(looked)[0]["needs"] == (0 if "DETACH" in change or "job" in change else 1)
     counted = "MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) RETURN s.compared AS compared"
     assert query(counted)[0]["compared"][0] == (10 if "job" in change else 9)
+    assert broken(query) == []
+
+
+def test_a_newcomer_on_probation_holds_one_lease_until_it_has_a_record(database: Database, query: Query) -> None:
+    """However much it answers; judge_clients ends it, and what it may hold grows from there. Who has a record is not
+    put on probation."""
+    prepare(database, [FIRST, SECOND], 200, size=10)
+    assert clients.put_on_probation(database, FIRST)
+    for _ in range(6):
+        say(database, FIRST, everyone("NON_DM"))
+    judge_clients.run(database)
+    [found] = stats.stats(database, FIRST)[0]
+    assert (found.allowance, found.limited_by, found.record) == (1, "probation", False)
+    assert len(leases.fetch(database, FIRST, 10, "K")) == 1
+    with pytest.raises(OverQuota):
+        leases.fetch(database, FIRST, 10, "L")
+    query(
+        """MATCH (:DMCheckClient)-[:STATS]->(s)
+        SET s.compared = [200, 800, 200, 800], s.contradicted = [0, 0, 0, 0]"""
+    )
+    judge_clients.run(database)
+    [found] = stats.stats(database, FIRST)[0]
+    assert (found.record, found.limited_by) == (True, "answered")
+    for lease in leases.resume(database, FIRST):
+        submit(database, FIRST, [Answered(lease.bucket, lease.lease, {u.screen_name: "NON_DM" for u in lease.users})])
+    judge_clients.run(database)
+    assert stats.stats(database, FIRST)[0][0].allowance == 2
+    assert not clients.put_on_probation(database, FIRST)
+    assert query("MATCH (s:DMCheckClientStats) WHERE s.probation IS NOT NULL RETURN s") == []
     assert broken(query) == []

@@ -38,6 +38,7 @@ class Sshd:
         self.folder = folder
         self.gate = f"{getpass.getuser()}@{HOST}"
         self.authorized_keys = folder / "authorized_keys"
+        self.host_key = folder / "host"
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port: int = free.getsockname()[1]
         self._environment = {**environment, "DMCHECK_AUTHORIZED_KEYS": str(self.authorized_keys)}
@@ -48,22 +49,31 @@ class Sshd:
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         self.folder.mkdir(exist_ok=True)
         self.authorized_keys.touch(mode=0o600)
-        keygen(self.folder / "host")
+        keygen(self.host_key)
+        self.start()
+        return self
+
+    def set(self, **variables: str) -> None:
+        """Give commands of new connections these variables, too."""
+        self._environment |= variables
+        self.stop()
+        self.start()
+
+    def _configure(self) -> None:
         variables = " ".join(f'"{name}={value}"' for name, value in self._environment.items())
         (self.folder / "sshd_config").write_text(
-            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder / 'host'}\nPidFile none\n"
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.host_key}\nPidFile none\n"
             f"AuthorizedKeysFile {self.authorized_keys}\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
             f"PasswordAuthentication no\nKbdInteractiveAuthentication no\nMaxStartups 100\n"
             f"Subsystem sftp internal-sftp\nSetEnv {variables}\n"
         )
-        self.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self) -> None:
         """Listen; returns when it does."""
+        self._configure()
         log = (self.folder / "sshd.log").open("ab")
         self._process = subprocess.Popen(
             [SSHD, "-D", "-e", "-f", str(self.folder / "sshd_config")], stdin=subprocess.DEVNULL, stderr=log
@@ -79,6 +89,12 @@ class Sshd:
                 return
         raise AssertionError((self.folder / "sshd.log").read_text())
 
+    @property
+    def pid(self) -> int:
+        """Of the process that listens."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """Take no new connection; open ones go on."""
         if self._process is not None:
@@ -86,18 +102,21 @@ class Sshd:
             self._process.wait()
             self._process = None
 
-    def volunteer(self, name: str, port: int | None = None) -> dict[str, str]:
+    def volunteer(self, name: str, port: int | None = None, new: bool = False) -> dict[str, str]:
         """The environment of a volunteer's machine: a key of its own, and an `ssh` that knows this host, by another
-        `port` if given. The public key is `key_of(name)`; the operator has not added it yet."""
+        `port` if given; a `new` one has and knows neither. The public key is `key_of(name)`; the operator has not added
+        it yet."""
         machine = self.folder / name
         (machine / "bin").mkdir(parents=True)
-        keygen(machine / "key")
-        host_key = (self.folder / "host.pub").read_text()
-        (machine / "known_hosts").write_text(f"{HOST} {host_key}")
+        (machine / ".ssh").mkdir(mode=0o700)
+        if not new:
+            keygen(machine / ".ssh" / "id_ed25519")
+            host_key = (self.folder / "host.pub").read_text()
+            (machine / ".ssh" / "known_hosts").write_text(f"{HOST} {host_key}")
         (machine / "config").write_text(
             f"Host {HOST}\n  HostName 127.0.0.1\n  Port {port or self.port}\n  HostKeyAlias {HOST}\n"
-            f"  IdentityFile {machine / 'key'}\n  IdentitiesOnly yes\n  IdentityAgent none\n"
-            f"  UserKnownHostsFile {machine / 'known_hosts'}\n  StrictHostKeyChecking yes\n"
+            f"  IdentityFile {machine / '.ssh' / 'id_ed25519'}\n  IdentitiesOnly yes\n  IdentityAgent none\n"
+            f"  UserKnownHostsFile {machine / '.ssh' / 'known_hosts'}\n"
         )
         ssh = machine / "bin" / "ssh"
         ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {machine / "config"} "$@"\n')
@@ -110,7 +129,7 @@ class Sshd:
 
     def key_of(self, name: str) -> Path:
         """The public key of a volunteer."""
-        return self.folder / name / "key.pub"
+        return self.folder / name / ".ssh" / "id_ed25519.pub"
 
 
 def keygen(path: Path) -> None:

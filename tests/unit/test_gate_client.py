@@ -7,10 +7,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.gates import GREETING, FakeGate, answer
+from support.gates import END, GREETING, FakeGate, answer, refusal
 from support.in_process import call
 from support.programs import outside
 
@@ -104,28 +103,29 @@ def test_help_needs_no_driver(verb: str, tmp_path: Path) -> None:
 
 
 def test_through_the_gate_without_a_driver(tmp_path: Path) -> None:
-    """`fetch`, and the whole loop."""
+    """`fetch`, and the whole loop, which waits where the gate is asked too often, and comes back when it is lost."""
     gate = FakeGate(tmp_path)
     report = {"bucket": "B", "status": "done", "accepted": 1, "returned": 0, "refused": []}
-    none = {"code": "nothing_to_fetch", "message": "No bucket is waiting.", "retry_after": 5.0}
-    nothing = {"id": "same", "error": none, "status": 3}
+    nothing, too_fast = refusal("nothing_to_fetch", 3, 5.0), refusal("too_fast", 1, 0.1)
     taken, done = answer(buckets=[LEASE]), answer(buckets=[report])
     gate.follows(
         {"answers": [GREETING, taken]},
-        {"answers": [GREETING, nothing, taken, done, nothing]},
+        {"answers": [GREETING, nothing, taken, too_fast, END]},
+        {"answers": [GREETING, done, nothing]},
     )
     checker = tmp_path / "checker"
     checker.write_text(f"#!{sys.executable}\nprint('{json.dumps({'screen_name': 'NASA', 'candm': 'DM'})}')\n")
     checker.chmod(0o700)
-    environment: dict[str, Any] = {GATE: "dmcheck@host", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    environment = {GATE: "dmcheck@host", "PATH": path, "DMCHECK_TIMEOUT_SECONDS": "5"}
     fetched = without_driver(tmp_path, "fetch", "--client", "42", "--json", **environment)
     assert (fetched.returncode, fetched.stderr) == (0, "")
     assert json.loads(fetched.stdout) == {"client": 42, "buckets": [LEASE]}
     worked = without_driver(tmp_path, "work", "--client", "42", "--once", "--json", "--", str(checker), **environment)
     assert worked.returncode == 0, worked.stderr
     assert json.loads(worked.stdout)["users"] == 1
-    assert [one["verb"] for one in gate.requests()] == ["fetch", "resume", "fetch", "submit", "fetch"]
-    assert len(gate.arguments()) == 2, "one connection for all of `work`"
+    assert [one["verb"] for one in gate.requests()] == ["fetch", "resume", "fetch", *["submit"] * 3, "fetch"]
+    assert len(gate.arguments()) == 3, "one connection for all of `work`, until it is lost"
 
 
 def test_a_database_without_a_driver_is_named(tmp_path: Path) -> None:

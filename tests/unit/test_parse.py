@@ -134,6 +134,9 @@ BAD_DOCUMENTS: dict[str, str | bytes] = {
     "a user twice": document(bucket(users=[USER, USER])),
     "a user twice, once with an @": document(bucket(users=[USER, {"screen_name": "@alpha"}])),
     "a user twice, once without an answer": document(bucket(users=[USER, {**USER, "candm": None}])),
+    "two answers for one user, under one name": document(bucket()).replace('"DM"', '"DM", "candm": "NON_DM"'),
+    "a key twice, deep in what is ignored": document(bucket(), x=[[{}]]).replace("{}", '{"a": 1, "b": 2, "a": 1}'),
+    "more values than any document has": document(bucket(), x=[[]] * 400_000),
     "a bucket twice": document(bucket(), bucket()),
     "a bucket twice, under two leases": document(bucket(), bucket(lease="l2", users=[])),
     "one bad user behind a good bucket": document(bucket(), bucket(bucket="b2", users=[{"screen_name": "a b"}])),
@@ -219,7 +222,7 @@ def test_a_document_beyond_all_bounds_is_refused_without_reading_all_of_it() -> 
 
     class Endless(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
-            assert 0 < size <= documents.MAX_BYTES + 1
+            assert 0 < size <= documents.MAX_KEPT_BYTES + 1
             return b" " * size
 
     with pytest.raises(Malformed, match="larger than"):

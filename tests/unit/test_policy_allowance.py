@@ -294,3 +294,10 @@ def test_who_has_earned_more_ends_with_no_less(of: Client, some: list[EndedLease
 def test_longer_leases_never_cost_anything(of: Client, some: list[EndedLease], lease: int, more: int) -> None:
     """Who has more time for each bucket finishes more of them in the time of a lease."""
     assert judge(of, some, lease + more, LIMITS).allowance >= judge(of, some, lease, LIMITS).allowance
+
+
+def test_who_is_on_probation_holds_one_lease_whatever_it_earns() -> None:
+    """As who is contained; afterwards it earns from there."""
+    assert told(verdict(client(allowance=1, probation=True), *[answered()] * 20)) == (1, "answered")
+    assert told(verdict(client(allowance=10, probation=True))) == (1, None)
+    assert told(verdict(client(allowance=1), answered(), answered())) == (3, "answered")

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from functools import reduce
 from typing import Any
 
 import pytest
@@ -133,6 +134,9 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "a sheet": (b"PK\x03\x04xxx", "ZIP file or a spreadsheet"),
     "gzip cut short": (gzip.compress(b"alice\n" * 99)[:-9], "compressed file is damaged"),
     "gzip damaged": (gzip.compress(b"alice\n" * 99)[:12] + b"x" * 30, "compressed file is damaged"),
+    "gzip, four times": (reduce(lambda packed, _: gzip.compress(packed), range(4), b"a"), "more than 3 times"),
+    "two names for one user": (b'{"screen_name": "a", "screen_name": "b"}', "two values for 'screen_name'"),
+    "two ids in an array": (b'[{"screen_name": "a", "id": 1, "id": 2}]', "two values for 'id'"),
     "gzip with a wrong sum": (gzip.compress(b"alice\n")[:-8] + b"x" * 8, "compressed file is damaged"),
     "a field twice in the heading": ("screen_name,Screen_Name\na,b\n", "Line 1: the heading names screen_name twice"),
     "a long name": ("alice\n" + "x" * 70_000, "Line 2: it is longer than 65536 bytes"),

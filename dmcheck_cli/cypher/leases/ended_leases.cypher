@@ -1,7 +1,7 @@
 // Reads what is left to judge: the next clients with leases that ended, or faults that occurred, since their last
 // judging.
 // Parameters: after (the client id to continue after; 0 at first), limits.
-// Columns: one row per client, by id: client, contained, capacity, allowance (null: as stated; never judged), assigned,
+// Columns: one row per client, by id: client, contained, probation, capacity, allowance (null: as stated; never judged), assigned,
 //   processed, faults, faults_judged, leases (the earliest to end, in that order: maps of id, how, began and ended in
 //   milliseconds, users, dm, non_dm, unknown, first, died, excused, processed_before), left (how many more ended),
 //   answered_later (how many of those were answered, excluding the submit of the last one listed).
@@ -23,7 +23,7 @@ WITH c, s, ended, 10 * $limits.batch_leases AS most, coalesce(toIntegerOrNull(s.
      coalesce(toIntegerOrNull(s.faults_judged), 0) AS faults_judged
 WHERE ended <> [] OR faults <> faults_judged
 LIMIT $limits.batch_leases
-RETURN c.id AS client, s.contained IS NOT NULL AS contained, toIntegerOrNull(c.capacity) AS capacity,
+RETURN c.id AS client, s.contained IS NOT NULL AS contained, coalesce(s.probation, false) AS probation, toIntegerOrNull(c.capacity) AS capacity,
        toIntegerOrNull(s.allowance) AS allowance, coalesce(toIntegerOrNull(s.buckets_assigned), 0) AS assigned,
        coalesce(toIntegerOrNull(s.buckets_processed), 0) AS processed, faults, faults_judged,
        [l IN ended[..most] | l {

@@ -36,7 +36,7 @@ CALL () {
         state: CASE WHEN c.suspended IS NOT NULL THEN 'SUSPENDED' WHEN c.state = 'ACTIVE' THEN 'ACTIVE'
             ELSE 'DEACTIVE' END, capacity: capacity,
         suspended: toStringOrNull(c.suspended), suspend_reason: toStringOrNull(c.suspend_reason),
-        contained: toFloatOrNull(s.contained), record: coalesce(s.record = true, false),
+        contained: toFloatOrNull(s.contained), probation: coalesce(s.probation = true, false), record: coalesce(s.record = true, false),
         checked_share: toFloatOrNull(s.share), compared: s.compared, contradicted: s.contradicted,
         judged: toIntegerOrNull(s.processed_judged),
         allowance: CASE WHEN earned < capacity THEN earned ELSE capacity END,

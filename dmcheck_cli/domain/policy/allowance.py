@@ -17,8 +17,8 @@ MAX_FAULTS = 64
 class Client:
     """What is known about a client: how many leases it stated that it can hold, and how many it has earned (None: it
     stated nothing, was never judged); its totals of leases taken and answered; how many of its submits were refused
-    since it was last judged; how many of the answered leases ended after those to be judged; whether it is contained,
-    and may hold one lease only."""
+    since it was last judged; how many of the answered leases ended after those to be judged; whether it may hold one
+    lease only, whatever it earns: it is contained, or on probation until it has a record."""
 
     capacity: int | None
     allowance: int | None
@@ -27,6 +27,7 @@ class Client:
     new_faults: int = 0
     answered_later: int = 0
     contained: bool = False
+    probation: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,10 +89,11 @@ def judge(client: Client, leases: Sequence[EndedLease], lease_seconds: int, limi
     `lease_seconds` is how long a lease lasts.
     """
     stated, before = _stated(client.capacity, limits), _earned(client.allowance, limits)
-    ceiling = 1 if client.contained else limits.start_allowance
-    if not client.contained and client.processed * 4 >= client.assigned * 3:
+    held_to_one = client.contained or client.probation
+    ceiling = 1 if held_to_one else limits.start_allowance
+    if not held_to_one and client.processed * 4 >= client.assigned * 3:
         ceiling = max(ceiling, stated)
-    number, lowered_for = 1 if client.contained else before, None
+    number, lowered_for = 1 if held_to_one else before, None
     facts = list(_facts(client, leases, lease_seconds, limits))
     for fact in facts:
         if isinstance(fact, str):
