@@ -1,9 +1,10 @@
-"""Draw the pictures in the pages: real commands on a small, real graph, as a terminal shows them, a day of clients that
-earn and lose their allowance, and how soon bad clients are contained.
+"""Draw the pictures in the pages: real commands on a small, real graph, as a terminal shows them, the live screen, the
+page of `report`, a day of clients that earn and lose their allowance, and how soon bad clients are contained.
 
-    python scripts/pictures.py
+    python scripts/pictures.py [NAME ...]
 
-writes `scripts/pictures/*.svg`. It needs `dmcheck[embedded]`, and uses a database in a temporary folder.
+writes `scripts/pictures/NAME.svg` (of `page`: `.png`), without a NAME all of them. It needs `dmcheck[embedded]`, for
+`page` also `dmcheck[report]` and Chromium, and uses a database in a temporary folder.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -26,18 +29,22 @@ from rich.console import Console
 from rich.text import Text
 
 from dmcheck_cli.checkers.demo import made_up_answer
+from dmcheck_cli.database.connection import Database
+from dmcheck_cli.reporting.watch import History, Seen, Wish, screen
 from dmcheck_cli.settings import Settings
+from dmcheck_cli.transactions import jobs, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from proofs import allowance, trust
+from support.graphs import pass_time
 
 SCRIPTS = Path(__file__).resolve().parent
 FOLDER = SCRIPTS / "pictures"
 COLUMNS = 120
 """Width of the terminal; a picture is as wide as its content."""
 
-JOBS = ("make_buckets", "reclaim_leases", "judge_clients")
+JOBS = ("make_buckets", "reclaim_leases", "raise_starved", "judge_clients")
 MODULES = {"dmcheck": "dmcheck_cli.cli", **{job: f"jobs.{job}" for job in JOBS}}
 
 HOURS = 24
@@ -53,6 +60,14 @@ PLOT_STYLE = (
     ".line{fill:none;stroke-width:2;stroke-linejoin:round}"
     "@media (prefers-color-scheme:dark){text{fill:#d0d4d9}.paper{fill:#1f2428}}"
 )
+
+COMMANDS = {"stats": ("stats",), "fetch": ("fetch", "--client", "42", "--count", "3")}
+OTHERS = ("watch", "page", "allowance", "contained")
+LINES = 24
+"""Of the live screen."""
+
+PAGE = (900, 1400)
+"""Width and height of what is shown of the page, in pixels."""
 
 SEEDS = 5
 """Simulated crowds with bad clients."""
@@ -140,19 +155,32 @@ class Commands:
 
 def main() -> int:
     """Make a graph with some history, and draw it."""
-    argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0]).parse_args()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("names", nargs="*", choices=[*COMMANDS, *OTHERS], metavar="NAME")
+    names = parser.parse_args().names or (*COMMANDS, *OTHERS)
     with TemporaryDirectory() as home:
         commands = Commands(home)
         try:
             fill(commands)
-            for name, arguments in {"stats": ["stats"], "fetch": ["fetch", "--client", "42", "--count", "3"]}.items():
-                (FOLDER / f"{name}.svg").write_text(drawn(commands, *arguments), encoding="utf-8")
-            lines = a_day(Settings(home=home))
-            (FOLDER / "allowance.svg").write_text(plotted(lines, ALLOWANCE), encoding="utf-8")
+            for name in COMMANDS:
+                if name in names:
+                    write(name, drawn(commands, *COMMANDS[name]))
+            if "watch" in names:
+                write("watch", watched(commands, Settings(home=home)))
+            if "page" in names:
+                photograph(commands, Settings(home=home), Path(home) / "page.html")
+            if "allowance" in names:
+                write("allowance", plotted(a_day(Settings(home=home)), ALLOWANCE))
         finally:
             commands.run("server", "stop")
-    (FOLDER / "contained.svg").write_text(contained(), encoding="utf-8")
+    if "contained" in names:
+        write("contained", contained())
     return 0
+
+
+def write(name: str, picture: str) -> None:
+    """Keep a picture."""
+    (FOLDER / f"{name}.svg").write_text(picture, encoding="utf-8")
 
 
 def fill(commands: Commands) -> None:
@@ -171,6 +199,7 @@ def fill(commands: Commands) -> None:
         strange = {"bucket": "none", "lease": "none", "users": [{"screen_name": "NASA", "candm": "DM"}]}
         commands.run("submit", "--client", "44", stdin=json.dumps({"buckets": [strange]}))
     commands.run(program="judge_clients")
+    commands.run(program="raise_starved")
     first = "\n".join(names.splitlines()[:30])
     commands.run("prioritize", "--file", "-", stdin=first, DMCHECK_BUCKET_SIZE="10")
     commands.run("fetch", "--client", "43", "--count", "1")
@@ -184,6 +213,42 @@ def drawn(commands: Commands, *arguments: str) -> str:
     console = Console(record=True, width=width, file=io.StringIO())
     console.print(Text(f"$ {line}", style="bold"))
     console.print(shown, no_wrap=True, crop=True)
+    return framed(console, line)
+
+
+def watched(commands: Commands, settings: Settings) -> str:
+    """The live screen while a client works, as SVG."""
+    history = History()
+    with Database(settings, "pictures") as database:
+        for _ in range(6):
+            clients, system = stats.stats(database)
+            seen = Seen(time.monotonic(), clients, system, jobs.last_runs(database))
+            history.add(seen)
+            commands.work(42, 1)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO())
+    console.print(screen(seen, seen.clients, history, "", Wish(), COLUMNS, LINES))
+    return framed(console, "dmcheck stats --watch")
+
+
+def photograph(commands: Commands, settings: Settings, page: Path) -> None:
+    """The beginning of the page of `report`, as Chromium shows it, after a day of work: its times are moved back."""
+    commands.run(program="make_buckets", DMCHECK_BUCKET_SIZE="5")
+    with Database(settings, "pictures") as database:
+        for number in range(16):
+            pass_time(database.run_text, 3600 * (1 + number % 3))
+            commands.work(42 + number % 2, 1)
+    for job in JOBS:
+        commands.run(program=job)
+    commands.run("report", str(page))
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or "chrome"
+    size = f"--window-size={PAGE[0]},{PAGE[1]}"
+    options = ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={page.parent}/c")
+    shot = f"--screenshot={FOLDER / 'page.png'}"
+    subprocess.run([browser, *options, size, shot, page.as_uri()], check=True, capture_output=True)
+
+
+def framed(console: Console, line: str) -> str:
+    """What a console has recorded, in a window."""
     picture = console.export_svg(title=line, unique_id="dmcheck")
     picture = re.sub(r"\s*@font-face \{.*?\}", "", picture, flags=re.DOTALL)
     return re.sub(r"\s*<!--.*?-->", "", picture, flags=re.DOTALL).replace("Fira Code, monospace", "monospace")
