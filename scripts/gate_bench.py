@@ -77,7 +77,7 @@ def _work(database: Database, ways: dict[str, dict[str, str]], given: argparse.N
     rates: dict[str, list[float]] = {way: [] for way in ways}
     good = True
     for number in range(given.rounds + 1):
-        for way, variables in (ways.items() if number % 2 else reversed(ways.items())):
+        for way, variables in ways.items() if number % 2 else reversed(ways.items()):
             graph.refill(database)
             command = ("work", "--once", "--json", "--client", CLIENT, "--", sys.executable, "-c", CHECKER, given.pause)
             began = time.perf_counter()
