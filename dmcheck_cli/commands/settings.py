@@ -33,7 +33,9 @@ def settings(as_json: Json = False, format: Shape = Format.auto) -> None:
 
 def used(settings: Settings) -> dict[str, Any]:
     """The database that is used: its address (null: an embedded one that does not run), whether it is the embedded one,
-    and the folder of that."""
+    and the folder of that; or the gate, behind which it is."""
+    if settings.gate is not None:
+        return {"uri": None, "embedded": False, "home": None, "gate": settings.gate}
     if settings.neo4j_uri is not None:
         return {"uri": without_secrets(settings.neo4j_uri), "embedded": False, "home": None}
     from dmcheck_cli.embedded import server

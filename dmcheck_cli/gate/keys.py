@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dmcheck_cli.domain.documents import identifier, shown
 from dmcheck_cli.embedded.files import locked, make_private_folder, private_opener, sync_folder
 from dmcheck_cli.errors import KeyTaken, Malformed, NotConfigured
 from dmcheck_cli.settings import Settings, expanded
@@ -87,6 +86,8 @@ def read_key(raw: bytes) -> Key:
     type, _, rest = lines[0].decode("latin-1").strip().partition(" ")
     text, _, comment = rest.strip().partition(" ")
     if type not in _KINDS:
+        from dmcheck_cli.domain.documents import shown  # which reading the file for each connection does without
+
         raise Malformed(what=f"A public key begins with its type, one of {', '.join(_KINDS)}; not with {shown(type)}")
     try:
         blob = base64.b64decode(text, validate=True)
@@ -192,8 +193,8 @@ def _line(raw: bytes) -> Line | None:
         return None
     try:
         key = Key(type.decode(), base64.b64decode(text, validate=True), (named[3] or b"").decode())
-        return Line(identifier(named[1].decode()), named[2].decode(), key)
-    except (ValueError, Malformed):
+        return Line(int(named[1]), named[2].decode(), key)
+    except ValueError:
         return None
 
 

@@ -165,7 +165,7 @@ class Remote:
         try:
             greeting = protocol.greeting(line)
         except Nonsense as error:
-            raise self._nonsense(error) from error
+            raise self._nonsense(f"it says {shown(line.decode(errors='replace'))}") from error
         except Exception:
             self.close()
             raise

@@ -9,7 +9,7 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import IO, cast
 
@@ -198,12 +198,12 @@ class Ssh:
             self._process.wait(MAX_END_SECONDS)
         self._listen()
         self._said += b"\n"  # the last line may have none
-        said = " ".join(self.told())
+        said = self.told()
         for sign, meaning in FOR_GOOD:
-            if sign in said:
-                return Lost(meaning, self._never(f"{meaning.format(gate=self._gate)}{_quoted(said)}"))
+            if found := [line for line in said if sign in line]:
+                return Lost(meaning, self._never(f"{meaning.format(gate=self._gate)} ({short(found)})"))
         if self._process.returncode == NO_PROGRAM:
-            return Lost("no gate", self._never(f"what answers there is no gate of dmcheck{_quoted(said)}"))
+            return Lost("no gate", self._never(f"what answers there is no gate of dmcheck ({short(said)})"))
         return Lost(short(said) or "the connection was closed")
 
     def _never(self, why: str) -> NotConfigured:
@@ -214,11 +214,7 @@ NO_PROGRAM = 127
 """What a shell over there reports for a command that it does not know."""
 
 
-def short(text: str) -> str:
+def short(lines: Iterable[str]) -> str:
     """The end of what somebody else says, in one line and without its full stop."""
-    line = " ".join(text.split()).rstrip(".")
+    line = " ".join(" ".join(lines).split()).rstrip(".")
     return line if len(line) <= MAX_TELLING else "..." + line[-MAX_TELLING:]
-
-
-def _quoted(said: str) -> str:
-    return f" (ssh: {short(said)})" if said else ""

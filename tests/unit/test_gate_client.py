@@ -41,7 +41,7 @@ BAD = [
     "http://host",
     "dmcheck@h\u00f6st",
 ]
-OTHERS: list[tuple[str, tuple[str, ...]]] = [
+OTHERS: list[tuple[str, tuple[str, ...]]] = [  # and `server start`, which is about the embedded one
     ("dmcheck", ("users", "add", "users.txt")),
     ("dmcheck", ("users", "pending")),
     ("dmcheck", ("register", "--id", "42", "--screen-name", "x")),
@@ -51,7 +51,6 @@ OTHERS: list[tuple[str, tuple[str, ...]]] = [
     ("dmcheck", ("client", "suspend", "42")),
     ("dmcheck", ("schema", "apply")),
     ("dmcheck", ("doctor",)),
-    ("dmcheck", ("server", "start")),
     ("make_buckets", ()),
     ("judge_clients", ()),
 ]
@@ -78,16 +77,28 @@ def test_a_gate_is_no_option_and_no_command(gate: str, tmp_path: Path) -> None:
     assert GATE in result.error["message"]
 
 
-@pytest.mark.parametrize(("program", "arguments"), OTHERS)
-def test_what_needs_a_database_starts_none(program: str, arguments: tuple[str, ...], tmp_path: Path) -> None:
-    """Not even an empty one that would say that nothing is to be done."""
+@pytest.mark.parametrize(
+    ("program", "arguments", "uri"),
+    [
+        ("dmcheck", ("server", "start"), ""),
+        *((*other, uri) for other in OTHERS for uri in ("", "bolt://127.0.0.1:1")),
+    ],
+)
+def test_what_needs_a_database_starts_none(program: str, arguments: tuple[str, ...], uri: str, tmp_path: Path) -> None:
+    """Not even an empty one that would say that nothing is to be done; and uses none whose address is set as well."""
     (tmp_path / "users.txt").write_text("NASA\n")
     home = tmp_path / "home"
-    environment = {**outside(), GATE: "dmcheck@host", "DMCHECK_HOME": str(home)}
+    environment = {**outside(), GATE: "dmcheck@host", "DMCHECK_HOME": str(home), "NEO4J_URI": uri}
+    environment |= {"NEO4J_PASSWORD": "x", "DMCHECK_TIMEOUT_SECONDS": "1"}
     result = call((*arguments, "--json"), environment, tmp_path, program)
     assert (result.status, result.error["code"]) == (4, "not_configured")
     assert "The operator does the rest, and registers clients" in result.error["message"]
     assert not home.exists()
+
+
+def test_settings_say_that_there_is_a_gate(tmp_path: Path) -> None:
+    result = call(("settings", "--json"), {**outside(), GATE: "dmcheck@host"}, tmp_path)
+    assert result.document["database"] == {"uri": None, "embedded": False, "home": None, "gate": "dmcheck@host"}
 
 
 def without_driver(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
