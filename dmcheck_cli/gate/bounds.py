@@ -24,7 +24,7 @@ from dmcheck_cli.errors import DmcheckError, GateFull, TooFast, spread
 from dmcheck_cli.settings import Settings
 
 BURST_SECONDS = 10.0
-"""Requests of so long may come at once. A minute's, by 20 clients, kept a machine of two cores busy for half a minute."""
+"""Requests of so long may come at once. A minute's, by 20 clients, kept two cores busy for half a minute."""
 
 MAX_PATIENCE_SECONDS = 5.0
 """Who is a little too fast is answered later; who would have to wait longer is refused."""
