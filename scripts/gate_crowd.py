@@ -106,7 +106,7 @@ def _gate(
             subprocess.run(
                 [*launcher("dmcheck"), "gate", "add", f"--client={id}", f"--screen-name=volunteer{id}"],
                 env={**operator, "DMCHECK_AUTHORIZED_KEYS": str(sshd.authorized_keys)},
-                stdin=sshd.key_of(f"volunteer{id}").open("rb"),
+                input=sshd.key_of(f"volunteer{id}").read_bytes(),
                 stdout=subprocess.DEVNULL,
                 check=True,
             )

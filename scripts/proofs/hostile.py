@@ -315,10 +315,11 @@ class Gate:
     secrets: tuple[str, ...]
     database: Database
     neo4j: tuple[str, int]
+    sockets: str
 
     def ssh(self, *words: str, stdin: bytes = b"", options: tuple[str, ...] = ()) -> subprocess.CompletedProcess[bytes]:
         """Run the volunteer's ssh; its connection is shared, which leaves the log-in out."""
-        shared = ("-oControlMaster=auto", "-oControlPersist=60", f"-oControlPath={self.folder}/%C")
+        shared = ("-oControlMaster=auto", "-oControlPersist=60", f"-oControlPath={self.sockets}/%C")
         command = ["ssh", "-oBatchMode=yes", *(options or shared), self.sshd.gate, *words]
         return subprocess.run(
             command, input=stdin, env=self.environment, capture_output=True, timeout=PATIENCE, check=False
@@ -427,6 +428,8 @@ def _line(content: bytes) -> Try:
         done = gate.ssh("talk 1", stdin=content)
         if (told := _told(gate, done)) is not None:
             return told
+        if not done.stdout.startswith(b'{"gate":1,'):
+            return f"there was no greeting, so nothing was tried: {done.stderr[:80]!a}"
         _, *answers = done.stdout.splitlines()
         refused = [json.loads(answer) for answer in answers]
         return None if all("error" in one and one["status"] in (1, 2) for one in refused) else f"{answers[0][:80]!a}"
@@ -633,12 +636,13 @@ def _gate(database: Database, settings: Settings, folder: Path) -> Iterator[Gate
     (evil / "sh").write_text(f"touch {canary}\n")
     (evil / "dmcheck").mkdir()
     (evil / "dmcheck" / "env").write_text("NEO4J_URI=bolt://127.0.0.1:1\n")
-    with Sshd(folder / "sshd", ours) as sshd:
+    # The path of a socket must be short.
+    with Sshd(folder / "sshd", ours) as sshd, tempfile.TemporaryDirectory(prefix="dmcheck-") as sockets:
         volunteer = sshd.volunteer("volunteer")
         subprocess.run(
             [*launcher("dmcheck"), "gate", "add", f"--client={CLIENT}", "--screen-name=volunteer"],
             env={**os.environ, **ours, "DMCHECK_AUTHORIZED_KEYS": str(sshd.authorized_keys)},
-            stdin=sshd.key_of("volunteer").open("rb"),
+            input=sshd.key_of("volunteer").read_bytes(),
             stdout=subprocess.DEVNULL,
             check=True,
         )
@@ -651,7 +655,11 @@ def _gate(database: Database, settings: Settings, folder: Path) -> Iterator[Gate
             str(folder / "state"),
             f"{getpass.getuser()}:x:",
         )
-        yield Gate(sshd, folder, volunteer, canary, secrets, database, (host, int(port)))
+        gate = Gate(sshd, folder, volunteer, canary, secrets, database, (host, int(port)), sockets)
+        try:
+            yield gate
+        finally:
+            gate.ssh("-O", "exit")
 
 
 if __name__ == "__main__":
