@@ -32,6 +32,12 @@ MAX_PATIENCE_SECONDS = 5.0
 REFUSAL_SECONDS = 1.0
 """Before each refusal to who is too fast. Who never waits could otherwise keep a processor busy with them."""
 
+TURN_AWAY_SECONDS = 5.0
+"""Before a connection too many is refused: who connects in a loop, and waits for the answer, is slowed down."""
+
+MAX_WAITING = 50
+"""Processes that wait so long at once; what comes beyond is refused at once, so that memory is bounded."""
+
 BUSY_SECONDS = 30.0
 """After which it is worth to look for a free connection again."""
 
@@ -60,11 +66,19 @@ class Bounds:
         """
         most = self._settings.gate_connections_per_key
         if not _take(self._own, most):
+            self._turn_away()
             wait = spread(BUSY_SECONDS)
             what = f"Client {self._client} has {most} connections to this gate, as many as it may"
             raise TooFast(what=what, seconds=wait, retry_after=wait)
         if not _take(self._all, self._settings.gate_connections):
+            self._turn_away()
             raise GateFull(retry_after=spread(BUSY_SECONDS))
+
+    def _turn_away(self) -> None:
+        waiting = _opened(self._folder / "waiting")
+        if _take(waiting, MAX_WAITING):
+            time.sleep(TURN_AWAY_SECONDS)
+        os.close(waiting)
 
     def request(self) -> None:
         """Count a request; wait if it comes a little too soon.

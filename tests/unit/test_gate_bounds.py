@@ -33,10 +33,20 @@ sys.stdin.read()
 """
 
 
+TAKER = """
+import fcntl, os, sys
+file = os.open(sys.argv[1], os.O_RDWR)
+fcntl.lockf(file, fcntl.LOCK_EX, 1, 0)
+print("taken", flush=True)
+sys.stdin.read()
+"""
+
+
 @pytest.fixture(autouse=True)
 def _state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(module, "REFUSAL_SECONDS", 0)
+    monkeypatch.setattr(module, "TURN_AWAY_SECONDS", 0)
 
 
 def _held(client: int) -> subprocess.Popen[bytes]:
@@ -65,6 +75,34 @@ def test_connections_of_a_client_and_in_all() -> None:
         for one in holders:
             one.kill()
             one.communicate()
+
+
+def test_who_is_turned_away_waits_but_not_too_many_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes while as many wait as may is refused at once."""
+    slept: list[float] = []
+    monkeypatch.setattr(module, "TURN_AWAY_SECONDS", 7)
+    monkeypatch.setattr(module, "MAX_WAITING", 1)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    holder = _held(1)
+    try:
+        one = Bounds(Settings(gate_connections_per_key=1), 1)
+        with pytest.raises(TooFast):
+            one.connect()
+        assert slept == [7]
+        other = subprocess.Popen(
+            [sys.executable, "-c", TAKER, str(module.folder() / "waiting")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"taken\n"
+        with pytest.raises(TooFast):
+            one.connect()
+        assert slept == [7]
+        other.communicate()
+    finally:
+        holder.kill()
+        holder.communicate()
 
 
 def test_requests_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
