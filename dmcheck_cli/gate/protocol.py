@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
@@ -288,6 +289,15 @@ def _object(line: bytes) -> dict[str, Any]:
         raise Nonsense(error.message) from error
 
 
+@cache
+def _fields(kind: type[Any]) -> list[tuple[str, Any, bool]]:
+    """The fields of a dataclass: name, type, and whether it has no default. Once: 180 users took 4 ms of a fetch."""
+    hints = get_type_hints(kind)
+    return [
+        (one.name, hints[one.name], one.default is MISSING is one.default_factory) for one in fields(kind) if one.init
+    ]
+
+
 def _made(kind: Any, value: Any, where: str) -> Any:
     """A value of that type from its JSON: a dataclass from its fields, of which a newer gate may send more.
 
@@ -295,13 +305,13 @@ def _made(kind: Any, value: Any, where: str) -> Any:
     """
     if is_dataclass(kind) and isinstance(kind, type):
         _made(dict, value, where)
-        hints = get_type_hints(kind)
-        wanted = [
-            one
-            for one in fields(kind)
-            if one.init and (one.name in value or one.default is MISSING is one.default_factory)
-        ]
-        return kind(**{one.name: _made(hints[one.name], value.get(one.name), f"{where}.{one.name}") for one in wanted})
+        return kind(
+            **{
+                name: _made(hint, value.get(name), f"{where}.{name}")
+                for name, hint, needed in _fields(kind)
+                if needed or name in value
+            }
+        )
     outer, inner = get_origin(kind), get_args(kind)
     if outer is UnionType:  # X | None
         return None if value is None else _made(inner[0], value, where)
