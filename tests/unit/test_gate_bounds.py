@@ -83,26 +83,23 @@ def test_who_is_turned_away_waits_but_not_too_many_do(monkeypatch: pytest.Monkey
     monkeypatch.setattr(module, "TURN_AWAY_SECONDS", 7)
     monkeypatch.setattr(module, "MAX_WAITING", 1)
     monkeypatch.setattr(time, "sleep", slept.append)
-    holder = _held(1)
+    holders = [_held(1), _held(1)]
     try:
-        one = Bounds(Settings(gate_connections_per_key=1), 1)
+        one = Bounds(Settings(**TIGHT), 1)
         with pytest.raises(TooFast):
             one.connect()
         assert slept == [7]
-        other = subprocess.Popen(
-            [sys.executable, "-c", TAKER, str(module.folder() / "waiting")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        assert other.stdout is not None
-        assert other.stdout.readline() == b"taken\n"
+        command = [sys.executable, "-c", TAKER, str(module.folder() / "waiting")]
+        holders.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert holders[-1].stdout is not None
+        assert holders[-1].stdout.readline() == b"taken\n"
         with pytest.raises(TooFast):
             one.connect()
         assert slept == [7]
-        other.communicate()
     finally:
-        holder.kill()
-        holder.communicate()
+        for each in holders:
+            each.kill()
+            each.communicate()
 
 
 def test_requests_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
