@@ -162,9 +162,9 @@ def main() -> int:
         commands = Commands(home)
         try:
             fill(commands)
-            for name in COMMANDS:
+            for name, arguments in COMMANDS.items():
                 if name in names:
-                    write(name, drawn(commands, *COMMANDS[name]))
+                    write(name, drawn(commands, *arguments))
             if "watch" in names:
                 write("watch", watched(commands, Settings(home=home)))
             if "page" in names:
