@@ -33,6 +33,7 @@ PROOFS = {
     "races": "proofs.races",
     "kills": "proofs.kills",
     "network": "proofs.network",
+    "cluster": "proofs.cluster",
     "clocks": "proofs.clocks",
     "resources": "proofs.resources",
     "allowance": "proofs.allowance",

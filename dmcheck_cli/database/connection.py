@@ -136,6 +136,7 @@ class Database:
                     parameters["repeated"] = True
                 delay = backoff.delay()
                 if once or time.monotonic() + delay >= deadline:
+                    self._unlink()  # what it waits for may be lost, and its routing table wrong
                     raise trouble.gave_up(self._address) from passing
                 if not passing.connected and not self.embedded:
                     self._look(trouble, deadline - time.monotonic())

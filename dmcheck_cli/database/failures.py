@@ -124,13 +124,17 @@ def from_server(error: neo4j.exceptions.Neo4jError, sent: bool) -> Exception:
 
 def from_driver(error: Exception, sent: bool) -> Exception:
     """What to raise for a failure on the way to or from the server: Retryable or NotConfigured."""
-    from neo4j.exceptions import ConfigurationError, UnsupportedServerProduct
+    from neo4j.exceptions import ConfigurationError, UnsupportedServerProduct, WriteServiceUnavailable
 
     # Older versions of the driver raise a private class for this.
     if isinstance(error, UnsupportedServerProduct) or type(error).__name__ == "BoltHandshakeError":
         return NotConfigured(what="Neo4j 5.26 or newer is needed: NEO4J_URI leads to another server")
     if isinstance(error, ConfigurationError) and not sent:  # its text could repeat NEO4J_URI
         return NotConfigured(what=f"the driver cannot use NEO4J_URI or the account ({type(error).__name__})")
+    if isinstance(error, WriteServiceUnavailable):  # a refusal; the driver takes it for a failure of its own
+        return Retryable("this member of a cluster does not lead; neo4j:// finds the one that does", unknown=False)
+    if isinstance(error.__cause__, WriteServiceUnavailable):
+        return Retryable("no member of the cluster leads", unknown=False)
     return Retryable(_cause(error), unknown=sent, connected=sent)
 
 

@@ -25,9 +25,11 @@ def connect_seconds(settings: Settings) -> float:
 
 
 class Link:
-    """One driver, and one session that is kept until a statement fails.
+    """One driver, and one session.
 
-    Within one session each statement sees what the previous one wrote, whichever cluster member it runs on.
+    Within one session each statement sees what the previous one wrote, whichever cluster member it runs on. Failures do
+    not end it: the next try sees that too, and the driver knows for which database to note that another member leads.
+    (A new session would not know, and ask the former leader until its routing table is too old, after 300 s.)
     """
 
     def __init__(self, settings: Settings, uri: str, username: str, password: str) -> None:
@@ -60,6 +62,7 @@ class Link:
         Raises what the driver raises.
         """
         from neo4j import Query
+        from neo4j.exceptions import DriverError, Neo4jError
 
         query = Query(statement, metadata=about, timeout=seconds)  # type: ignore[arg-type]
         if self._session is None:
@@ -69,6 +72,8 @@ class Link:
             # Not record.data(), which looks for nodes in every value: that took a third of the time of a fetch.
             columns = result.keys()
             return [dict(zip(columns, record, strict=True)) for record in result]
+        except (DriverError, Neo4jError):
+            raise
         except BaseException:
             self._end_session()
             raise

@@ -44,24 +44,39 @@ def port_of(settings: Settings) -> int:
 def through_transactions(
     settings: Settings, folder: Path, retries: int, clients: Sequence[int] = (1, 2, 3), seed: int = 0
 ) -> Outcome:
-    """Volunteers work through the proxy until `retries` connections were reset; the graph agrees with the history of
-    the replies: each operation was done once or not at all, and counted once."""
+    """Volunteers work through the proxy until `retries` connections were reset."""
     outcome = Outcome("conversations delayed, sliced, reset, silenced", "asyncio Bolt proxy, at random", COMMAND)
+    between = Proxy(port_of(settings), sometimes(seed))
+    return volunteers_through(between, RESETS, retries, settings, folder, outcome, clients, seed)
+
+
+def volunteers_through(
+    between: Proxy,
+    counted: Sequence[str],
+    wanted_faults: int,
+    settings: Settings,
+    folder: Path,
+    outcome: Outcome,
+    clients: Sequence[int] = (1, 2, 3),
+    seed: int = 0,
+) -> Outcome:
+    """Volunteers work through `between` until that many of the `counted` faults fired; the graph agrees with the
+    history of the replies: each operation was done once or not at all, and counted once."""
     recorder = Recorder(folder)
     with Database(settings, "tests") as database:
         supply(Actor(database, recorder), clients, 0, 3000)
-        with Proxy(port_of(settings), sometimes(seed)) as proxy:
+        with between as proxy:
             lied_to = replace(settings, neo4j_uri=proxy.uri, bucket_size=5, timeout_seconds=3)
             with crowd(volunteers(lied_to, folder, clients, seed=seed, seconds=3600)) as processes:
                 rounds = 0
-                while (done := _resets(proxy)) < retries:
-                    wanted = min(done + 200, retries)
-                    wait_until(lambda wanted=wanted: _resets(proxy) >= wanted)  # type: ignore[misc]
+                while (done := _fired(proxy, counted)) < wanted_faults:
+                    wanted = min(done + 200, wanted_faults)
+                    wait_until(lambda wanted=wanted: _fired(proxy, counted) >= wanted)  # type: ignore[misc]
                     rounds += 1
                     supply(Actor(database, recorder), (), rounds, 1000)
                 for process in processes:
                     process.kill()
-            outcome.faults = sum(proxy.fired.values())
+            outcome.faults = _fired(proxy, proxy.faults)
         recorder.close()
         _all_over(database)
         operations = read(folder)
@@ -78,20 +93,36 @@ def through_commands(
     faults: Sequence[str] = FAULTS,
     seconds: int = 2,
 ) -> Outcome:
-    """Real commands through a proxy with one constant fault: they end in time, with 75 or success; what they left is
-    all or nothing; repeated over a sound network, they print and leave what they should."""
+    """Real commands through a proxy with one constant fault."""
     outcome = Outcome("every command, each fault at every try", "asyncio Bolt proxy, always", COMMAND)
+    return commands_through(Proxy, settings, environment, scenarios, faults, RESETS, seconds, outcome)
+
+
+def commands_through(
+    kind: type[Proxy],
+    settings: Settings,
+    environment: dict[str, str],
+    scenarios: Sequence[Scenario],
+    faults: Sequence[str],
+    once: Sequence[str],
+    seconds: int,
+    outcome: Outcome,
+) -> Outcome:
+    """Real commands through a proxy of that `kind`, with one fault each time, and with those in `once` also a single
+    time: they end in time, with 75 or success; what they left is all or nothing; repeated without the proxy, they print
+    and leave what they should."""
     with Database(settings, "tests") as database:
         for scenario in scenarios:
             direct = {**environment, **scenario.variables}
             expected = expect(database, scenario, Prepared(direct, scenario.program))
             for fault in faults:
-                for times in (1, MANY) if fault in RESETS else (MANY,):  # silence lasts until the timeout
-                    _one(database, scenario, fault, times, direct, seconds, expected, outcome)
+                for times in (1, MANY) if fault in once else (MANY,):  # silence lasts until the timeout
+                    _one(kind, database, scenario, fault, times, direct, seconds, expected, outcome)
     return outcome
 
 
 def _one(
+    kind: type[Proxy],
     database: Database,
     scenario: Scenario,
     fault: str,
@@ -102,7 +133,7 @@ def _one(
     outcome: Outcome,
 ) -> None:
     where = f"{scenario.name}, {fault}, {'once' if times == 1 else 'always'}"
-    with Proxy(port_of(database.settings), always(fault, times)) as proxy:
+    with kind(port_of(database.settings), always(fault, times)) as proxy:
         lied_to = {**direct, "NEO4J_URI": proxy.uri, "DMCHECK_TIMEOUT_SECONDS": str(seconds)}
         arguments, stdin = scenario.arrange(database)
         processes = ahead([partial(Prepared, lied_to, scenario.program), partial(Prepared, direct, scenario.program)])
@@ -111,7 +142,7 @@ def _one(
         began = time.monotonic()
         ended = process.run(*arguments, stdin=stdin)
         took = time.monotonic() - began
-    outcome.faults += sum(proxy.fired.values())
+    outcome.faults += proxy.fired[fault]
     if not proxy.fired:
         outcome.violations.append(f"{where}: did not happen")
     if took > seconds + SLACK + TIMES * expected.seconds:
@@ -129,8 +160,8 @@ def _one(
     expected.finished(database, f"{where}, repeated", next(processes).run(*arguments, stdin=stdin), outcome)
 
 
-def _resets(proxy: Proxy) -> int:
-    return sum(proxy.fired[fault] for fault in RESETS)
+def _fired(proxy: Proxy, faults: Sequence[str]) -> int:
+    return sum(proxy.fired[fault] for fault in faults)
 
 
 def _all_over(database: Database) -> None:

@@ -13,7 +13,8 @@ import socket
 import struct
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from support.graphs import MAX_WAIT_SECONDS
 
@@ -46,11 +47,15 @@ class Proxy:
     called with the number of each statement, before anything is done with it.
     """
 
+    listeners = 1
+    """On how many ports it listens."""
+    faults: Sequence[str] = FAULTS
+
     def __init__(self, port: int, choice: Choice, noticed: Callable[[int], None] = lambda number: None) -> None:
         self.fired: Counter[str] = Counter()
         self.statements = 0
-        self.port = 0
-        self._target, self._choice, self._noticed = port, choice, noticed
+        self.ports: list[int] = []
+        self.target, self._choice, self._noticed = port, choice, noticed
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._ready = threading.Event()
@@ -59,7 +64,7 @@ class Proxy:
     @property
     def uri(self) -> str:
         """Its address."""
-        return f"bolt://127.0.0.1:{self.port}"
+        return f"bolt://127.0.0.1:{self.ports[0]}"
 
     def __enter__(self) -> Proxy:
         self._thread.start()
@@ -72,11 +77,15 @@ class Proxy:
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._connected, "127.0.0.1", 0))
-        self.port = server.sockets[0].getsockname()[1]
+        servers = []
+        for number in range(self.listeners):
+            start = asyncio.start_server(partial(self._connected, number), "127.0.0.1", 0)
+            servers.append(self._loop.run_until_complete(start))
+            self.ports.append(servers[-1].sockets[0].getsockname()[1])
         self._ready.set()
         self._loop.run_forever()
-        server.close()
+        for server in servers:
+            server.close()
         for task in self._tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
@@ -86,16 +95,20 @@ class Proxy:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
         try:
             with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await _Conversation(self, reader, writer).run()
+                await self.converse(number, reader, writer)
         finally:
             writer.transport.abort()
             self._tasks.discard(task)
+
+    async def converse(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection to the port of that number, until its end."""
+        await _Conversation(self, reader, writer).run()
 
     def chosen(self, occasion: str) -> str:
         """What to do now; the caller counts a fault when it fires."""
@@ -120,7 +133,7 @@ class _Conversation:
                 pass
             self.writer.close()
             return
-        self.from_server, self.to_server = await asyncio.open_connection("127.0.0.1", self.proxy._target)
+        self.from_server, self.to_server = await asyncio.open_connection("127.0.0.1", self.proxy.target)
         back = asyncio.ensure_future(self.backward())
         try:
             await self.forward()
@@ -188,11 +201,16 @@ class _Conversation:
 
     def reset(self) -> None:
         """Break both sides at once, without closing the protocol."""
-        for writer in (self.writer, self.to_server):
-            connection = writer.get_extra_info("socket")
-            with contextlib.suppress(OSError):
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
-            writer.transport.abort()
+        reset(self.writer)
+        reset(self.to_server)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Break a connection at once, without closing the protocol."""
+    connection = writer.get_extra_info("socket")
+    with contextlib.suppress(OSError):
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+    writer.transport.abort()
 
 
 def sometimes(seed: int, rare: float = 0.002) -> Choice:
