@@ -5,8 +5,8 @@
 Clients are those of `dmcheck work`, with its own back-off: a statement is tried again and again until its time is up,
 then the client pauses, longer each time. Each has a submit and a fetch to do. The table compares that with clients that
 try again after a fixed second, without jitter. What is assumed about the server are the options: a fetch and a submit
-together take 5.3 ms (156 to 228 a second were measured with 8 clients on two cores), 400 threads are Neo4j's default, the
-costs of a connection and of a refusal are guesses.
+together take 5.3 ms (156 to 228 a second were measured with 8 clients on two cores), 400 threads are Neo4j's default,
+the costs of a connection and of a refusal are guesses.
 """
 
 from __future__ import annotations
