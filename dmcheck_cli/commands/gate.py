@@ -64,7 +64,7 @@ def add(
     for warning in warnings:
         notices.warn(f"dmcheck: {warning}")
     key_of = Table("Key", ("client", "fingerprint", "comment"), [(client, given.fingerprint, given.comment)])
-    content = {"client": asdict(added), "key": given.fingerprint, "warnings": warnings}
+    content = {"client": asdict(added), "key": given.fingerprint} | ({"warnings": warnings} if warnings else {})
     show.results(as_json, format, lambda: content, CLIENT.of([added]), key_of)
 
 
