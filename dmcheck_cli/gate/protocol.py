@@ -6,7 +6,6 @@ the other side sends is trusted: what makes no sense is Malformed at the gate, N
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable
@@ -44,11 +43,10 @@ class Nonsense(ValueError):
 
 @dataclass(frozen=True)
 class Greeting:
-    """What the gate says first. `place`: see `Service.place`; it names no address (`place_of`)."""
+    """What the gate says first."""
 
     dmcheck: str
     client: int
-    place: str
     lease_seconds: int
 
     def line(self) -> bytes:
@@ -87,11 +85,6 @@ FIELDS: dict[str, tuple[str, ...]] = {
 
 OPTIONAL = frozenset({"count", "failed"})
 """Fields that may be missing."""
-
-
-def place_of(place: str) -> str:
-    """The name by which volunteers know a database: it tells its address and its folder to nobody."""
-    return f"gate-{hashlib.sha256(place.encode()).hexdigest()[:32]}"
 
 
 # The gate's side: requests are read, answers are written.

@@ -41,10 +41,6 @@ class Service(Protocol):
     def lease_seconds(self) -> int:
         """How long a lease lasts."""
 
-    @property
-    def place(self) -> str:
-        """A name of the database."""
-
     def fetch(self, count: int | None, request: str) -> list[Lease]:
         """Lease buckets."""
 
@@ -170,7 +166,7 @@ def talk(
     source, sink = Input(streams[0]), streams[1]
     began = time.monotonic()
     try:
-        send(sink, Greeting(release, client, protocol.place_of(service.place), service.lease_seconds).line())
+        send(sink, Greeting(release, client, service.lease_seconds).line())
         while time.monotonic() - began < MAX_CONNECTION_SECONDS:
             line: bytes | Malformed
             try:

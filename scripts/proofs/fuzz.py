@@ -167,9 +167,7 @@ SUBJECTS = {
             {"id": 1, "error": {"code": "suspended", "message": "m", "retry_after": 1.5}, "status": 1},
         ),
     ),
-    "greetings": Subject(
-        _greeting, _lines({"gate": 1, "dmcheck": "0.3.0", "client": 42, "place": "p", "lease_seconds": 7200})
-    ),
+    "greetings": Subject(_greeting, _lines({"gate": 1, "dmcheck": "0.3.0", "client": 42, "lease_seconds": 7200})),
     "settings": Subject(
         _settings,
         (

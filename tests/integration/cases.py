@@ -285,6 +285,7 @@ CASES: dict[str, Case] = {
         },
         same_answer=False,
     ),
+    "set_probation": Case(lambda w: {"id": 1}),
     "settle_clients": Case(lambda w: {"round": 0, "clients": [{"id": 1, "set": {"share": 0.5}}]}, same_answer=False),
     "settle_opinions": Case(
         lambda w: {
@@ -321,7 +322,6 @@ CASES: dict[str, Case] = {
         SET b += {failures: 3, place: null}""",
         same_answer=False,
     ),
-    "set_probation": Case(lambda w: {"id": 1}),
     "similar_clients": Case(lambda w: {"id": 9, "screen_name": "CLIENT1"}, writes=False),
     "submit_answers": Case(
         lambda w: {

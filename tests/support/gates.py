@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-GREETING = {"gate": 1, "dmcheck": "9.9.9", "client": 42, "place": "gate-0", "lease_seconds": 600}
+GREETING = {"gate": 1, "dmcheck": "9.9.9", "client": 42, "lease_seconds": 600}
 SILENCE = "silence"
 END = "end"
 

@@ -205,7 +205,7 @@ class Pipes:
         self.heard = os.fdopen(self.from_gate, "rb")
 
         class Nothing:
-            lease_seconds, place = 7200, "db.internal:7687/"
+            lease_seconds = 7200
 
         def talk() -> None:
             service: Any = Nothing()

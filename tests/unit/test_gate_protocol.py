@@ -25,7 +25,7 @@ REQUESTS = (
 )
 LEASES = [Lease("u", "l", 100, "2026-11-27T10:00:00Z", [User("NASA", 11348282), User("x", None)])]
 REPORTS = [Report("u", "done", 3, 0), Report("v", "refused", reason="lease_lost"), Report("w", "partial", 1, 2, ["x"])]
-GREETING = Greeting("0.3.0", 42, "gate-1", 7200)
+GREETING = Greeting("0.3.0", 42, 7200)
 
 
 def _read(text: str | bytes) -> Request:
@@ -57,12 +57,6 @@ def test_answers_arrive_as_they_were() -> None:
             said.exit_status,
             said.retry_after,
         )
-
-
-def test_a_place_names_no_address() -> None:
-    """The same database has the same name, and it is not its address."""
-    assert protocol.place_of("db.example:7687/") == protocol.place_of("db.example:7687/")
-    assert "example" not in protocol.place_of("db.example:7687/")
 
 
 FETCH = '{"id": 1, "verb": "fetch", "request_id": "K"'
