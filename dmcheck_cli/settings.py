@@ -31,9 +31,8 @@ PATHS = frozenset({"NEO4J_PASSWORD_FILE", "DMCHECK_HOME", "DMCHECK_JARS_FOLDER",
 
 _ACCOUNT = r"(?:[A-Za-z0-9_][A-Za-z0-9_.+-]*@)?"
 _HOST = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
-_GATE = re.compile(
-    rf"ssh://{_ACCOUNT}(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::[0-9]{{1,5}})?|{_ACCOUNT}(?:{_HOST}|[0-9A-Fa-f:.]+)"
-)
+_PORT = "(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+_GATE = re.compile(rf"ssh://{_ACCOUNT}(?:{_HOST}|\[[0-9A-Fa-f:.]+\])(?::{_PORT})?|{_ACCOUNT}(?:{_HOST}|[0-9A-Fa-f:.]+)")
 """What `ssh` takes for a destination, and for nothing else: no option, and nothing that a ProxyCommand would run."""
 
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -170,9 +169,10 @@ def fix(**values: Any) -> None:
     _fixed.update(values)
 
 
-def outside() -> dict[str, str]:
-    """Our environment for a program that we start: without the database's password, which none of them needs."""
-    return {name: value for name, value in os.environ.items() if name != "NEO4J_PASSWORD"}
+def outside(*more: str) -> dict[str, str]:
+    """Our environment for a program that we start: without the database's password, which none of them needs, and
+    without `more`."""
+    return {name: value for name, value in os.environ.items() if name not in ("NEO4J_PASSWORD", *more)}
 
 
 def variables() -> list[Field[Any]]:

@@ -13,11 +13,12 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 
 from dmcheck_cli import notices, settings
-from dmcheck_cli.errors import DmcheckError, Malformed, NotAdmitted, Usage, explained, release
+from dmcheck_cli.errors import DmcheckError, Malformed, NotAdmitted, Usage, WrongClient, explained, release
 from dmcheck_cli.gate import keys
-from dmcheck_cli.gate.bounds import Bounds
+from dmcheck_cli.gate.bounds import Bounds, log
 from dmcheck_cli.gate.telling import outward
 from dmcheck_cli.settings import Settings
 
@@ -49,7 +50,9 @@ def run(client: int) -> int:
         loaded = Settings.load()
         bounds = Bounds(loaded, client)
     except Exception as error:
-        return _tell(outward(error), talks, as_json)
+        problem = error if isinstance(error, DmcheckError) else explained(error)
+        log(client, problem.message, problem.code)
+        return _tell(outward(problem), talks, as_json)
     with notices.diverted(bounds.log):
         try:
             admission = Admission(loaded, client)
@@ -57,6 +60,7 @@ def run(client: int) -> int:
             bounds.connect()
             bounds.request()
             words = _words(asked)
+            _refuse_others(words, client)
             if talks:
                 return _talk(loaded, client, bounds, admission, words)
             return _verb(client, bounds, admission, words)
@@ -67,21 +71,26 @@ def run(client: int) -> int:
 
 
 class Admission:
-    """Whether a client has a key in the file, which is looked at again when it has changed."""
+    """Whether a client has a key in the file, which is looked at again when it has changed. It must be one of those
+    that it had at first: sshd does not say which key let it in."""
 
     def __init__(self, loaded: Settings, client: int) -> None:
         self._path, self._client = keys.path_of(loaded), client
         self._seen: tuple[int, ...] = ()
+        self._keys: frozenset[bytes] | None = None
 
     def check(self) -> None:
-        """Raises NotAdmitted when it has none, NotConfigured when the file cannot be read or trusted."""
+        """Raises NotAdmitted when it has none of them, NotConfigured when the file cannot be read or trusted."""
         try:
             about = os.stat(self._path)
         except FileNotFoundError:
             raise NotAdmitted from None
         now = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
-        if now != self._seen and not any(line.client == self._client for line in keys.read(self._path)):
-            raise NotAdmitted
+        if now != self._seen:
+            there = frozenset(line.key.blob for line in keys.read(self._path) if line.client == self._client)
+            self._keys = there if self._keys is None else there & self._keys
+            if not self._keys:
+                raise NotAdmitted
         self._seen = now
 
 
@@ -126,6 +135,15 @@ def _read_stdin() -> None:
     except serve.Ended:
         document = b""
     sys.stdin = io.TextIOWrapper(io.BytesIO(document))
+
+
+def _refuse_others(words: list[str], client: int) -> None:
+    """Raises WrongClient where any word names another: of an option given twice, the verb sees the last."""
+    for word, value in pairwise([*words, ""]):
+        name, is_given, own = word.partition("=")
+        named = own if is_given else value
+        if name == "--client" and named.isascii() and named.isdigit() and int(named[:20]) != client:
+            raise WrongClient(client=client, other=named[:20])
 
 
 def _words(asked: str) -> list[str]:

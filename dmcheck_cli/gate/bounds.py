@@ -20,7 +20,7 @@ from typing import Any
 from dmcheck_cli import notices
 from dmcheck_cli.embedded.files import make_private_folder, private_opener
 from dmcheck_cli.embedded.folders import state_folder
-from dmcheck_cli.errors import DmcheckError, GateFull, TooFast, spread
+from dmcheck_cli.errors import DmcheckError, GateFull, NotConfigured, TooFast, spread
 from dmcheck_cli.settings import Settings
 
 BURST_SECONDS = 10.0
@@ -112,13 +112,8 @@ class Bounds:
         self.log(problem.message, problem.code)
 
     def log(self, what: str, reason: str = "note") -> None:
-        """Write a line to the gate's log, which is bounded; never raises."""
-        event = notices.Event(what, "gate", "warning", client=self._client, reason=reason)
-        log = self._folder / "log"
-        with suppress(OSError), open(log, "ab", opener=private_opener) as file:
-            file.write(f"{notices.logged(event)}\n".encode())
-            if file.tell() > MAX_LOG_BYTES:
-                os.replace(log, log.with_name("log.1"))
+        """See the function of this name."""
+        log(self._client, what, reason)
 
     @contextmanager
     def _record(self) -> Iterator[dict[str, Any]]:
@@ -139,6 +134,18 @@ class Bounds:
 def folder() -> Path:
     """Where the files are; raises NotConfigured where there is no place for them."""
     return state_folder() / "gate"
+
+
+def log(client: int, what: str, reason: str) -> None:
+    """Write a line about a client to the gate's log, which is bounded; never raises."""
+    event = notices.Event(what, "gate", "warning", client=client, reason=reason)
+    with suppress(OSError, NotConfigured):
+        path = folder() / "log"
+        make_private_folder(path.parent)
+        with open(path, "ab", opener=private_opener) as file:
+            file.write(f"{notices.logged(event)}\n".encode())
+            if file.tell() > MAX_LOG_BYTES:
+                os.replace(path, path.with_name("log.1"))
 
 
 def refusals() -> list[dict[str, Any]]:

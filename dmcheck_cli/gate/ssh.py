@@ -29,6 +29,9 @@ MAX_TELLING = 300
 MAX_LOOK_SECONDS = 1.0
 """Between two looks at the clock while an answer is awaited."""
 
+TOKEN = "X_USER_TOKEN"
+"""For the checker alone: a `SendEnv` of ssh's configuration could hand it on."""
+
 MAX_END_SECONDS = 1.0
 """For ssh to end when it is asked to."""
 
@@ -93,7 +96,7 @@ class Ssh:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,
-                env=outside(),
+                env=outside(TOKEN),
             )
         except FileNotFoundError as error:
             raise NotConfigured(what="DMCHECK_GATE needs the program `ssh`, which is not there") from error

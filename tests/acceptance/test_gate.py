@@ -152,6 +152,8 @@ def test_each_verb_is_that_of_the_command_line(volunteer: Volunteer, operate: Ru
     assert "Nothing came in" in empty.error["message"]
     other = volunteer.ssh("fetch", "--client", "1", "--json")
     assert (other.status, other.error["code"]) == (1, "wrong_client")
+    twice = volunteer.ssh("fetch", "--client", "43", "--client", "42", "--json")
+    assert (twice.status, twice.error["code"]) == (1, "wrong_client")
     nobody = volunteer.ssh()
     assert (nobody.status, nobody.out) == (2, "")
     assert "It gives no shell" in nobody.err
@@ -294,4 +296,10 @@ def test_a_gate_without_a_key_file_lets_nobody_in(run: Run, environment: dict[st
             check=False,
         )
         assert (done.returncode, json.loads(done.stderr)["error"]["code"]) == (4, "not_admitted")
+    broken = {**outside, "DMCHECK_LEASE_SECONDS": "abc", "XDG_STATE_HOME": str(tmp_path / "state")}
+    done = subprocess.run(
+        command, env={**broken, "PYTHONPATH": str(ROOT)}, capture_output=True, stdin=subprocess.DEVNULL, check=False
+    )
+    assert (done.returncode, b"LEASE_SECONDS" in done.stderr) == (4, False)
+    assert "DMCHECK_LEASE_SECONDS" in (tmp_path / "state" / "dmcheck" / "gate" / "log").read_text()
     assert os.listdir(tmp_path)

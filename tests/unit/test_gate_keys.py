@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from dmcheck_cli.errors import KeyTaken, Malformed, NotConfigured
+from dmcheck_cli.commands.gate_run import Admission
+from dmcheck_cli.errors import KeyTaken, Malformed, NotAdmitted, NotConfigured
 from dmcheck_cli.gate import keys
 from dmcheck_cli.gate.keys import Key, editing, read, read_key
+from dmcheck_cli.settings import Settings
 
 KINDS = (("ed25519", 256), ("ecdsa", 256), ("ecdsa", 384), ("ecdsa", 521), ("rsa", 2048), ("rsa", 3072))
 
@@ -288,3 +290,18 @@ def test_several_at_the_same_moment_lose_nothing(path: Path) -> None:
         assert content == b"" or content.endswith(b"\n")
     assert [one.wait() for one in running] == [0] * 4
     assert sorted(line.client for line in read(path)) == list(range(10, 50))
+
+
+def test_a_connection_ends_when_its_keys_are_gone_though_the_client_has_another(path: Path) -> None:
+    """A key that is changed for another: the connection that the old one made is over. One that is added ends none."""
+    admission = Admission(Settings(authorized_keys=str(path)), 42)
+    _add(path, 42, GOOD)
+    admission.check()
+    _add(path, 42, OTHER)
+    admission.check()
+    with editing(path) as held:
+        assert held.remove(42) == 2
+    _add(path, 42, RSA)
+    with pytest.raises(NotAdmitted):
+        admission.check()
+    Admission(Settings(authorized_keys=str(path)), 42).check()
