@@ -316,13 +316,13 @@ CASES: dict[str, Case] = {
     "show_transactions": Case(writes=False, same_answer=False),  # its own is another one each time
     "show_users": Case(lambda w: {"names": [w.checked, w.waiting, w.held.users[0].screen_name]}, writes=False),
     "show_version": Case(writes=False),
+    "similar_clients": Case(lambda w: {"id": 9, "screen_name": "CLIENT1"}, writes=False),
     "split_buckets": Case(
         lambda w: {"buckets": None},
         before="""MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL WITH b LIMIT 2
         SET b += {failures: 3, place: null}""",
         same_answer=False,
     ),
-    "similar_clients": Case(lambda w: {"id": 9, "screen_name": "CLIENT1"}, writes=False),
     "submit_answers": Case(
         lambda w: {
             "client": 1,
