@@ -76,6 +76,10 @@ class Actor:
             lambda: {"client": asdict(clients.rename(self.database, id, screen_name))},
         )
 
+    def probation(self, id: int) -> dict[str, Any]:
+        """Leaves a client at one lease."""
+        return self._do("probation", id, {}, lambda: {"set": clients.put_on_probation(self.database, id)})
+
     def forget(self, id: int) -> dict[str, Any]:
         """Deletes a client."""
 

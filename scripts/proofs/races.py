@@ -339,6 +339,7 @@ COMMANDS: dict[str, Callable[[_Scene], Task]] = {
     "client resume": lambda scene: (Actor.resume_client, (random.choice([1, 2]),)),
     "client distrust": lambda scene: (Actor.distrust, (random.choice([1, 2]),)),
     "client rename": lambda scene: (Actor.rename, (1, "another")),
+    "gate add --probation": lambda scene: (Actor.probation, (random.choice([1, 2]),)),
     "client delete": lambda scene: (Actor.forget, (random.choice([1, 2]),)),
 }
 
