@@ -82,13 +82,16 @@ def read_key(raw: bytes) -> Key:
         raise Malformed(what="This is a private key, which stays with its owner: give the file that ends in .pub")
     lines = [line for line in raw.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
     if len(lines) != 1 or len(raw) > MAX_KEY_BYTES:
-        raise Malformed(what=f"One public key is expected, on one line; here are {len(lines)} lines, {len(raw)} bytes")
+        raise Malformed(what=f"One public key is expected, on one line of at most {MAX_KEY_BYTES} bytes")
     type, _, rest = lines[0].decode("latin-1").strip().partition(" ")
     text, _, comment = rest.strip().partition(" ")
     if type not in _KINDS:
         from dmcheck_cli.domain.documents import shown  # which reading the file for each connection does without
 
-        raise Malformed(what=f"A public key begins with its type, one of {', '.join(_KINDS)}; not with {shown(type)}")
+        kinds = ", ".join(_KINDS)
+        raise Malformed(
+            what=f"A public key begins with its type ({kinds}), without options before it; not {shown(type)}"
+        )
     try:
         blob = base64.b64decode(text, validate=True)
     except ValueError:  # also where it is not ASCII
@@ -157,7 +160,7 @@ def editing(path: Path) -> Iterator[Keys]:
     """
     try:
         make_private_folder(path.parent)
-        _refuse_shared(path.parent, "its folder ")
+        _refuse_shared(path.parent, "its folder")
         with locked(path.parent, LOCK_SECONDS):
             before = _content(path)
             keys = Keys(before)
@@ -240,7 +243,7 @@ def _content(path: Path) -> bytes:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
             raise _unusable(path, "it is no file")
-        _refuse_shared(path, "")
+        _refuse_shared(path, "it")
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise _unusable(path, f"it has more than {MAX_FILE_BYTES} bytes")
@@ -251,9 +254,9 @@ def _refuse_shared(path: Path, what: str) -> None:
     """Whoever can write the file can log in as this account; sshd ignores such a file."""
     about = os.stat(path)
     if about.st_mode & 0o022:
-        raise _unusable(path, f"{what}others may write to it; `chmod go-w {shlex.quote(str(path))}` ends that")
+        raise _unusable(path, f"others may write to {what}; `chmod go-w {shlex.quote(str(path))}` ends that")
     if about.st_uid not in (os.geteuid(), 0) and os.geteuid() != 0:
-        raise _unusable(path, f"{what}it belongs to another account")
+        raise _unusable(path, f"{what} belongs to another account")
 
 
 def _replace(path: Path, content: bytes) -> None:
