@@ -13,7 +13,6 @@ from benchmark import graph
 from benchmark.crowd import FIRST_CLIENT, Crowd
 from benchmark.graph import BUCKET_SIZE, LINE, Server
 
-from dmcheck_cli.transactions import stats
 from jobs import judge_clients, make_buckets
 from scaling.model import Costs
 
@@ -23,7 +22,7 @@ SIZES = (1, 8, 20, 50)
 COUNTS = {1: 60, 8: 12, 20: 6, 50: 3}
 """How often each of them fetches and answers in a round."""
 
-WARM_ROUNDS = 6
+WARM_ROUNDS = 12
 """Java has yet to compile hot code."""
 
 RUNS = 4
@@ -60,8 +59,7 @@ def rates(server: Server, crowd: Crowd, rounds: int, tell: Tell) -> dict[int, di
 
 
 def jobs(server: Server) -> dict[str, float]:
-    """Seconds per bucket in make_buckets, and per lease in judge_clients, each in its last of RUNS runs; per client in
-    `stats`."""
+    """Seconds per bucket in make_buckets, and per lease in judge_clients, each in its last of RUNS runs."""
     database = server.database
     graph.empty(database)
     graph.prepare(database, 0)
@@ -75,8 +73,7 @@ def jobs(server: Server) -> dict[str, float]:
             _work(server, FIRST_CLIENT + client)
         judged, found["judge"] = _timed(lambda: judge_clients.run(database))
         found["judge"] /= max(judged.leases, 1)
-    _, seconds = _timed(lambda: stats.stats(database))
-    return {**found, "stats": seconds / graph.CLIENTS}
+    return found
 
 
 def sizes(server: Server) -> dict[str, float]:
@@ -114,7 +111,7 @@ def sizes(server: Server) -> dict[str, float]:
 
 
 def measure(rounds: int, cores: int, tell: Tell) -> tuple[dict[int, dict[str, float]], Costs]:
-    """Rates by the number of clients, and what things cost; `crowding` is left to be fitted."""
+    """Rates by the number of clients, and what things cost; `behind` is left to be fitted."""
     with closing(Crowd(SIZES, compiled=False)) as crowd, graph.servers(1) as [server]:
         graph.prepare(server.database, LINE * BUCKET_SIZE)
         found = rates(server, crowd, rounds, tell)
@@ -123,9 +120,11 @@ def measure(rounds: int, cores: int, tell: Tell) -> tuple[dict[int, dict[str, fl
         tell("what takes up disk")
         of_disk = sizes(server)
     one = found[1]
-    wait = max(1 / one["rate"] - one["server"] - one["client"], 0.0)
+    # What takes longer on the processors than the client waited ran beside it.
+    waited = 1 / one["rate"] - one["client"]
+    inner = min(one["server"], waited)
     return found, Costs(
-        server=one["server"], client=one["client"], wait=wait, crowding=0.0, cores=cores,
+        server=inner, client=one["client"], wait=waited - inner, behind=0.0, cores=cores,
         bucket_size=BUCKET_SIZE, **of_jobs, **of_disk,
     )  # fmt: skip
 

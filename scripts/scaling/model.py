@@ -1,8 +1,9 @@
 """A discrete-event simulation of clients and one database, and the arithmetic of what grows with them.
 
 A client leases a bucket, checks its accounts, and hands in the answers. What it asks of the database is served by
-processors in slices, as operating systems share them out; the more operations are at work at once, the more each costs
-(locks, caches). Nothing here measures: `measuring.py` does.
+processors in slices, as operating systems share them out. Some of the database's work for it nobody waits for (its Java
+compiles, collects garbage, writes to disk), but it takes the processors from others. Nothing here measures:
+`measuring.py` does.
 """
 
 from __future__ import annotations
@@ -11,30 +12,25 @@ import heapq
 import random
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 SLICE = 0.002
 """Seconds for which a processor serves one operation before it takes the next."""
-
-MAX_AT_WORK = 400
-"""Operations that can be in each other's way: the threads that Neo4j has for its clients, unless it is told otherwise
-(`server.bolt.thread_pool_max_size`)."""
 
 
 @dataclass(frozen=True)
 class Costs:
     """What was measured, per bucket that is fetched and answered unless it says otherwise. `server`, `client`: seconds
-    of CPU of the database and of the client; `wait`: seconds that pass on nobody's CPU; `crowding`: the share by which
-    `server` grows with each further operation at work; `make`, `judge`: seconds in the jobs; `stats`: per registered
-    client. `user_bytes`, `answer_bytes`, `lease_bytes`: on disk, for each."""
+    of CPU of the database and of the client, for which the client waits; `wait`: seconds that pass on nobody's CPU;
+    `behind`: seconds of the database's CPU that nobody waits for; `make`, `judge`: seconds in the jobs. `user_bytes`,
+    `answer_bytes`, `lease_bytes`: on disk, for each."""
 
     server: float
     client: float
     wait: float
-    crowding: float
+    behind: float
     make: float
     judge: float
-    stats: float
     user_bytes: float
     answer_bytes: float
     lease_bytes: float
@@ -73,6 +69,10 @@ class Run:
     busy: float
 
 
+NOBODY = -1
+"""Whom an operation belongs to that no client waits for."""
+
+
 class Processors:
     """Processors that serve operations in slices, one after the other."""
 
@@ -81,11 +81,6 @@ class Processors:
         self.used = 0.0
         self._free = cores
         self._queue: deque[list[float]] = deque()
-
-    @property
-    def at_work(self) -> int:
-        """Operations that are served or wait."""
-        return self.cores - self._free + len(self._queue)
 
     def ask(self, operation: list[float]) -> None:
         """Put an operation in line: [seconds left, number]."""
@@ -139,13 +134,12 @@ def simulate(
         if what == "ask":
             begun[number] = now
             own = costs.client if together else 0.0
-            demand = (costs.server * (1 + costs.crowding * min(shared.at_work, MAX_AT_WORK)) + own) * random.uniform(
-                0.8, 1.2
-            )
+            demand = (costs.server + own) * random.uniform(0.8, 1.2)
             push(now + costs.wait + (0.0 if together else costs.client), "served", [demand, number])
         elif what == "served":
             shared.ask(operation)
-        elif shared.end(operation, length):
+        elif shared.end(operation, length) and number >= 0:
+            shared.ask([costs.behind, NOBODY])
             if now > settled:
                 took.append(now - begun[number])
             push(now + random.expovariate(1 / pace) if pace else now, "ask", [0.0, number])
@@ -164,13 +158,12 @@ def simulate(
 
 
 def fitted(costs: Costs, clients: int, cores: int, rate: float, seconds: float = 20.0) -> float:
-    """The `crowding` with which the model has the measured `rate` of that many clients on the server's own processors;
+    """The `behind` with which the model has the measured `rate` of that many clients on the server's own processors;
     0 where it is not faster without any."""
     low, high = 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
-        tried = Costs(**{**vars(costs), "crowding": middle})
-        if simulate(tried, clients, cores, 0.0, seconds, together=True).rate > rate:
+        if simulate(replace(costs, behind=middle), clients, cores, 0.0, seconds, together=True).rate > rate:
             low = middle
         else:
             high = middle
@@ -196,7 +189,11 @@ def parts(costs: Costs, world: World, clients: int) -> list[Part]:
             rate * costs.bucket_size / (world.per_run / world.cron),
             "DMCHECK_MAX_USERS_PER_RUN, or run make_buckets more often",
         ),
-        Part("the database's processors", (rate * costs.server + jobs) / world.cores, "more cores; larger buckets"),
+        Part(
+            "the database's processors",
+            (rate * (costs.server + costs.behind) + jobs) / world.cores,
+            "more cores; larger buckets",
+        ),
         Part("the time of make_buckets", rate * costs.make, "larger buckets"),
         Part("the time of judge_clients", rate * costs.judge, "larger buckets; more than one graph"),
     ]

@@ -11,10 +11,9 @@ COSTS = Costs(
     server=0.006,
     client=0.003,
     wait=0.001,
-    crowding=0.0,
+    behind=0.0,
     make=0.004,
     judge=0.004,
-    stats=0.0001,
     user_bytes=200,
     answer_bytes=70,
     lease_bytes=700,
@@ -43,11 +42,17 @@ def test_clients_that_check_accounts_leave_the_server_idle() -> None:
     assert run.p99 < 0.02
 
 
+def test_what_nobody_waits_for_takes_processors_only() -> None:
+    """One client on two processors does not notice it; eight get less."""
+    loaded = replace(COSTS, behind=0.003)
+    assert simulate(loaded, 1, 2, 0.0, 20.0, together=True).rate == pytest.approx(100, rel=0.02)
+    assert simulate(loaded, 8, 2, 0.0, 20.0, together=True).rate == pytest.approx(2 / 0.012, rel=0.03)
+
+
 def test_the_fit_finds_what_was_put_in() -> None:
-    """A rate that the model itself foretold leads back to the crowding that made it."""
-    crowded = replace(COSTS, crowding=0.02)
-    rate = simulate(crowded, 8, 2, 0.0, 20.0, together=True).rate
-    assert fitted(COSTS, 8, 2, rate) == pytest.approx(0.02, rel=0.1)
+    """A rate that the model itself foretold leads back to what made it."""
+    rate = simulate(replace(COSTS, behind=0.002), 8, 2, 0.0, 20.0, together=True).rate
+    assert fitted(COSTS, 8, 2, rate) == pytest.approx(0.002, rel=0.1)
     assert fitted(COSTS, 8, 2, 1000.0) == 0.0
 
 
