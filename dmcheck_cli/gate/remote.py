@@ -34,7 +34,7 @@ MAX_TOLD = 100
 
 
 class Remote:
-    """A Service (see `service.py`) through the gate that `settings` names. It connects at the first request. Not
+    """A Service (see `domain/verbs.py`) through the gate that `settings` names. It connects at the first request. Not
     thread-safe.
 
     Every verb raises also NotConfigured, when ssh or the gate does not let the client in, and Temporary, when the gate

@@ -10,9 +10,9 @@ import select
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
-from dmcheck_cli.domain.model import Answered, ClientStats, Lease, Report, SystemStats
+from dmcheck_cli.domain.verbs import Service
 from dmcheck_cli.errors import MALFORMED, DmcheckError, Malformed, NotAdmitted, explained
 from dmcheck_cli.gate import protocol
 from dmcheck_cli.gate.bounds import Bounds
@@ -32,32 +32,6 @@ MAX_SKIPPED_BYTES = 4 * MAX_REQUEST_BYTES
 """A line that is too long is read to its end up to here, so that the conversation can go on."""
 
 PIECE = 65536
-
-
-class Service(Protocol):
-    """What of `service.Service` a conversation needs."""
-
-    @property
-    def lease_seconds(self) -> int:
-        """How long a lease lasts."""
-
-    def fetch(self, count: int | None, request: str) -> list[Lease]:
-        """Lease buckets."""
-
-    def resume(self) -> list[Lease]:
-        """The leases that are held."""
-
-    def renew(self, bucket: str, lease: str) -> str:
-        """When the lease ends now."""
-
-    def release(self, bucket: str, lease: str, failed: bool = False) -> int:
-        """How many users wait again."""
-
-    def submit(self, answered: list[Answered]) -> list[Report]:
-        """A report for each bucket."""
-
-    def stats(self) -> tuple[list[ClientStats], SystemStats]:
-        """The client's own figures, and the system's."""
 
 
 class Ended(Exception):

@@ -10,8 +10,8 @@ from typing import Any
 from dmcheck_cli import notices
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.model import Lease
+from dmcheck_cli.domain.verbs import Service
 from dmcheck_cli.errors import DmcheckError, NothingToFetch, OverQuota, TooFast, Unjudged
-from dmcheck_cli.service import Service
 
 REFUSALS = (NothingToFetch, OverQuota, TooFast, Unjudged)
 

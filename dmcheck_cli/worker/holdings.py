@@ -9,8 +9,8 @@ from typing import Any
 
 from dmcheck_cli import notices
 from dmcheck_cli.domain.model import Answered, Lease
+from dmcheck_cli.domain.verbs import Service
 from dmcheck_cli.errors import LeaseLost, NotOwner, UnknownBucket
-from dmcheck_cli.service import Service
 from dmcheck_cli.worker.keeping import AnswerFile
 from dmcheck_cli.worker.pool import HeldLease, Pool
 from dmcheck_cli.worker.summary import Summary

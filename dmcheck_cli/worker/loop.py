@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from dmcheck_cli.backoff import between_requests
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
+from dmcheck_cli.domain.verbs import Service
 from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, TooFast, Unjudged, machine_lacks
 from dmcheck_cli.notices import Event, records
-from dmcheck_cli.service import Service
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
 from dmcheck_cli.worker.fetcher import Fetcher
