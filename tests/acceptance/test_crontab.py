@@ -182,6 +182,20 @@ def test_trouble_is_mailed(cron: Cron) -> None:
     assert b"NEO4J_PASSWORD_FILE" in done.stderr
 
 
+def test_the_log_of_the_jobs_is_bounded(cron: Cron) -> None:
+    """One of more than 10 MB takes the place of the one before; a smaller one, or none, is left alone in silence."""
+    [entry] = [one for one in parsed()[1] if "$BIN" not in one.command]
+    log, before = cron.home / "dmcheck-jobs.log", cron.home / "dmcheck-jobs.log.1"
+    before.write_text("before\n")
+    for size, kept in ((None, 7), (10 * 2**20, 7), (10 * 2**20 + 1, 10 * 2**20 + 1)):
+        if size is not None:
+            log.write_bytes(b"x" * size)
+        done = cron.start(entry.command)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+        assert before.stat().st_size == kept
+    assert not log.exists()
+
+
 def test_each_entry_is_fit_for_cron() -> None:
     """Absolute paths, a lock, a time limit, no % (which cron would cut at), minutes of its own, documented rates."""
     variables, entries = parsed()
@@ -194,7 +208,9 @@ def test_each_entry_is_fit_for_cron() -> None:
     assert not {0, 15, 30, 45} & set(minutes)
     for entry in entries:
         assert "%" not in entry.command
-        assert re.match(r'flock -n "\$HOME/\.dmcheck-\w+\.lock" timeout -k 30 \d+ "\$BIN/dmcheck', entry.command)
+        assert "$BIN" not in entry.command or re.match(
+            r'flock -n "\$HOME/\.dmcheck-\w+\.lock" timeout -k 30 \d+ "\$BIN/dmcheck', entry.command
+        )
     rates = {
         program: [(len(e.minutes), e.hour) for e in entries if f'"$BIN/{program}"' in e.command] for program in PROGRAMS
     }
