@@ -60,6 +60,33 @@ def test_the_whole_story(direct: Call, story: dict[str, Any]) -> None:
     assert set(first) == {"at", "event", "client", "bucket", "lease", "users"}
 
 
+def test_a_death_is_told_at_once_and_stays_told(direct: Call, database: Database, query: Query) -> None:
+    """As soon as the lease is marked dead; also after a late answer, a release and a renewal; once for each lease.
+    Where an earlier release recorded no time, when its bucket was released."""
+    prepare(database, [42], 15, size=5)
+    late, released, revived = direct("fetch", "--client", 42, "--count", 3, "--json").document["buckets"]
+    direct(program="reclaim_leases", DMCHECK_LEASE_SECONDS="0")
+    assert [one["event"] for one in events(direct)][:6] == ["died"] * 3 + ["leased"] * 3
+    [told] = events(direct, "--bucket", late["bucket"], "--limit", 1)
+    assert (told["event"], told["lease"], told["users"]) == ("died", late["lease"], 5)
+    direct("renew", "--client", 42, "--bucket", revived["bucket"], "--lease", revived["lease"])
+    pass_time(query, 1000)
+    direct(program="reclaim_leases")
+    assert direct("submit", "--client", 42, stdin=answered({"buckets": [late, revived]})).status == 0
+    stories = {}
+    for one in (late, released, revived):
+        stories[one["bucket"]] = [event["event"] for event in events(direct, "--bucket", one["bucket"])]
+        assert [e for e in events(direct) if e["bucket"] == one["bucket"]] == events(direct, "--bucket", one["bucket"])
+    assert list(stories.values()) == [
+        ["submitted", "died", "leased"],
+        ["died", "leased"],
+        ["submitted", "died", "leased"],
+    ]
+    query("MATCH (l:DMCheckLease) REMOVE l.dead_datetime")
+    again = [[event["event"] for event in events(direct, "--bucket", one)] for one in stories]
+    assert again == [["submitted", "leased"], ["died", "leased"], ["submitted", "leased"]]
+
+
 def test_what_is_asked_for(direct: Call, story: dict[str, Any]) -> None:
     """One client, one bucket, one user, a number; a user tells the leases of its answers and of its bucket."""
     assert [one["event"] for one in events(direct, "--client", 43)] == ["leased", "refused", "registered"]

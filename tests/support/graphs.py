@@ -97,6 +97,7 @@ def pass_time(query: Query, seconds: int) -> None:
         CALL () {
             MATCH (l:DMCheckLease)
             SET l.assigned_datetime = l.assigned_datetime - duration({seconds: $seconds}),
+                l.dead_datetime = l.dead_datetime - duration({seconds: $seconds}),
                 l.ended = l.ended - duration({seconds: $seconds})
         }
         CALL () {

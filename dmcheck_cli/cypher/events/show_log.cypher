@@ -1,4 +1,4 @@
-// What happened, newest first: leases that began and ended, refusals, and what became of clients.
+// What happened, newest first: leases that began, died and ended, refusals, and what became of clients.
 // Parameters: client, user, bucket (null: any), since, until (ISO 8601), key (of what happened at `until`, only what comes
 //   after this key in their order), slice (how many).
 // Columns: at, key, event, client, bucket, lease, users, reason, count, said (numbers of DM, NON_DM and UNKNOWN).
@@ -21,12 +21,19 @@ CALL () {
     }
     RETURN collect(CASE WHEN l.bucket = $bucket OR $bucket IS NULL THEN l END) AS named
 }
-// 2. What happened, each kind from its own index.
+// 2. What happened, each kind from its own index. A death is told when the lease was marked dead; only where that was not
+//    recorded, when its bucket was released.
 CALL (all, named) {
     WITH all WHERE all
     MATCH (n:DMCheckLease) WHERE datetime($since) <= n.ended <= datetime($until)
-        AND ($client IS NULL OR n.client = $client)
+        AND ($client IS NULL OR n.client = $client) AND (n.how <> 'died' OR n.dead_datetime IS NULL)
     WITH n, n.ended AS at, 'ended ' + n.id AS key WHERE at < datetime($until) OR key < $key
+    RETURN n, at, key ORDER BY at DESC, key DESC LIMIT $slice
+    UNION ALL
+    WITH all WHERE all
+    MATCH (n:DMCheckLease) WHERE datetime($since) <= n.dead_datetime <= datetime($until)
+        AND ($client IS NULL OR n.client = $client)
+    WITH n, n.dead_datetime AS at, 'died ' + n.id AS key WHERE at < datetime($until) OR key < $key
     RETURN n, at, key ORDER BY at DESC, key DESC LIMIT $slice
     UNION ALL
     WITH all WHERE all
@@ -42,14 +49,16 @@ CALL (all, named) {
     RETURN n, at, key ORDER BY at DESC, key DESC LIMIT $slice
     UNION ALL
     UNWIND named AS n
-    UNWIND [[n.ended, 'ended ' + n.id], [n.assigned_datetime, 'began ' + n.id]] AS one
+    UNWIND [[CASE WHEN n.how <> 'died' OR n.dead_datetime IS NULL THEN n.ended END, 'ended ' + n.id],
+        [n.dead_datetime, 'died ' + n.id], [n.assigned_datetime, 'began ' + n.id]] AS one
     WITH n, one[0] AS at, one[1] AS key WHERE datetime($since) <= at <= datetime($until)
         AND ($client IS NULL OR n.client = $client) AND (at < datetime($until) OR key < $key)
     RETURN n, at, key ORDER BY at DESC, key DESC LIMIT $slice
 }
 WITH n, at, key ORDER BY at DESC, key DESC LIMIT $slice
 WITH *, key STARTS WITH 'ended ' AS ended
-RETURN toString(at) AS at, key, CASE WHEN n:DMCheckEvent THEN n.event WHEN NOT ended THEN 'leased'
+RETURN toString(at) AS at, key, CASE WHEN n:DMCheckEvent THEN n.event
+           WHEN key STARTS WITH 'began ' THEN 'leased' WHEN key STARTS WITH 'died ' THEN 'died'
            WHEN n.how = 'answered' THEN 'submitted' ELSE n.how END AS event,
        n.client AS client, n.bucket AS bucket, CASE WHEN n:DMCheckLease THEN n.id END AS lease,
        coalesce(n.users, COUNT { (b:DMCheckBucket {uuid: n.bucket})<-[:INDMCHECKBUCKET]-() WHERE b.newest = n.id }) AS users,

@@ -15,8 +15,9 @@ CALL (uuids, ids) {
         AND b.uuid IN uuids AND c.id IN ids
     MATCH (c)-[:STATS]->(s:DMCheckClientStats)
     OPTIONAL MATCH (l:DMCheckLease {id: b.newest})
-    WITH s, collect(b) AS ending, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths
+    WITH s, collect(b) AS ending, collect(l) AS dead, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths
     FOREACH (b IN ending | SET b.dead_datetime = datetime())
+    FOREACH (l IN dead | SET l.dead_datetime = datetime())
     FOREACH (l IN deaths | SET l.died = true)
     SET s.buckets_dead = coalesce(toIntegerOrNull(s.buckets_dead), 0) + size(deaths)
     RETURN sum(size(ending)) AS marked

@@ -14,5 +14,6 @@ CREATE INDEX dmcheck_name IF NOT EXISTS FOR (n:DMCheckName) ON (n.dmcheck_name)
 CREATE CONSTRAINT dmcheck_event_key IF NOT EXISTS FOR (n:DMCheckEvent) REQUIRE n.key IS UNIQUE
 CREATE INDEX dmcheck_event_time IF NOT EXISTS FOR (n:DMCheckEvent) ON (n.at)
 CREATE INDEX dmcheck_lease_begin IF NOT EXISTS FOR (n:DMCheckLease) ON (n.assigned_datetime)
+CREATE INDEX dmcheck_lease_death IF NOT EXISTS FOR (n:DMCheckLease) ON (n.dead_datetime)
 CREATE INDEX dmcheck_needs IF NOT EXISTS FOR (n:User) ON (n.dmcheck_needs, n.dmcheck_asked)
 CREATE INDEX dmcheck_aside IF NOT EXISTS FOR (n:User) ON (n.dmcheck_aside)
