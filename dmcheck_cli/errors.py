@@ -12,6 +12,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 """Resources that the machine lacks now and may have later."""
@@ -75,7 +76,7 @@ class Suspended(DmcheckError):
 
 class OverQuota(DmcheckError):
     template = (
-        "Client {client} may hold no more leases than it does ({held}): submit some first "
+        "Client {client} holds as many leases as it may ({held}): submit some first "
         "(`dmcheck stats --client {client}` says what it may hold)."
     )
     code = "over_quota"
@@ -83,8 +84,8 @@ class OverQuota(DmcheckError):
 
 class Unjudged(DmcheckError):
     template = (
-        "Client {client} has no record yet, and as many buckets as it may have until it is judged; judge_clients runs "
-        "every few minutes."
+        "Client {client} has no record yet, and has taken as many buckets as it may until it is judged. The job "
+        "judge_clients runs every 5 minutes: try again in {seconds} seconds."
     )
     code = "unjudged"
 
@@ -301,8 +302,9 @@ def explained(error: Exception) -> DmcheckError:
     return Bug(version=release(), what=f"{type(error).__name__}: {error} at {where}")
 
 
+@cache
 def release() -> str:
-    """The version of dmcheck."""
+    """The version of dmcheck that this process runs, also once another is installed beside it."""
     from importlib.metadata import version
 
     return version("dmcheck")

@@ -50,8 +50,8 @@ def _setting(name: str, default: Any, meaning: str, least: int = 0, most: int = 
 class Settings:
     """All settings, typed. The metadata of a field holds its variable's name and meaning (commands/README.md has them).
 
-    The last two have no variable. `limits`: tests and simulations pass their own. `attended`: whether this may
-    start an embedded database that a person has stopped.
+    The last two have no variable. `limits`: tests and simulations pass their own. `attended`: false in a
+    gate, which may not start an embedded database that a person has stopped.
     """
 
     neo4j_uri: str | None = _setting("NEO4J_URI", None, "The Neo4j to use; unset: the embedded one.")
@@ -128,7 +128,7 @@ class Settings:
 
     def bound(self, name: str) -> object:
         """A bound that statements use, by its name: a setting, or else one of `limits`."""
-        return getattr(self, name) if name in ("max_unjudged", "buckets_per_client") else getattr(self.limits, name)
+        return getattr(self if name in ("buckets_per_client", "lease_seconds", "max_unjudged") else self.limits, name)
 
     def refuse_gate(self) -> None:
         """Raises NotConfigured where DMCHECK_GATE is set: what needs a database must not start an empty one."""

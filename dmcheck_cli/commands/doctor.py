@@ -11,7 +11,7 @@ from dmcheck_cli import notices
 from dmcheck_cli.commands.settings import used
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import REFUSED
+from dmcheck_cli.errors import REFUSED, release
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.forms import duration, moment
 from dmcheck_cli.reporting.show import SEPARATORS, Format
@@ -19,6 +19,9 @@ from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import health
 from dmcheck_cli.transactions.stats import count_users
+
+MAX_NAMED = 5
+"""Clients with an older release that a note names."""
 
 
 def doctor(
@@ -38,7 +41,8 @@ def doctor(
             looked += [f"{users} users", "all buckets", "all clients"]
         facts = health.facts(database)
     where = used(loaded)
-    idle = facts.waiting and not facts.active
+    releases = sorted(facts.releases.items(), key=lambda item: item[0] or "")
+    outdated = facts.outdated(release())
     # Made only where a table is printed: `moment` and `duration` load dateutil, which takes longer than the rest.
     rows = ((job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs)
     wrong = [(one.what, one.remedy) for one in problems]
@@ -53,14 +57,37 @@ def doctor(
                 for job in found.jobs
             ],
             "clients": {"active": facts.active, "flagged": facts.flagged},
+            "releases": [
+                {"release": one, "clients": len(ids), "older": one is not None and ids[0] in outdated}
+                for one, ids in releases
+            ],
             "users_waiting": facts.waiting,
             "problems": [asdict(one) for one in problems],
         },
         Table(f"Neo4j {found.version} at {where['uri']}", ("job", "last success (UTC)", "ago"), rows),
         Table("Clients", ("active", "flagged", "users waiting"), [(facts.active, facts.flagged, facts.waiting)]),
+        *(
+            [Table("Releases", ("dmcheck", "active clients"), [(one, len(ids)) for one, ids in releases])]
+            if releases
+            else []
+        ),
         *([Table("Problems", ("what is wrong", "remedy"), wrong)] if problems else []),
-        notes=[f"{facts.waiting} users wait, and no client is active: dmcheck register"] if idle else [],
+        notes=_notes(facts, outdated),
     )
     if not problems and not show.wants_json(as_json, format) and format not in SEPARATORS:
         show.line(f"\nAll is well. Looked at: {', '.join(looked)}.")
     return REFUSED if problems else 0
+
+
+def _notes(facts: health.Facts, outdated: list[int]) -> list[str]:
+    """What no command here repairs."""
+    notes = []
+    if facts.waiting and not facts.active:
+        notes.append(f"{facts.waiting} users wait, and no client is active: dmcheck register")
+    if outdated:
+        named = ", ".join(map(str, outdated[:MAX_NAMED])) + (", ..." if len(outdated) > MAX_NAMED else "")
+        notes.append(
+            f"{len(outdated)} active clients last fetched with a dmcheck older than this one, {release()}: {named}. "
+            "Ask their owners to upgrade; dmcheck stats --sort release shows all"
+        )
+    return notes

@@ -38,7 +38,7 @@ HEADS = {
 }
 """Heads of the table that are not called as the field is; `--sort` takes either."""
 
-ASCENDING = frozenset({"id", "screen_name", "state", "judged_for", "limited_by", "suspend_reason"})
+ASCENDING = frozenset({"id", "screen_name", "state", "judged_for", "limited_by", "suspend_reason", "release"})
 
 MAX_SHOWN = 1_000_000
 

@@ -14,7 +14,7 @@ from dmcheck_cli import cypher
 from dmcheck_cli.database.link import Link, Row
 from dmcheck_cli.database.sending import Statement
 
-_FETCH: Row = {"client": 0, "request": "0" * 32, "count": 0, "lease_seconds": 7200}
+_FETCH: Row = {"client": 0, "request": "0" * 32, "count": 0, "release": "0.0.0"}
 _BUCKET: Row = {
     "bucket": "0" * 32,
     "lease": "0" * 36,

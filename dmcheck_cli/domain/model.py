@@ -75,7 +75,8 @@ class Past:
 @dataclass(frozen=True)
 class Known:
     """All that is known about a user: `state` is waiting, leased or checked; the answer in force; the bucket that it is
-    in and the client that holds it; the verdict, how sure that is, and why; all its answers, newest first."""
+    in and the client that holds it; since when it is set aside (it then counts as waiting, until `users retry`); the
+    verdict, how sure that is, and why; all its answers, newest first."""
 
     screen_name: str
     id: int | None
@@ -85,6 +86,7 @@ class Known:
     answered_at: str | None
     bucket: str | None
     client: int | None
+    set_aside: str | None
     verdict: str
     confidence: float
     why: str
@@ -241,7 +243,8 @@ class ClientStats:
 
     `compared` counts its answers that others were compared with, `contradicted` those that did not bear out; `record`:
     enough did. `checked_share`: of its answers other than DM, so many are asked again of others. `unjudged`: buckets
-    that it holds or answered since judge_clients last looked. `suspended` and `contained`: since when.
+    that it holds or answered since judge_clients last looked. `suspended` and `contained`: since when. `release` is the
+    release of dmcheck by which it last fetched ("0.3.0 (gate)": that of the gate); None before this was recorded.
     """
 
     id: int | None
@@ -278,6 +281,7 @@ class ClientStats:
     next_fetch_seconds: int | None
     place: int | None
     flags: list[str]
+    release: str | None = None
 
 
 @dataclass(frozen=True)

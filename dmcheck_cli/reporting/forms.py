@@ -35,6 +35,7 @@ STATES = {
     "checked": Means.GOOD,
     "done": Means.GOOD,
     "partial": Means.LOOK,
+    "set aside": Means.LOOK,
     "refused": Means.BAD,
     "dead": Means.BAD,
 }

@@ -240,6 +240,8 @@ def _side(column: Sequence[str]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, Marked):
         return Marked(escaped(value), value.means)
     if isinstance(value, list | tuple):

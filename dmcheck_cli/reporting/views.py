@@ -101,7 +101,7 @@ TRUST: View[ClientStats] = View(
     (
         ("compared", lambda c: c.compared),
         ("contradicted", lambda c: c.contradicted),
-        ("record", lambda c: "yes" if c.record else "no"),
+        ("record", lambda c: c.record),
         ("checked", lambda c: f"{c.checked_share:.0%}"),
         ("not judged yet", lambda c: c.unjudged),
         ("contained since (UTC)", lambda c: moment(c.contained)),
@@ -118,6 +118,7 @@ OWN: View[ClientStats] = View(
         ("UNKNOWN", lambda c: c.answers["UNKNOWN"]),
         ("place among the active", lambda c: c.place),
         ("may ask again in", lambda c: duration(c.next_fetch_seconds)),
+        ("last used dmcheck", lambda c: c.release),
     ),
 )
 
@@ -235,7 +236,7 @@ KNOWN: View[Known] = View(
     (
         ("screen name", lambda u: u.screen_name),
         ("id", lambda u: u.id),
-        ("state", lambda u: state(u.state)),
+        ("state", lambda u: state("set aside" if u.set_aside and u.state == "waiting" else u.state)),
         ("answer", lambda u: u.answer),
         ("by", lambda u: u.answered_by),
         ("at (UTC)", lambda u: moment(u.answered_at)),

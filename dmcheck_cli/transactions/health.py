@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dmcheck_cli import cypher
@@ -54,11 +55,19 @@ class Problem:
 
 @dataclass(frozen=True)
 class Facts:
-    """Numbers: active clients, those of them with a flag, and users that wait."""
+    """Numbers: active clients, those of them with a flag, and users that wait. `releases`: of dmcheck -> the ids of the
+    active clients that last fetched by it; None: never, or before this was recorded."""
 
     active: int
     flagged: int
     waiting: int
+    releases: dict[str | None, list[int]] = field(default_factory=dict)
+
+    def outdated(self, installed: str) -> list[int]:
+        """The ids of those whose release is older than `installed`."""
+        return sorted(
+            id for one, ids in self.releases.items() if one and _number(one) < _number(installed) for id in ids
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,11 @@ def facts(database: Database) -> Facts:
         return Facts(0, 0, 0)
     clients, system = stats(database)
     active = [client for client in clients if client.state == "ACTIVE"]
-    return Facts(len(active), sum(bool(client.flags) for client in active), system.users_waiting)
+    releases: dict[str | None, list[int]] = {}
+    for client in active:
+        if client.id is not None:
+            releases.setdefault(client.release, []).append(client.id)
+    return Facts(len(active), sum(bool(client.flags) for client in active), system.users_waiting, releases)
 
 
 def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:
@@ -177,6 +190,11 @@ def _users(database: Database, looked_at: Callable[[int], None]) -> Iterator[Pro
             yield (
                 replace(problem, remedy=f"dmcheck users delete {' '.join(again[:20])}") if kind == "cases" else problem
             )
+
+
+def _number(release: str) -> list[int]:
+    """A release as a number: that of 0.10.0 is greater than that of 0.9.0."""
+    return [int(part) for part in re.findall(r"\d{1,9}", release)[:3]]
 
 
 def _problem(row: dict[str, Any]) -> Problem:

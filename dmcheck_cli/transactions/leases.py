@@ -19,6 +19,7 @@ from dmcheck_cli.errors import (
     Unjudged,
     spread,
 )
+from dmcheck_cli.errors import release as installed
 from dmcheck_cli.transactions import buckets, clients, schema, times
 from dmcheck_cli.transactions.refusals import counted
 
@@ -43,7 +44,7 @@ def fetch(database: Database, client: int, count: int | None, request: str) -> l
             client=client,
             request=request,
             count=count or 0,
-            lease_seconds=database.settings.lease_seconds,
+            release=_program(database),
         )
         if not rows:
             raise clients.inactive(database, client)
@@ -120,7 +121,8 @@ def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckErr
     if row["refusal"] == "over_quota":
         return OverQuota(client=client, held=row["held"], retry_after=spread(limits.quota_pause_seconds))
     if row["refusal"] == "unjudged":
-        return Unjudged(client=client, retry_after=spread(limits.judge_seconds))
+        due = round(spread(limits.judge_seconds))
+        return Unjudged(client=client, seconds=due, retry_after=due)
     if row["refusal"] == "too_fast":
         wait = min(spread(row["wait"] + 1), limits.pause_seconds)
         return TooFast(what=f"Client {client} keeps fetching without submitting", seconds=wait, retry_after=wait)
@@ -129,6 +131,11 @@ def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckErr
         what="No bucket is waiting. The job make_buckets, which runs every 15 minutes, makes new ones while users wait",
         retry_after=pause,
     )
+
+
+def _program(database: Database) -> str:
+    """The release of dmcheck that talks to the database: for a client behind a gate, that of the gate."""
+    return installed() if database.settings.attended else f"{installed()} (gate)"
 
 
 def _refuse(outcome: str, bucket: str) -> None:

@@ -147,6 +147,7 @@ def _known(row: dict[str, Any], verdicts: Conclusions) -> Known:
         answered_at=in_force.at,
         bucket=row["bucket"],
         client=row["client"],
+        set_aside=times.utc(row["aside"]),
         verdict=verdict.word,
         confidence=round(verdict.chances.get(in_force.answer or "", 0.0), DIGITS),
         why=verdict.sentence(),

@@ -90,6 +90,8 @@ def _client(
         "checked_share": settings.limits.newcomer_share if share is None else share,
         "limited_by": _limited_by(counters, settings.max_unjudged),
     }
+    if counters["limited_by"] == "unjudged":
+        counters["next_fetch_seconds"] = settings.limits.judge_seconds
     raised = flags(counters)
     for name in ("dead", "cells", "hasty", "probation"):
         del counters[name]

@@ -82,11 +82,15 @@ def test_one_user_costs_nine_leases(database: Database, query: Query, direct: Ca
 
 
 def test_retry_of_all(database: Database, query: Query, direct: Callable) -> None:
-    """In batches."""
+    """In batches. Until then `users show` says of each that it is set aside, and since when; it counts as waiting."""
     prepare(database, [1])
     query("UNWIND range(1, 2000) AS i CREATE (:User {screen_name: 'u' + i, dmcheck_aside: datetime()})")
     assert make_buckets.run(database).reason == "nobody_waits"
+    [aside] = direct("users", "show", "u7", "--json").document["users"]
+    assert (aside["state"], aside["answer"], aside["set_aside"][-1]) == ("waiting", None, "Z")
+    assert "set aside" in direct("users", "show", "u7", "--format", "csv").out
     assert "2000" in direct("users", "retry").out
+    assert direct("users", "show", "u7", "--json").document["users"][0]["set_aside"] is None
     assert make_buckets.run(database).users == 2000
 
 

@@ -11,6 +11,7 @@ from support.graphs import answered, counters, picture, prepare
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain.limits import DEFAULTS
 
 
 def test_8_2_1_a_registered_client_fetches_a_bucket(run: Callable[..., Any], database: Database, query: Query) -> None:
@@ -125,6 +126,8 @@ def test_a_client_without_a_record_is_bounded_between_two_judgements(
     for _ in range(2):
         refused = direct("fetch", "--client", 42, "--json", **bound)
         assert (refused.status, refused.error["code"], refused.error["retry_after"] >= 300) == (1, "unjudged", True)
+        [told] = direct("stats", "--client", 42, "--json", **bound).document["clients"]
+        assert (told["limited_by"], told["next_fetch_seconds"]) == ("unjudged", DEFAULTS.judge_seconds)
         direct("submit", "--client", 42, stdin=answered(document, "NON_DM"))
     query("MATCH (:DMCheckClient {id: 42})-[:STATS]->(s) SET s.processed_judged = 2")
     assert direct("fetch", "--client", 42, "--json", **bound).status == 0

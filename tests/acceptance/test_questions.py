@@ -26,6 +26,7 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "How fast is it now, against the day before?": ("last hour", "last day", "day before"),
     "Which clients fail?": ("dying", "43"),
     "Is cron running?": ("make_buckets", "last success (UTC)"),
+    "Who still uses an older dmcheck?": ("active clients",),
     "Why may client I hold so few, and what is it trusted for?": ("because", "checked"),
     "Which users take messages, for sure?": ('"answer": "DM"', '"answered_by": 42', '"verdict": "open"'),
     "Why is this the verdict on user X?": ("2 say DM",),

@@ -10,6 +10,7 @@ from support.graphs import answered, pass_time, prepare
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import release
 from dmcheck_cli.reporting.views import CLIENTS
 
 OPERATORS_QUERY = (
@@ -307,3 +308,32 @@ def test_who_is_faster_than_anybody_can_look_up_is_hasty(
             milliseconds=milliseconds,
         )
     assert {one["id"]: one["flags"] for one in run("stats", "--json").document["clients"]} == {42: ["hasty"], 43: []}
+
+
+def test_which_release_each_client_last_used(run: Callable[..., Any], database: Database, query: Query) -> None:
+    """doctor counts the active clients by release, names those with an older one than its own, and is content; what was
+    never recorded is not older. stats tells it of each."""
+    prepare(database, [42, 43, 44, 45, 46], 20, size=5)
+    assert run("fetch", "--client", 42, "--count", 1).status == 0
+    for id, old in ((43, "0.0.12"), (44, "0.0.9 (gate)"), (45, "999.0.0")):
+        query("MATCH (:DMCheckClient {id: $id})-->(s:DMCheckClientStats) SET s.release = $old", id=id, old=old)
+
+    sound = run("doctor", "--json").document
+    shown = run("doctor")
+
+    assert sound["releases"] == [
+        {"release": None, "clients": 1, "older": False},
+        {"release": "0.0.12", "clients": 1, "older": True},
+        {"release": "0.0.9 (gate)", "clients": 1, "older": True},
+        {"release": release(), "clients": 1, "older": False},
+        {"release": "999.0.0", "clients": 1, "older": False},
+    ]
+    assert "2 active clients" in shown.err
+    assert "43, 44" in shown.err
+    assert "0.0.9 (gate)" in shown.out
+    assert not [one for one in sound["problems"] if "dmcheck-" not in one["remedy"]]  # jobs that never ran
+    clients = run("stats", "--json", "--sort", "release").document["clients"]
+    assert [one["id"] for one in clients] == [43, 44, 42, 45, 46]
+    assert release() in run("stats", "--client", 42).out
+    query("MATCH (s:DMCheckClientStats) WHERE s.release CONTAINS '0.0.' SET s.release = null")
+    assert run("doctor").err == ""

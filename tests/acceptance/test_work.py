@@ -569,7 +569,7 @@ def test_a_small_allowance_is_told_once(service: Direct, database: Database, que
         leases.release(database, CLIENT, lease.bucket, lease.lease)
         fetcher.freed(0)
         assert fetcher.at <= time.monotonic()
-    assert ["may hold no more leases than it does (1)" in line for line in told] == [True]
+    assert ["holds as many leases as it may (1)" in line for line in told] == [True]
 
 
 def test_a_repeated_request_whose_leases_have_ended_is_not_the_end(service: Direct, database: Database) -> None:

@@ -18,7 +18,7 @@ from dmcheck_cli.transactions.answers import parameters, submit
 from dmcheck_cli.transactions.leases import fetch
 
 OURS = {
-    "limits": vars(DEFAULTS) | {"max_unjudged": 60, "buckets_per_client": 20},
+    "limits": vars(DEFAULTS) | {"max_unjudged": 60, "buckets_per_client": 20, "lease_seconds": 7200},
     "schema": cypher.SCHEMA,
     "repeated": False,
 }
@@ -177,7 +177,7 @@ CASES: dict[str, Case] = {
         lambda w: {"after": "", "slice": 1000, "kinds": ["DM_YES", "DM_NO", "DM_UNKNOWN", "DM_SECOND"]}, writes=False
     ),
     "fetch_buckets": Case(
-        lambda w: {"client": 2, "request": "new", "count": 2, "lease_seconds": 7200},
+        lambda w: {"client": 2, "request": "new", "count": 2, "release": "0.3.0"},
         may_move=CLOCKS,
         same_answer=False,  # outcome and held tell of the first run; TestFetch compares the leases
     ),

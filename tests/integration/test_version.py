@@ -80,7 +80,7 @@ def test_what_a_client_is_told(
     query(OTHER_VERSIONS[state])
     before = picture(query)
     with pytest.raises(kind, match=says):
-        schema.write(database, "fetch_buckets", client=1, request="k", count=1, lease_seconds=7200)
+        schema.write(database, "fetch_buckets", client=1, request="k", count=1, release="0.3.0")
     with pytest.raises(kind, match=says):
         clients.register(database, 2, "client2")
     ended = run("fetch", "--client", 1, "--json")

@@ -1,5 +1,6 @@
 // Leases up to `count` of the most urgent waiting buckets to a client, at random among equals.
-// Parameters: client, request (identifies this fetch), count (0: the stated capacity), lease_seconds, limits, schema.
+// Parameters: client, request (identifies this fetch), count (0: the stated capacity), release (of dmcheck), limits,
+//   schema.
 // Columns: refusal (null: none; 'repeated': this request already has leases, so no new ones are taken; 'over_quota';
 //   'unjudged'; 'too_fast'), seen (waiting buckets it considered), held (leases before), wait (seconds, when 'too_fast'), clients
 //   (how many there are), and per bucket: bucket, lease, priority, expires, users (a list of [name, id]). Without a
@@ -53,7 +54,7 @@ CALL (near, rest, free) {
 }
 FOREACH (b IN taken |
     SET b += {newest: randomUUID(), last_client: $client, assigned_datetime: datetime(),
-        expires: datetime() + duration({seconds: $lease_seconds}), place: null}
+        expires: datetime() + duration({seconds: $limits.lease_seconds}), place: null}
     CREATE (b)-[:DMCHECKCLIENT]->(c), (:DMCheckLease {id: b.newest, client: $client, unjudged: true,
         request: $request, bucket: b.uuid, processed: s.buckets_processed, assigned_datetime: datetime()})
 )
@@ -61,7 +62,7 @@ FOREACH (b IN taken |
 WITH *, datetime() - duration({seconds: $limits.pause_seconds * $limits.tolerance}) AS lag
 FOREACH (b IN taken[..1] | SET s.next_fetch = duration({seconds: $limits.pause_seconds}) +
     CASE WHEN s.next_fetch > lag THEN s.next_fetch ELSE lag END)
-SET s.last_access_time = datetime(),
+SET s.last_access_time = datetime(), s.release = $release,
     s.buckets_assigned = coalesce(toIntegerOrNull(s.buckets_assigned), 0) + size(taken)
 // 7. The leases of this request; null for each that has ended.
 WITH *

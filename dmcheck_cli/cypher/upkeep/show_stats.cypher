@@ -58,6 +58,7 @@ CALL () {
             RETURN b.assigned_datetime AS since ORDER BY since LIMIT 1
         }[0]),
         last_access_time: toStringOrNull(s.last_access_time), next_fetch: toStringOrNull(s.next_fetch),
+        release: toStringOrNull(s.release),
         first_registered: toStringOrNull(c.create_datetime), last_registered: toStringOrNull(c.edit_datetime)
     }) AS clients
 }
