@@ -35,8 +35,9 @@ program = app()
 
 @dataclass
 class Judged:
-    """How many leases were judged; how many each client might hold before and may hold now; how many opinions were
-    compared for the first time; users about whom clients do not agree; clients that were suspended."""
+    """How many leases were judged; how many each client might hold before and may hold now, judged or contained; how
+    many opinions were compared for the first time; users about whom clients do not agree; clients that were
+    suspended."""
 
     leases: int = 0
     held: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -196,6 +197,7 @@ class _Run:
         since, client = self.court.contain(id, self.now), self.clients[id]
         client.record, self.read.shares[id] = False, 1.0
         self._set({id: stored(client) | {"sweeping": since, "allowance": 1, "record": False, "share": 1.0}})
+        self.judged.held[id] = (self.judged.held.get(id, (self.read.holds.get(id, 1),))[0], 1)
         if self.settings.suspend_contained:
             with suppress(NotRegistered):  # it was deleted meanwhile
                 clients.suspend(self.database, id, SUSPENDED_FOR)

@@ -9,6 +9,7 @@ from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ANSWERS
+from dmcheck_cli.domain.policy.allowance import may_hold
 from dmcheck_cli.domain.policy.trust.standing import Cell, Client, Standings
 from dmcheck_cli.domain.policy.trust.verdict import Opinion
 
@@ -29,11 +30,12 @@ CELLS = 4
 
 @dataclass
 class Read:
-    """What was read about the clients: standings; the share that each has stored; who may take buckets; whose answers
-    since when (seconds) are still to be looked at."""
+    """What was read about the clients: standings; the share that each has stored; how many leases each may hold; who
+    may take buckets; whose answers since when (seconds) are still to be looked at."""
 
     standings: Standings
     shares: dict[int, float | None] = field(default_factory=dict)
+    holds: dict[int, int] = field(default_factory=dict)
     active: set[int] = field(default_factory=set)
     sweeping: dict[int, float] = field(default_factory=dict)
 
@@ -46,6 +48,7 @@ def read(database: Database, whole: bool = False) -> Read:
         id = row["id"]
         clients[id] = _client(row)
         found.shares[id] = row["share"]
+        found.holds[id] = may_hold(row["capacity"], row["allowance"], database.settings.limits)
         if row["active"]:
             found.active.add(id)
         if row["sweeping"] is not None:

@@ -263,16 +263,14 @@ class Model:
         """The job: judges each client by the leases that ended and the faults that occurred, then by what others say of
         the same users; returns its counts."""
         court = standing.Standings({id: client.trust for id, client in self.clients.items()})
-        judged = raised = lowered = 0
+        judged = 0
+        before = {id: self.may_hold(client) for id, client in self.clients.items()}
         disputed: set[str] = set()
         for id, client in self.clients.items():
-            before = self.may_hold(client)
             while todo := self._unjudged(id):
                 judged += self._judge(id, todo, court)
             if client.fault != (client.faults_judged or 0):
                 self._judge(id, [], court)
-            raised += self.may_hold(client) > before
-            lowered += self.may_hold(client) < before
         court.refresh()
         counts = Counter(self._compare(court, disputed))
         while (worst := court.worst()) is not None:
@@ -291,8 +289,10 @@ class Model:
                     self._look(id, 0.0)
                 client.trust.record, client.share = record, share
             counts += self._compare(court, disputed)
+        now = {id: self.may_hold(client) for id, client in self.clients.items()}
         return {
-            "judged": judged, "raised": raised, "lowered": lowered, "compared": counts["compared"],
+            "judged": judged, "raised": sum(now[id] > before[id] for id in now),
+            "lowered": sum(now[id] < before[id] for id in now), "compared": counts["compared"],
             "disputed": len(disputed), "suspended": 0,
         }  # fmt: skip
 

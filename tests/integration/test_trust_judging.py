@@ -91,26 +91,29 @@ def test_who_is_outvoted_is_overruled(database: Database, query: Query) -> None:
     assert sorted(found["others"]) == [["DM", FIRST, "NON_DM", True], ["NON_DM", THIRD, "NON_DM", None]]  # type: ignore[call-overload]
 
 
-def lie(database: Database, query: Query, buckets: int, liar: int = FIRST) -> None:
-    """The liar says DM of everybody; the other two say NON_DM of the same users."""
+def lie(database: Database, query: Query, buckets: int, liar: int = FIRST) -> int:
+    """The liar says DM of everybody; the other two say NON_DM of the same users. Returns what judge_clients counted as
+    lowered."""
+    lowered = 0
     rest = [client for client in (FIRST, SECOND, THIRD, 4, 5) if client != liar]
     for turn in range(buckets):
         if query("MATCH (c:DMCheckClient {id: $id}) WHERE c.suspended IS NOT NULL RETURN c.id", id=liar):
-            return
+            return lowered
         say(database, liar, everyone("DM"))
         for place in range(2):
             one = rest[(turn + place) % len(rest)]
             if not query("MATCH (u:User) WHERE u.dmcheck_needs IS NOT NULL RETURN u.screen_name LIMIT 1"):
-                return
+                return lowered
             query(ASK, heard=[client for client in (liar, *rest) if client != one])
             say(database, one, everyone("NON_DM"))
-            judge_clients.run(database)
+            lowered += judge_clients.run(database).counts["lowered"]
+    return lowered
 
 
 def test_a_liar_is_contained_and_nobody_else(database: Database, query: Query) -> None:
-    """It may hold one lease, all it says is checked, and its word counts for nothing."""
+    """It may hold one lease, which counts as lowered, all it says is checked, and its word counts for nothing."""
     prepare(database, [FIRST, SECOND, THIRD, 4, 5], 60, size=10)
-    lie(database, query, 4)
+    assert lie(database, query, 4) == 1
     read = standings.read(database)
     assert [id for id, client in read.standings.clients.items() if client.contained is not None] == [FIRST]
     assert read.shares[FIRST] == 1.0
