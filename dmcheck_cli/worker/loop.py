@@ -24,12 +24,8 @@ from dmcheck_cli.worker.command import Ending, reap
 from dmcheck_cli.worker.fetcher import Fetcher
 from dmcheck_cli.worker.holdings import Holdings
 from dmcheck_cli.worker.keeping import SYNC_SECONDS, AnswerFile
-from dmcheck_cli.worker.pool import MAX_UNPROVEN, Finished, HeldLease, Pool
+from dmcheck_cli.worker.pool import MAX_FRUITLESS, Finished, HeldLease, Pool
 from dmcheck_cli.worker.summary import Summary
-
-MAX_FAILURES = MAX_UNPROVEN
-"""Consecutive COMMANDs that failed without a single answer: the next would fail too, and each keeps a bucket from
-others."""
 
 MAX_RESUMES = 3
 """Runs that started COMMAND on a bucket of an earlier one and got no answer: whatever ended them (the machine's memory,
@@ -149,7 +145,7 @@ class Loop:
             if records():
                 buckets, users = self.summary.buckets, self.summary.users
                 self._say(Event("work has ended", "stopped", buckets=buckets, answers=users))
-        if self._fruitless >= MAX_FAILURES or (self._limits.once and self._failed and not self.summary.users):
+        if self._fruitless >= MAX_FRUITLESS or (self._limits.once and self._failed and not self.summary.users):
             raise CommandFailed(
                 what=f"COMMAND was started {self._fruitless} times in a row without a single answer ({self._why}); the "
                 "buckets were given back"
@@ -169,7 +165,7 @@ class Loop:
         return said
 
     def _over(self) -> bool:
-        if self._stopped.is_set() or self._fruitless >= MAX_FAILURES:
+        if self._stopped.is_set() or self._fruitless >= MAX_FRUITLESS:
             return True
         if self._holdings.busy or self._holdings.waits or not self._resumed:
             return False

@@ -21,8 +21,9 @@ FIRST_PAUSE, MAX_PAUSE = 5.0, 900.0
 """Seconds after a COMMAND that said "later" without saying when; doubled each time up to the length of the platform's
 own window of 15 minutes."""
 
-MAX_UNPROVEN = 5
-"""COMMANDs that are started before one of them has answered anything: a wrong one is started no more often."""
+MAX_FRUITLESS = 5
+"""COMMANDs in a row that may answer nothing. No more than these are started before the first answer, and `work` ends
+after them: a wrong COMMAND is started no more often."""
 
 MIN_PAUSE = 1.0
 """Seconds of the shortest pause: sources say 0 when they round down, and COMMANDs would be started without end."""
@@ -198,7 +199,7 @@ class Pool:
         now = time.monotonic()
         if held.dropped:
             return 0.0
-        if not self._proven and self._tries >= MAX_UNPROVEN:
+        if not self._proven and self._tries >= MAX_FRUITLESS:
             return LOOK_AGAIN
         if now < self._not_before:
             return self._not_before - now
