@@ -34,7 +34,8 @@ app = entry.Program(
     cls=entry.Verbs,
     help="Hand out accounts to check to many clients, and take their answers back.",
     epilog="Exit status: 0 done, 1 refused, 2 wrong usage, 3 nothing to fetch, 4 not configured, 70 a bug, 75 repeat. "
-    "The database: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD_FILE; without them an embedded one in DMCHECK_HOME.",
+    "The database: NEO4J_URI, NEO4J_USERNAME, NEO4J_PASSWORD_FILE; without them an embedded one in DMCHECK_HOME. "
+    "Through an operator's gate: DMCHECK_GATE.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

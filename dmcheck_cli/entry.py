@@ -134,11 +134,14 @@ READING = (
     ("users", "show"),
     ("users", "pending"),
     ("users", "export"),
+    ("gate", "list"),
     ("server", "status"),
 )
 """Commands that change nothing."""
 
-READING_OPTIONS = frozenset({"--help", "-h", "--version", "--dry-run", "--show-completion"})
+READING_OPTIONS = frozenset(
+    {"--help", "-h", "--version", "--dry-run", "--show-completion", "--resume", "--pending", "--try"}
+)
 """Options with which no command changes anything."""
 
 # Typer 0.26 and later bundle their own click; this is the class of whichever click Typer uses.

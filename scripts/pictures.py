@@ -2,9 +2,11 @@
 page of `report`, a day of clients that earn and lose their allowance, and how soon bad clients are contained.
 
     python scripts/pictures.py [NAME ...]
+    python scripts/pictures.py --crowds FOLDER
 
-writes `scripts/pictures/NAME.svg` (of `page`: `.png`), without a NAME all of them. It needs `dmcheck[embedded]`, for
-`page` also `dmcheck[report]` and Chromium, and uses a database in a temporary folder.
+writes `scripts/pictures/NAME.svg` (of `page`: `.png`), without a NAME all of them; or, into FOLDER, what `stats` shows
+of no, a few and many clients on terminals of several widths, to be looked at when its tables change. It needs
+`dmcheck[embedded]`, for `page` also `dmcheck[report]` and Chromium, and uses a database in a temporary folder.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from dmcheck_cli.checkers.demo import made_up_answer
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.reporting.watch import History, Seen, Wish, screen
 from dmcheck_cli.settings import Settings
-from dmcheck_cli.transactions import jobs, stats
+from dmcheck_cli.transactions import jobs, schema, stats
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -63,11 +65,31 @@ PLOT_STYLE = (
 
 COMMANDS = {"stats": ("stats",), "fetch": ("fetch", "--client", "42", "--count", "3")}
 OTHERS = ("watch", "page", "allowance", "contained")
+ALL = "all"
+PATIENCE = {"DMCHECK_TIMEOUT_SECONDS": "300"}
+"""A busy machine draws the same pictures."""
+
 LINES = 24
 """Of the live screen."""
 
 PAGE = (900, 1400)
 """Width and height of what is shown of the page, in pixels."""
+
+CROWDS = (0, 3, 2000)
+WIDTHS = (80, 120, 200)
+"""Numbers of clients, and columns of the terminals on which `stats` shows them."""
+
+CROWD = """UNWIND range(1, $count) AS i
+CREATE (:DMCheckClient {id: CASE WHEN i % 50 = 7 THEN 1234567890123456000 + i ELSE i END, capacity: 10 + i % 90,
+        screen_name: CASE i % 4 WHEN 0 THEN 'volunteer_' + i WHEN 1 THEN 'v' + i ELSE left('A_much_longer_name_', 20 -
+            size(toString(i))) + i END, create_datetime: datetime() - duration({hours: i}),
+        edit_datetime: datetime() - duration({hours: i}), state: CASE WHEN i % 10 = 9 THEN 'DEACTIVE' ELSE 'ACTIVE' END,
+        suspended: CASE WHEN i % 400 = 5 THEN datetime() END})
+    -[:STATS]->(:DMCheckClientStats {buckets_assigned: i * 13, buckets_processed: i * 11, buckets_fault: i % 3,
+        buckets_dead: CASE WHEN i % 25 = 3 THEN i * 6 ELSE i % 2 END, last_access_time: datetime() -
+        duration({minutes: i * i % 90000}), compared: [i * 9, i, i, i], contradicted: [i % 5, 0, 0, 0],
+        contained: CASE WHEN i % 300 = 8 THEN 1700000000.0 END, release: '0.3.0'})"""
+"""Clients of all kinds: with long names and ids, inactive, suspended, contained, dying."""
 
 SEEDS = 5
 """Simulated crowds with bad clients."""
@@ -109,11 +131,11 @@ CONTAINED = Axes(
 class Commands:
     """Runs our programs on the database of one home."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, columns: int = COLUMNS) -> None:
         outside = {name: value for name, value in os.environ.items() if not name.startswith(("NEO4J_", "DMCHECK_"))}
-        terminal = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": "40"}
-        # NEO4J_URI is empty, so that a .env cannot point to another database.
-        self.environment = {**outside, **terminal, "DMCHECK_HOME": home, "NEO4J_URI": ""}
+        terminal = {"TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40"}
+        # No settings file of the user's; each program runs in `home`, so no .env either leads to another database.
+        self.environment = {**outside, **terminal, "DMCHECK_HOME": home, "XDG_CONFIG_HOME": home} | PATIENCE
 
     def run(self, *arguments: str, program: str = "dmcheck", stdin: str = "", **more: str) -> str:
         """Run a command and return what it printed."""
@@ -123,6 +145,7 @@ class Commands:
             stdout=subprocess.PIPE,
             text=True,
             env={**self.environment, **more},
+            cwd=self.environment["DMCHECK_HOME"],
             check=False,
         )
         return done.stdout
@@ -132,7 +155,11 @@ class Commands:
         ours, theirs = pty.openpty()
         code = f"from {MODULES['dmcheck']} import main; main()"
         with subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], stdin=theirs, stdout=theirs, env=self.environment
+            [sys.executable, "-c", code, *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            env=self.environment,
+            cwd=self.environment["DMCHECK_HOME"],
         ):
             os.close(theirs)
             content = b""
@@ -156,11 +183,16 @@ class Commands:
 def main() -> int:
     """Make a graph with some history, and draw it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n\n")[0])
-    parser.add_argument("names", nargs="*", choices=[*COMMANDS, *OTHERS], metavar="NAME")
-    names = parser.parse_args().names or (*COMMANDS, *OTHERS)
+    parser.add_argument("names", nargs="*", choices=[ALL, *COMMANDS, *OTHERS], default=ALL, metavar="NAME")
+    parser.add_argument("--crowds", type=Path, metavar="FOLDER")
+    given = parser.parse_args()
+    names = (*COMMANDS, *OTHERS) if given.names == ALL else given.names
     with TemporaryDirectory() as home:
         commands = Commands(home)
         try:
+            if given.crowds:
+                crowds(home, given.crowds)
+                return 0
             fill(commands)
             for name, arguments in COMMANDS.items():
                 if name in names:
@@ -228,6 +260,28 @@ def watched(commands: Commands, settings: Settings) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(screen(seen, seen.clients, history, "", Wish(), COLUMNS, LINES))
     return framed(console, "dmcheck stats --watch")
+
+
+def crowds(home: str, folder: Path) -> None:
+    """What `stats` shows of each of CROWDS on terminals of each of WIDTHS, into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    commands = Commands(home)
+    names = (SCRIPTS / "sample_users.jsonl").read_text(encoding="utf-8")
+    for count in CROWDS:
+        with Database(Settings(home=home, timeout_seconds=300), "pictures") as database:
+            schema.ensure(database)
+            database.run_text("MATCH (n:DMCheckClient|DMCheckClientStats) DETACH DELETE n")
+            database.run_text(CROWD, count=count)
+        if count:
+            commands.run("users", "add", stdin=names)
+            commands.run(program="make_buckets", DMCHECK_BUCKET_SIZE="10")
+            commands.work(1, 2)
+            commands.run("fetch", "--client", "2", "--count", "2")
+        for width in WIDTHS:
+            for name, more in (("stats", ()), ("client", ("--client", "2"))):
+                if count or not more:
+                    picture = drawn(Commands(home, width), "stats", *more)
+                    (folder / f"{name}-{count}-{width}.svg").write_text(picture, encoding="utf-8")
 
 
 def photograph(commands: Commands, settings: Settings, page: Path) -> None:

@@ -70,11 +70,19 @@ def export(
     ] = None,
     answer: Annotated[
         list[Answer] | None,
-        typer.Option(metavar="ANSWER", help="Only users with this answer; may be repeated.", case_sensitive=False),
+        typer.Option(
+            metavar="ANSWER",
+            help="Only users with this answer: DM, NON_DM or UNKNOWN. May be repeated.",
+            case_sensitive=False,
+        ),
     ] = None,
     verdict: Annotated[
         list[Verdict] | None,
-        typer.Option(metavar="VERDICT", help="Only users with this verdict; may be repeated.", case_sensitive=False),
+        typer.Option(
+            metavar="VERDICT",
+            help=f"Only users with this verdict: {', '.join(Verdict)}. May be repeated.",
+            case_sensitive=False,
+        ),
     ] = None,
     format: Annotated[
         Form | None,

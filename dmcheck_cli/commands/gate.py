@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from dmcheck_cli import notices
+from dmcheck_cli import notices, textfile
 from dmcheck_cli.commands import gate_run
 from dmcheck_cli.commands.options import given_file
 from dmcheck_cli.commands.register import Capacity, DmFromId, DmFromScreenName, together
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.entry import Json, Program, Shape
+from dmcheck_cli.errors import Usage
 from dmcheck_cli.gate import keys
 from dmcheck_cli.gate.bounds import refusals
 from dmcheck_cli.gate.keys import MAX_KEY_BYTES
@@ -52,6 +54,10 @@ def add(
     """Register a client, and let its SSH key in. The same again changes nothing; a client may have several keys."""
     together(dm_from_id, dm_from_screen_name)
     settings = Settings.load()
+    if key is not None and textfile.is_pipe(os.path.realpath(key)):
+        raise Usage(
+            what=f"{key!a} is a named pipe, which may never have a writer: give a file, or - for standard input"
+        )
     with given_file(key, "the public key") as source, documents.readable(source):
         given = keys.read_key(source.read(MAX_KEY_BYTES + 1))
     with keys.editing(keys.path_of(settings)) as held, Database(settings, "gate add") as database:

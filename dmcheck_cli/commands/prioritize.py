@@ -48,8 +48,12 @@ def prioritize(
                     break
         for note in given.notes():
             show.message(note)
-    if not 1 <= len(wanted) <= DEFAULTS.max_names:
-        raise Usage(what=f"Give 1 to {DEFAULTS.max_names} users, as arguments or with --file; these are {len(wanted)}")
+    if not wanted:
+        raise Usage(what="Which users? Name them, or give a list with --file")
+    if len(wanted) > DEFAULTS.max_names:
+        raise Usage(
+            what=f"One prioritize moves at most {DEFAULTS.max_names:,} users: split the list; nothing was changed"
+        )
     with (
         Database(Settings.load(), "prioritize") as database,
         notices.doing(f"Moving {len(wanted):,} users to the front"),
@@ -59,6 +63,9 @@ def prioritize(
         done = users.prioritize(database, meant, priority, recheck)
     columns = ("prioritized", "under lease", "already checked", "unknown")
     counts = (done.prioritized, done.under_lease, len(done.already_checked), len(done.unknown))
-    left = (("already checked", done.already_checked), ("unknown", done.unknown))
+    left = (
+        ("already checked, to be checked again only with --recheck", done.already_checked),
+        ("unknown", done.unknown),
+    )
     notes = [f"{what}: {documents.some(found)}" for what, found in left if found]
     show.results(as_json, format, lambda: asdict(done), Table("Prioritized", columns, [counts]), notes=notes)

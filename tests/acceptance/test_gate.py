@@ -19,6 +19,7 @@ from support.programs import Result
 from support.sshd import Sshd, keygen, needs_sshd
 
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.errors import release
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -122,6 +123,9 @@ def test_the_pipe_without_dmcheck_on_the_volunteers_machine(
         assert done.returncode == 0, done.stderr.decode()
         assert [one["status"] for one in json.loads(done.stdout)["buckets"]] == ["done", "done"]
     assert query("MATCH (:DMCheckClient {id: 42})-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN count(r) AS n") == [{"n": 40}]
+    assert [one["release"] for one in query("MATCH (s:DMCheckClientStats) RETURN s.release AS release")] == [
+        None, f"{release()} (gate)"
+    ]  # fmt: skip
     assert broken(query) == []
     nothing = volunteer.ssh("fetch", "--json")
     assert (nothing.status, json.loads(nothing.out), nothing.error["code"]) == (
@@ -191,6 +195,22 @@ def test_a_conversation(volunteer: Volunteer) -> None:
         process.stdin.close()
         assert heard(process) == {}
         assert process.wait(MAX_WAIT_SECONDS) == 0
+
+
+def test_a_key_in_a_pipe_that_nobody_writes_to(direct: Run, database: Database, query: Query, tmp_path: Path) -> None:
+    """A wrong path ends at once, before anything is registered; the shell's own pipes are read."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "pipe")
+    given = ("gate", "add", "--client", 42, "--screen-name", "a", "--json", "--key")
+    for name in ("pipe", "link"):
+        refused = direct(*given, tmp_path / name)
+        assert (refused.status, refused.error["code"]) == (2, "usage")
+    assert query("MATCH (c:DMCheckClient) RETURN c") == []
+    ours, theirs = os.pipe()
+    os.write(theirs, b"no key\n")
+    os.close(theirs)
+    assert direct(*given, f"/dev/fd/{ours}").error["code"] == "malformed"
+    os.close(ours)
 
 
 @needs_sshd

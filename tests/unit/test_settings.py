@@ -87,6 +87,8 @@ def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> N
     for name in ALL:
         monkeypatch.setenv(name, "")
     assert Settings.load() == Settings()
+    Path(".env").write_text("DMCHECK_GATE=dmcheck@host\nDMCHECK_HOME=\n")
+    assert Settings.load() == Settings(gate="dmcheck@host")
 
 
 def test_dotenv_fills_in_what_the_environment_does_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
