@@ -101,10 +101,17 @@ def list_keys(as_json: Json = False, format: Shape = Format.auto) -> None:
 
 
 @app.command(epilog="Example: dmcheck gate run --client 42")
-def run(client: Client, as_json: Json = False, format: Shape = Format.auto) -> int:
+def run(
+    client: Client,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="FINGERPRINT", help="The key that let it in, for the log.")
+    ] = None,
+    as_json: Json = False,
+    format: Shape = Format.auto,
+) -> int:
     """Answer a client that came through SSH: what `gate add` has its key run. The command is in SSH_ORIGINAL_COMMAND,
     with its own --json."""
-    return gate_run.run(client)
+    return gate_run.run(client, key)
 
 
 def _same(client: int, what: str) -> str:

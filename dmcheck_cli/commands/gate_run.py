@@ -35,12 +35,15 @@ or give a verb: fetch, submit, renew, release, stats, help.
 
 def main(arguments: Sequence[str]) -> None:
     """End the process with the gate's answer, if the arguments are those of a key's line; return if they are others."""
-    if len(arguments) == 2 and arguments[0] == "--client" and arguments[1].isascii() and arguments[1].isdigit():
-        os._exit(run(int(arguments[1])))
+    if arguments[:1] == ["--client"] and arguments[2:3] in ([], ["--key"]) and len(arguments) in (2, 4):
+        client, *key = arguments[1::2]
+        if client.isascii() and client.isdigit():
+            os._exit(run(int(client), *key))
 
 
-def run(client: int) -> int:
-    """Answer what SSH_ORIGINAL_COMMAND asks for, for this client; returns the exit status."""
+def run(client: int, key: str | None = None) -> int:
+    """Answer what SSH_ORIGINAL_COMMAND asks for, for this client, whom the key of that fingerprint let in (None: a line
+    of an earlier release does not say which of its keys); returns the exit status."""
     settings.fix(gate=None, client_id=str(client), attended=False)
     notices.choose(notices.Level.NORMAL)
     asked = os.environ.pop("SSH_ORIGINAL_COMMAND", "")
@@ -48,14 +51,14 @@ def run(client: int) -> int:
     as_json = "json" in asked
     try:
         loaded = Settings.load()
-        bounds = Bounds(loaded, client)
+        bounds = Bounds(loaded, client, key)
     except Exception as error:
         problem = error if isinstance(error, DmcheckError) else explained(error)
-        log(client, problem.message, problem.code)
+        log(client, problem.message, problem.code, key)
         return _tell(outward(problem), talks, as_json)
     with notices.diverted(bounds.log):
         try:
-            admission = Admission(loaded, client)
+            admission = Admission(loaded, client, key)
             admission.check()
             bounds.connect()
             bounds.request()
@@ -71,23 +74,27 @@ def run(client: int) -> int:
 
 
 class Admission:
-    """Whether a client has a key in the file, which is looked at again when it has changed. It must be one of those
-    that it had at first: sshd does not say which key let it in."""
+    """Whether the key of that fingerprint is a client's in the file, which is looked at again when it has changed.
+    Where it is not said which key let it in, it must be one of those that the client had at first."""
 
-    def __init__(self, loaded: Settings, client: int) -> None:
-        self._path, self._client = keys.path_of(loaded), client
+    def __init__(self, loaded: Settings, client: int, key: str | None = None) -> None:
+        self._path, self._client, self._key = keys.path_of(loaded), client, key
         self._seen: tuple[int, ...] = ()
         self._keys: frozenset[bytes] | None = None
 
     def check(self) -> None:
-        """Raises NotAdmitted when it has none of them, NotConfigured when the file cannot be read or trusted."""
+        """Raises NotAdmitted when it is not, NotConfigured when the file cannot be read or trusted."""
         try:
             about = os.stat(self._path)
         except FileNotFoundError:
             raise NotAdmitted from None
         now = (about.st_ino, about.st_mtime_ns, about.st_ctime_ns, about.st_size)
         if now != self._seen:
-            there = frozenset(line.key.blob for line in keys.read(self._path) if line.client == self._client)
+            there = frozenset(
+                line.key.blob
+                for line in keys.read(self._path)
+                if line.client == self._client and self._key in (None, line.key.fingerprint)
+            )
             self._keys = there if self._keys is None else there & self._keys
             if not self._keys:
                 raise NotAdmitted

@@ -49,10 +49,11 @@ MAX_REASONS = 40
 
 
 class Bounds:
-    """The bounds of one connection of a client. Raises OSError where the files cannot be used."""
+    """The bounds of one connection of a client, by the key of that fingerprint. Raises OSError where the files cannot
+    be used."""
 
-    def __init__(self, settings: Settings, client: int) -> None:
-        self._settings, self._client = settings, client
+    def __init__(self, settings: Settings, client: int, key: str | None = None) -> None:
+        self._settings, self._client, self._key = settings, client, key
         self._folder = folder()
         make_private_folder(self._folder)
         # Opened once: closing any descriptor of a file frees all locks of the process on its bytes.
@@ -113,7 +114,7 @@ class Bounds:
 
     def log(self, what: str, reason: str = "note") -> None:
         """See the function of this name."""
-        log(self._client, what, reason)
+        log(self._client, what, reason, self._key)
 
     @contextmanager
     def _record(self) -> Iterator[dict[str, Any]]:
@@ -136,9 +137,9 @@ def folder() -> Path:
     return state_folder() / "gate"
 
 
-def log(client: int, what: str, reason: str) -> None:
-    """Write a line about a client to the gate's log, which is bounded; never raises."""
-    event = notices.Event(what, "gate", "warning", client=client, reason=reason)
+def log(client: int, what: str, reason: str, key: str | None) -> None:
+    """Write a line about a client and its key's fingerprint to the gate's log, which is bounded; never raises."""
+    event = notices.Event(what, "gate", "warning", client=client, key=key, reason=reason)
     with suppress(OSError, NotConfigured):
         path = folder() / "log"
         make_private_folder(path.parent)

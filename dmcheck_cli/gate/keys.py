@@ -40,7 +40,8 @@ LOCK_SECONDS = 60.0
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9@._+:-]+")
 _OURS = re.compile(rb"dmcheck:([0-9]{1,19}):([A-Za-z0-9_]{1,20})(?: ([\x21-\x7e]+))?\s*")
-_RUN = re.compile(rb"gate run --client ([0-9]{1,19})$")
+_RUN = re.compile(rb"gate run --client ([0-9]{1,19})(?: --key (SHA256:[A-Za-z0-9+/]{43}))?$")
+"""The command that a line forces. Those of earlier releases name no key."""
 _BASE64 = re.compile(rb"AAAA[A-Za-z0-9+/]{16,}={0,2}")
 
 
@@ -141,7 +142,7 @@ class Keys:
         if self.content and not self.content.endswith(b"\n"):
             self.content += b"\n"
         name = f"dmcheck:{client}:{screen_name}" + (f" {key.comment}" if key.comment else "")
-        self.content += f"{_options(client)} {key.type} {base64.b64encode(key.blob).decode()} {name}\n".encode()
+        self.content += f"{_options(client, key)} {key.type} {base64.b64encode(key.blob).decode()} {name}\n".encode()
 
     def remove(self, client: int) -> int:
         """Take out all lines of a client; returns how many there were."""
@@ -171,9 +172,9 @@ def editing(path: Path) -> Iterator[Keys]:
         raise _unusable(path, f"{error.strerror}") from error
 
 
-def _options(client: int) -> str:
+def _options(client: int, key: Key) -> str:
     """What a key of a client is allowed: to run this, whatever it asks for."""
-    command = f"{shlex.join(_program())} gate run --client {client}"
+    command = f"{shlex.join(_program())} gate run --client {client} --key {key.fingerprint}"
     if not command.isprintable():
         raise NotConfigured(what="dmcheck lies in a folder whose name sshd cannot be told: install it in another")
     escaped = command.replace('"', '\\"')
@@ -187,7 +188,7 @@ def _program() -> list[str]:
 
 
 def _line(raw: bytes) -> Line | None:
-    """What a line says, if it is ours: it forces `gate run` on its key for the client that its comment names."""
+    """What a line says, if it is ours: it forces `gate run` on its key, for the client that its comment names."""
     options, rest = _split(raw.strip())
     type, _, rest = rest.partition(b" ")
     text, _, comment = rest.strip().partition(b" ")
@@ -196,9 +197,11 @@ def _line(raw: bytes) -> Line | None:
         return None
     try:
         key = Key(type.decode(), base64.b64decode(text, validate=True), (named[3] or b"").decode())
-        return Line(int(named[1]), named[2].decode(), key)
     except ValueError:
         return None
+    if forced[2] is not None and forced[2].decode() != key.fingerprint:
+        return None
+    return Line(int(named[1]), named[2].decode(), key)
 
 
 def _split(line: bytes) -> tuple[bytes, bytes]:

@@ -143,7 +143,7 @@ def test_refusals_are_counted_and_logged_in_files_that_stay_small(
 ) -> None:
     """By client and code; the log has the whole message, without raw control characters."""
     monkeypatch.setattr(module, "MAX_LOG_BYTES", 2000)
-    one = Bounds(Settings(), 1)
+    one = Bounds(Settings(), 1, "SHA256:one")
     one.request()
     for _ in range(40):
         one.refused(Malformed(what="bad \x1b\n\x9b\u202e"))
@@ -155,6 +155,8 @@ def test_refusals_are_counted_and_logged_in_files_that_stay_small(
     ]
     assert found[0]["last"].endswith("Z")
     folder = tmp_path / "dmcheck" / "gate"
+    logged = [json.loads(line) for line in (folder / "log").read_text().splitlines()]
+    assert {(line["client"], line["key"]) for line in logged[-2:]} == {(1, "SHA256:one"), (2, None)}
     assert sum(path.stat().st_size for path in folder.iterdir()) < 3 * 2000 + 1000
     for path in folder.iterdir():
         assert path.stat().st_mode & 0o077 == 0

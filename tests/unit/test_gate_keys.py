@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -151,7 +152,8 @@ def test_a_line_forces_the_gate_and_allows_nothing_else(path: Path) -> None:
         os.umask(before)
     program = Path(sys.executable).with_name("dmcheck")
     assert (
-        path.read_text() == f'restrict,command="{program} gate run --client 42" {GOOD} dmcheck:42:volunteer me@host\n'
+        path.read_text() == f'restrict,command="{program} gate run --client 42 --key {_key(GOOD).fingerprint}" {GOOD} '
+        "dmcheck:42:volunteer me@host\n"
     )
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -173,6 +175,7 @@ FOREIGN = (
     b"\n",
     b"ssh-ed25519 " + OTHER.split()[1].encode() + b" operator\r\n",
     b'command="echo gate run --client 42" ' + RSA.encode() + b" \xff\xfe\n",
+    b'command="/d gate run --client 42 --key SHA256:' + 43 * b"A" + b'" ' + RSA.encode() + b" dmcheck:42:volunteer\n",
     b"dmcheck:42:volunteer\n",
     b"#" + GOOD.encode() + b" dmcheck:42:volunteer\n",
     b"no newline at the end",
@@ -305,3 +308,21 @@ def test_a_connection_ends_when_its_keys_are_gone_though_the_client_has_another(
     with pytest.raises(NotAdmitted):
         admission.check()
     Admission(Settings(authorized_keys=str(path)), 42).check()
+
+
+def test_a_key_that_is_taken_out_by_hand_is_out_though_the_client_has_another(path: Path) -> None:
+    """Each line says which key it lets in. Those of earlier releases do not: there, any that the client had will do."""
+    _add(path, 42, GOOD)
+    _add(path, 42, OTHER)
+    settings = Settings(authorized_keys=str(path))
+    both = [Admission(settings, 42, _key(text).fingerprint) for text in (GOOD, OTHER)]
+    either = Admission(settings, 42)
+    for one in (*both, either):
+        one.check()
+    kept = path.read_text().splitlines(keepends=True)[1]
+    path.write_text(re.sub(' --key [^"]*', "", kept))
+    assert [line.key.blob for line in read(path)] == [_key(OTHER).blob]
+    either.check()
+    both[1].check()
+    with pytest.raises(NotAdmitted):
+        both[0].check()
