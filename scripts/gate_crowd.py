@@ -5,7 +5,7 @@
 
 An embedded server and an sshd of its own, on loopback. Memory: so many conversations that have each made a request; of
 each process its proportional set (pages that several share are divided among them), of the gate and of sshd. The flood:
-every key has as many open conversations as it may, each of which asks again as soon as it has an answer; then all keys
+every key has as many open conversations as it may, and each asks again as soon as it has an answer; then all keys
 also make new connections without a pause. Five honest clients have one conversation each, and ask nearly every second:
 the most that the bounds allow. The attackers run on the same machine, which they also keep busy with their own ssh.
 """

@@ -125,7 +125,7 @@ def _asking() -> Iterator[None]:
         yield
     except (psutil.Error, RuntimeError, ValueError) as error:
         raise NotConfigured(
-            what="The embedded database has to know its process, of which this system does not tell "
+            what="The embedded database has to know its process, but this system does not tell "
             f"({type(error).__name__}): set NEO4J_URI to use a Neo4j of your own."
         ) from error
 

@@ -92,7 +92,7 @@ class Bounds:
             # The time at which all requests so far are paid for, if each costs `between`.
             paid = max(float(record.get("paid", 0)), now)
             if paid > now + max(BURST_SECONDS, between) + MAX_PATIENCE_SECONDS:
-                paid = now  # the machine has started anew, and its clock too
+                paid = now  # the machine was restarted, and its clock began at zero
             wait = paid - now - max(BURST_SECONDS - between, 0)
             if wait <= MAX_PATIENCE_SECONDS:
                 record["paid"] = paid + between

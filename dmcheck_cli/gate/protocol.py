@@ -292,7 +292,7 @@ def _fields(kind: type[Any]) -> list[tuple[str, Any, bool]]:
 
 
 def _made(kind: Any, value: Any, where: str) -> Any:
-    """A value of that type from its JSON: a dataclass from its fields, of which a newer gate may send more.
+    """A value of that type from its JSON: a dataclass from its fields; a newer gate may send more of them.
 
     Raises Nonsense.
     """

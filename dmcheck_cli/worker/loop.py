@@ -36,8 +36,8 @@ MAX_IDLE = 60.0
 on the way drop it. A COMMAND that is done sooner finds it open."""
 
 MAX_SHUT_OUT = 900.0
-"""Seconds for which a loop that was let in before goes on when it no longer is: who changes the account's password
-changes its file as well, a little later."""
+"""Seconds for which a loop that was once logged in retries when its log-in is rejected: whoever changes the account's
+password changes its file as well, a little later."""
 
 MIN_SHUT_OUT_DELAY = 5.0
 """Seconds between two log-ins that are refused: three in a row lock the account for all who share it."""
@@ -85,7 +85,7 @@ class Loop:
         self._fetcher = Fetcher(service, limits.once, self._tell)
         self._holdings = Holdings(service, pool, file, self.summary, self._tell, self._fetcher.freed)
         self._given = 0
-        self._seen: set[str] = set()  # with `once`: buckets already started, none of which is started twice
+        self._seen: set[str] = set()  # with `once`: buckets already started; none is started twice
         self._fruitless = 0
         self._why = ""
         self._objected = False
@@ -335,7 +335,7 @@ class Loop:
             self._mind_the_pause(finished.why)
 
     def _unanswered(self, finished: Finished, failed: bool) -> None:
-        """A bucket of which nothing was said that counts."""
+        """A bucket without one valid answer."""
         held = finished.held
         self._holdings.unanswered.append(held)
         if finished.ending is Ending.done and not held.conversation.undecided:

@@ -263,7 +263,7 @@ def violations(player: Player) -> list[str]:
             for before, now, may in zip([0, *held], held, [DEFAULTS.start_allowance, *allowed], strict=False)
         ),
         # Registering a new client gives as many, so a lower bound would be pointless.
-        f"held {player.wasted:.0f} bucket-hours in vain": player.wasted > hours * DEFAULTS.start_allowance,
+        f"held {player.wasted:.0f} bucket-hours without an answer": player.wasted > hours * DEFAULTS.start_allowance,
     }
     end = player.seen[-1]
     match player:
@@ -283,7 +283,7 @@ def violations(player: Player) -> list[str]:
 
 def shown(players: list[Player], format: str = "github") -> str:
     """Each client's day as a table."""
-    heads = ("client", "leases", "answered", "died", "refused", "first", "least", "most", "last", "held", "in vain")
+    heads = ("client", "leases", "answered", "died", "refused", "first", "least", "most", "last", "held", "unanswered")
     rows = []
     for player in players:
         end, allowed = player.seen[-1], [one.allowance for one in player.seen]

@@ -370,7 +370,7 @@ class _Judge:
             on_record[row["client"]].append(row)
         for client in self.graph["clients"]:
             if self.forgets[client["id"]]:
-                continue  # its counters began anew, and the records do not say whose leases they are
+                continue  # its counters began at zero, and the records do not say whose leases they are
             mine = on_record[client["id"]]
             self._count(client, "assigned", len(mine), len(mine))
             self._count(client, "dead", *2 * [sum(row["died"] for row in mine)])

@@ -44,7 +44,7 @@ counted apart: nobody is left to take them."""
 MAX_STILLNESS_SECONDS = 180.0
 """Seconds without a new answer after which the loop counts as stuck."""
 
-LONGEST_OUTAGE = 2.0
+MAX_OUTAGE_SECONDS = 2.0
 
 CHECKER = """
 import json, os, random, signal, sys, time
@@ -139,7 +139,7 @@ def _sleep(machine: Machine, pid: int) -> None:
 
 def _cut(machine: Machine, pid: int) -> None:
     machine.way.cut()
-    time.sleep(machine.chance.uniform(0, LONGEST_OUTAGE))
+    time.sleep(machine.chance.uniform(0, MAX_OUTAGE_SECONDS))
     if machine.chance.random() < 0.3:
         machine.chance.choice([_kill, _stop])(machine, pid)
         time.sleep(0.3)

@@ -32,7 +32,7 @@ FAULTS = (DELAY, SLICE, RESET_BEFORE, RESET_AT, RESET_AFTER, HALF_OPEN, BLACK_HO
 
 _RUN = b"\xb3\x10"
 """The start of the message that carries a statement: a structure of three fields, signature RUN."""
-_LONGEST_ANSWER = 5.0
+_MAX_ANSWER_SECONDS = 5.0
 """Seconds that a reset after the commit waits for an answer that does not come (for example of a blocked statement)."""
 _RST = struct.pack("ii", 1, 0)
 
@@ -168,7 +168,7 @@ class _Conversation:
             return True
         if self.mode == RESET_AFTER:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.answered.wait(), _LONGEST_ANSWER)
+                await asyncio.wait_for(self.answered.wait(), _MAX_ANSWER_SECONDS)
             self.reset()
             return True
         if self.mode in (BLACK_HOLE, BLACK_HOLE_AFTER):

@@ -46,7 +46,7 @@ OTHER = 105
 """A client that draws and gives back meanwhile."""
 
 EQUALS = 80
-"""Buckets of which an attacker wants one: more than a fetch considers."""
+"""Buckets, one of which an attacker wants: more than a fetch considers."""
 
 FORGET = """
     CALL () { MATCH (l:DMCheckLease) DELETE l }
@@ -69,7 +69,7 @@ TARGETS = {
 HAD = ("given back by the attacker", "let die by the attacker", "given back by somebody else")
 
 ACTIONS = (
-    "fetch 1", "fetch some", "fetch 10", "release", "submit nothing", "let die", "register anew", "renew", "repeat",
+    "fetch 1", "fetch some", "fetch 10", "release", "submit nothing", "let die", "register again", "renew", "repeat",
     "wait", "others draw",
 )  # fmt: skip
 """What an attacker can do. "repeat" sends an earlier request once more, as any of its clients."""
@@ -175,7 +175,7 @@ def _submit_nothing(database: Database, client: int, held: Sequence[Lease]) -> N
     answers.submit(database, client, [Answered(lease.bucket, lease.lease, {}) for lease in held])
 
 
-def _register_anew(database: Database, client: int, _: Sequence[Lease] = ()) -> None:
+def _register_again(database: Database, client: int, _: Sequence[Lease] = ()) -> None:
     clients.unregister(database, client, f"client{client}")
     clients.register(database, client, f"client{client}")
 
@@ -189,7 +189,7 @@ def _let_die(database: Database, _client: int, _: Sequence[Lease] = ()) -> None:
 WAYS: dict[str, Callable[[Database, int, Sequence[Lease]], None]] = {
     "release": _release,
     "submit nothing": _submit_nothing,
-    "register anew": _register_anew,
+    "register again": _register_again,
     "let die": _let_die,
 }
 """How a client can get rid of unanswered leases. The last two end all that it holds."""
@@ -208,7 +208,7 @@ def drawn(database: Database, fetches: int, count: int, request: Callable[[int],
             database.run_text(FORGET)
         database.run_text("MATCH (b:DMCheckBucket) REMOVE b.failures, b.failed_by")  # so that none is split
         got = leases.fetch(database, DRAWERS[turn], count, request(number))
-        give_back(database, DRAWERS[turn], got, ("submit nothing", "register anew", "release")[number % 3])
+        give_back(database, DRAWERS[turn], got, ("submit nothing", "register again", "release")[number % 3])
         yield [lease.bucket for lease in got]
 
 
@@ -340,7 +340,7 @@ class Attack:
                 break
         for id, held in self.held.items():
             if held:
-                _register_anew(self.database, id)
+                _register_again(self.database, id)
         return self.gain
 
     def _choose(self) -> str:
@@ -372,8 +372,8 @@ class Attack:
         elif action == "let die":
             _let_die(database, who)
             self.held = {id: [] for id in self.held}
-        elif action == "register anew":
-            _register_anew(database, who)
+        elif action == "register again":
+            _register_again(database, who)
             self.held[who] = []
         elif action == "renew":
             for lease in some:

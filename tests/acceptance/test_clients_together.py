@@ -124,7 +124,7 @@ def _make(database: Database, number: int) -> int:
 
 
 def _add(first: int, database: Database, number: int) -> int:
-    """Adds a hundred users, half of which the other importer adds, too; returns how many were new."""
+    """Adds a hundred users, and the other importer adds half of them, too; returns how many were new."""
     names = [f"import{i:05}" for i in range(number * 100 + first, number * 100 + first + 100)]
     return users.add(database, [User(name, None) for name in names]).added
 

@@ -96,7 +96,7 @@ def test_retry_of_all(database: Database, query: Query, direct: Callable) -> Non
 
 @pytest.mark.parametrize("end", [by_hand, unregistered])
 def test_ends_that_do_not_count(database: Database, query: Query, end: End) -> None:
-    """Neither do they, nor do they let a count begin anew."""
+    """Neither do they, nor do they restart a count."""
     names = prepare(database, [1, 2], 20)
     for turn in range(5):
         assert meet(database, 1 + turn % 2, names[0], end) == 20

@@ -22,8 +22,8 @@ from jobs import make_buckets
 
 ME = 42
 PAUSE = DEFAULTS.pause_seconds
-FEW = Limits(tolerance=5)
-AT_ONCE = FEW.tolerance + 1
+TIGHT = Limits(tolerance=5)
+AT_ONCE = TIGHT.tolerance + 1
 """Fetches without an answer that are served whenever they come."""
 SPREAD_OF = 200
 """Refusals that are looked at."""
@@ -35,7 +35,7 @@ Run = Callable[..., Result]
 def line(database: Database) -> Iterator[Database]:
     """One client, and 20 buckets of one user each; a client soon fetches too fast here."""
     prepare(database, [ME], 20, size=1)
-    with Database(replace(database.settings, limits=FEW), "tests") as few:
+    with Database(replace(database.settings, limits=TIGHT), "tests") as few:
         yield few
 
 

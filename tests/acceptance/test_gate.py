@@ -103,7 +103,7 @@ def heard(process: subprocess.Popen[bytes]) -> dict[str, Any]:
 
 @pytest.fixture
 def volunteer(sshd: Sshd, operate: Run, database: Database) -> Volunteer:
-    """A volunteer whom the operator let in, and users to check."""
+    """A volunteer with a key at the gate, and users to check."""
     prepare(database, [1], 40, size=10)
     one = Volunteer(sshd)
     added = operate("gate", "add", "--client", 42, "--screen-name", "@volunteer", "--key", one.key, "--json")

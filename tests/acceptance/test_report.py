@@ -22,7 +22,7 @@ CALLED = re.compile(r"client-[0-9a-f]{8}")
 
 @pytest.fixture
 def worked(database: Database, query: Query) -> str:
-    """Clients 4200042 and 4300043, of which the second contradicted the first on one user; returns the bucket that the
+    """Clients 4200042 and 4300043, where the second contradicted the first on one user; returns the bucket that the
     first holds."""
     prepare(database, [4200042, 4300043], 40, size=10)
     done, held = fetch(database, 4200042, 2, "k")

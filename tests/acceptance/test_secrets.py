@@ -95,7 +95,7 @@ TELLING: tuple[tuple[tuple[str, ...], dict[str, str]], ...] = (
 def test_no_output_shows_it(
     direct: Call, database: Database, tmp_path: Path, arguments: tuple[str, ...], more: dict[str, str], by: str
 ) -> None:
-    """Neither results, messages, details nor logs, whether the account is let in or refused (a wrong password here)."""
+    """Neither results, messages, details nor logs, whether the account is accepted or not (a wrong password here)."""
     given: dict[str, str | None] = {"NEO4J_USERNAME": "nobody", **{k: v.format(secret=SECRET) for k, v in more.items()}}
     given["NEO4J_PASSWORD"] = SECRET if by == "variable" else None
     if by == "file":

@@ -108,7 +108,7 @@ def test_refused(direct: Call, database: Database, verb: tuple[object, ...], sta
 
 @pytest.mark.parametrize("doubted", [None, [1.0], [1.0, 2.0, 3.0]])
 def test_resume_ends_containment(direct: Call, database: Database, query: Query, doubted: list[float] | None) -> None:
-    """The interval that is open ends, its counts begin anew, its allowance stays, and judge_clients reads again."""
+    """The interval that is open ends, its counts start over, its allowance stays, and judge_clients reads again."""
     prepare(database, [42])
     query(
         """MATCH (:DMCheckClient {id: 42})-[:STATS]->(s) SET s += {contained: 3.0, doubted: $doubted, allowance: 1,

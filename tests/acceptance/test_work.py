@@ -349,7 +349,7 @@ def test_an_idle_loop_finds_new_buckets_and_stops(
 
 
 def test_who_may_not_work_is_told_at_once(database: Database, environment: dict[str, str], checker: Checker) -> None:
-    """Not registered: 1. Not let in by the database: 4. No such COMMAND, or none: 2. Nothing is begun."""
+    """Not registered: 1. Rejected by the database: 4. No such COMMAND, or none: 2. Nothing is begun."""
     good = checker(FILTER)
     wrong = {**environment, "NEO4J_PASSWORD": "wrong" * 3}
     for where, command, expected, code in (

@@ -98,7 +98,7 @@ def test_who_must_pause_is_let_in_after_it(database: Database, query: Callable) 
 
 
 def test_registrations_of_the_future_lock_nobody_out(database: Database, query: Callable) -> None:
-    """However many clients were registered while the clock was ahead, a new one is let in now."""
+    """However many clients were registered while the clock was ahead, a new one is registered now."""
     query(
         """UNWIND range(1, $many) AS id CREATE (:DMCheckClient {
             id: 1000 + id, screen_name: 'c' + id, state: 'DEACTIVE', create_datetime: datetime() + duration('P2D')})""",

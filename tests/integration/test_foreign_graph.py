@@ -68,7 +68,7 @@ def start(database: Database, environment: dict[str, str], tmp_path: Path) -> Ca
 
 
 def walk(start: Callable[..., Result], form: tuple[str, ...]) -> Iterator[tuple[str, Result]]:
-    """Every command and job once, for client 42 of a graph of which little is known."""
+    """Every command and job once, for client 42 of a graph that others filled."""
 
     def run(*arguments: object, program: str = "dmcheck", stdin: str = "") -> tuple[str, Result]:
         before = arguments.index("--") if "--" in arguments else len(arguments)
@@ -128,7 +128,7 @@ def _valid(ended: Result) -> bool:
 
 
 def filled(database: Database, query: Callable) -> None:
-    """A graph in use: four clients, one of which holds two leases, waiting buckets, jobs that have run."""
+    """A graph in use: four clients (one holds two leases), waiting buckets, jobs that have run."""
     prepare(database, [42, 43, 44, 45], 30, size=5)
     may_hold(query, 43, 10)
     leases.fetch(database, 43, 2, "k")
@@ -388,7 +388,7 @@ def test_a_lease_of_an_older_system_can_be_answered(database: Database, query: C
 
 @pytest.mark.parametrize("id", ["null", "toFloat('NaN')", "'x'", "1.5"])
 def test_a_bucket_held_by_a_client_without_an_id_waits_again(database: Database, query: Callable, id: str) -> None:
-    """No lease could ever be on record for it, so `schema apply` ends with the bucket in line, and repeats in vain."""
+    """No lease could ever be on record for it, so each `schema apply` ends with the bucket in line."""
     prepare(database, [42], 5, size=5)
     query(f"MATCH (b:DMCheckBucket) REMOVE b.place CREATE (b)-[:DMCHECKCLIENT]->(:DMCheckClient {{id: {id}, "
           "screen_name: 'odd', state: 'ACTIVE'}) SET b.assigned_datetime = datetime()")  # fmt: skip

@@ -237,7 +237,7 @@ def test_what_comes_between_reading_and_writing_is_left_for_the_next_run(databas
 
 
 def test_faults_that_two_runs_saw_are_taken_off_once(database: Database, query: Query) -> None:
-    """A client of which nothing but a fault is new, read by both."""
+    """A client with a fault and nothing else that is new, read by both."""
     end(query, [1], "")
     query("MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) SET s.buckets_fault = 1")
     mine, theirs = read(database), read(database)

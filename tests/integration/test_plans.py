@@ -95,7 +95,7 @@ def test_what_clients_wait_for_begins_at_indexes(plans: dict[str, Any], name: st
     found = list(operators(plans[name]))
     assert [operator for operator, _ in found if "IndexSeek" in operator]
     for operator, details in found:
-        # The head of the line: the index on (priority, place) in its own order, of which one entry is read.
+        # The head of the line: the index on (priority, place) in its own order; one entry is read.
         head = name == "fetch_buckets" and operator == "NodeIndexScan" and "(priority, place)" in details
         receipts = name == "delete_users" and details == "l:DMCheckLease"  # nothing leads from a name to them
         assert "Scan" not in operator or head or receipts, f"{operator} {details}"

@@ -1,4 +1,4 @@
-"""make_buckets and second opinions: who is counted as waiting, and who is asked in vain."""
+"""make_buckets and second opinions: who is counted as waiting, and who is asked without need."""
 
 from __future__ import annotations
 

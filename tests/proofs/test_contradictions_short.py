@@ -100,7 +100,7 @@ def history(database: Database, tmp_path: Path) -> list[Operation]:
 
 
 def test_an_honest_history_is_not_contradicted(history: list[Operation], query: Query) -> None:
-    """Neither is one of which the outcomes got lost: what is unknown may have happened."""
+    """Neither is one whose outcomes got lost: what is unknown may have happened."""
     assert contradictions(history, query) == []
     operation = next(x for x in history if x.kind == "submit")
     unknown = Operation(**{**vars(operation), "outcome": "unknown", "result": None, "ended": float("inf")})

@@ -65,7 +65,7 @@ def test_no_strategy_brings_a_client_the_bucket_that_it_wants(database: Database
     steering.attacks(database, 60, random.randrange(1_000_000)).check()
 
 
-@pytest.mark.parametrize(("way", "equals"), [("release", 40), ("submit nothing", 200), ("register anew", 40)])
+@pytest.mark.parametrize(("way", "equals"), [("release", 40), ("submit nothing", 200), ("register again", 40)])
 def test_what_a_client_gave_back_comes_after_all_that_it_never_had(database: Database, way: str, equals: int) -> None:
     """It had all but ten: it gets those ten first. Then, with nothing else of that urgency, what it had."""
     _had_all_but_ten(database, way, equals)

@@ -137,7 +137,7 @@ USERS = """
 def broken(query: Query) -> list[str]:
     """Which invariants the whole graph breaks, each with the first few that break it; an empty list is what one wants.
 
-    `query` runs a Cypher text and returns its rows. For a graph of which nobody writes at that moment.
+    `query` runs a Cypher text and returns its rows. Nobody may write to the graph at that moment.
     """
     found = []
     for invariant, statement in INVARIANTS.items():

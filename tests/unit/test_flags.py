@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dmcheck_cli.domain.limits import DEFAULTS
-from dmcheck_cli.domain.policy.flags import FEW, HOARD_SECONDS, flags
+from dmcheck_cli.domain.policy.flags import HOARD_SECONDS, MIN_COUNT, flags
 
 SOUND: dict[str, Any] = {
     "dead": 0, "buckets_assigned": 100, "buckets_processed": 100, "buckets_fault": 0, "buckets_dead": 0,
@@ -21,12 +21,15 @@ SOUND: dict[str, Any] = {
     [
         ({}, []),
         ({"dead": 1}, ["unresponsive"]),
-        ({"buckets_dead": FEW, "buckets_assigned": FEW * 4}, []),
-        ({"buckets_dead": FEW, "buckets_assigned": FEW * 4 - 1}, ["dying"]),
-        ({"buckets_dead": FEW - 1, "buckets_assigned": FEW - 1}, []),
-        ({"buckets_fault": FEW, "buckets_processed": FEW * 10, "buckets_assigned": FEW * 10}, []),
-        ({"buckets_fault": FEW, "buckets_processed": FEW * 10 - 1, "buckets_assigned": FEW * 10}, ["faulty"]),
-        ({"buckets_fault": FEW - 1, "buckets_processed": 0, "buckets_assigned": FEW}, []),
+        ({"buckets_dead": MIN_COUNT, "buckets_assigned": MIN_COUNT * 4}, []),
+        ({"buckets_dead": MIN_COUNT, "buckets_assigned": MIN_COUNT * 4 - 1}, ["dying"]),
+        ({"buckets_dead": MIN_COUNT - 1, "buckets_assigned": MIN_COUNT - 1}, []),
+        ({"buckets_fault": MIN_COUNT, "buckets_processed": MIN_COUNT * 10, "buckets_assigned": MIN_COUNT * 10}, []),
+        (
+            {"buckets_fault": MIN_COUNT, "buckets_processed": MIN_COUNT * 10 - 1, "buckets_assigned": MIN_COUNT * 10},
+            ["faulty"],
+        ),
+        ({"buckets_fault": MIN_COUNT - 1, "buckets_processed": 0, "buckets_assigned": MIN_COUNT}, []),
         ({"users_checked": DEFAULTS.flood * 2, "users_unknown": DEFAULTS.flood}, []),
         ({"users_checked": DEFAULTS.flood * 2 - 1, "users_unknown": DEFAULTS.flood}, ["blind"]),
         ({"users_checked": DEFAULTS.flood - 1, "users_unknown": DEFAULTS.flood - 1}, []),
@@ -42,8 +45,8 @@ SOUND: dict[str, Any] = {
         ({"cells": [(40, 4, 0.005)]}, ["disagreement"]),
         ({"cells": [(2, 2, 0.005)]}, ["disagreement"]),
         ({"cells": [(0, 5, 0.005)]}, []),
-        ({"hasty": FEW - 1}, []),
-        ({"hasty": FEW}, ["hasty"]),
+        ({"hasty": MIN_COUNT - 1}, []),
+        ({"hasty": MIN_COUNT}, ["hasty"]),
         ({"oldest_lease_seconds": 0}, []),
         ({"oldest_lease_seconds": HOARD_SECONDS - 1}, []),
         ({"oldest_lease_seconds": HOARD_SECONDS}, ["hoarding"]),

@@ -133,7 +133,7 @@ def test_requests_in_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(4):
         one.request()
         assert slept[-1] == 0
-    now[0] = 5.0  # the machine has started anew, and its clock too
+    now[0] = 5.0  # the machine was restarted, and its clock began at zero
     one.request()
     assert slept[-1] == 0
 
@@ -321,7 +321,7 @@ def test_who_is_removed_gets_one_answer() -> None:
 
 
 def test_an_error_that_nobody_foresaw_is_answered(pipes: Pipes) -> None:
-    """The service of this test has no verbs: that is a bug, of which the log has all and the stranger nothing."""
+    """The service of this test has no verbs: that is a bug: the log has all of it and the stranger nothing."""
     pipes.send(b'{"id": 7, "verb": "stats"}\n')
     answer = pipes.answer()
     assert (answer["id"], answer["status"], answer["error"]["code"]) == (7, 70, "bug")

@@ -24,7 +24,7 @@ def test_everybody_is_served_and_the_queue_is_bounded(seed: int) -> None:
 
 
 def test_a_slow_server_serves_all_in_the_end() -> None:
-    """Statements that take as long as a client waits are begun in vain, and asked for again."""
+    """Statements that take as long as a client waits do not help anybody, and are asked for again."""
     world = replace(WORLD, clients=60, timeout=3.0, submit=0.5)
     found = herd.Herd(world, *next(herd.policies(world))[1:]).run()
     assert found.given_up > 0

@@ -145,7 +145,7 @@ def test_the_worst_first_spares_whom_liars_contradicted() -> None:
 
 
 def test_containment_ends_by_the_same_counts() -> None:
-    """Answers that bear out after it began end it; those from before do not; the record begins anew."""
+    """Answers that bear out after it began end it; those from before do not; the record starts over."""
     court = crowd()
     lie(court, 0, 12)
     court.contain(0, now=2.0)
@@ -251,7 +251,7 @@ def test_how_likely_each_answer_is() -> None:
 
 
 def test_small_buckets_bear_out_as_well() -> None:
-    """A contained client answers buckets of which few users are compared: it is released all the same."""
+    """A contained client answers buckets with few compared users: it is released all the same."""
     court = crowd()
     court.saw_bucket(3, 1.0, 0, 4)
     court.contain(3, 2.0)

@@ -53,7 +53,7 @@ def _calls(module: Path) -> Iterator[ast.Call]:
 
 
 def _told_a_statement(module: Path) -> set[str]:
-    """The functions of a module that run a statement of which they are told the name."""
+    """The functions of a module that run a statement whose name they are given."""
     functions = (node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, ast.FunctionDef))
     parameters = {one.name: [arg.arg for arg in (*one.args.posonlyargs, *one.args.args)] for one in functions}
     return {name for name, names in parameters.items() if names[:2] == ["database", "statement"]}

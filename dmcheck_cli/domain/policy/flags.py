@@ -21,7 +21,7 @@ FLAGS = (
 )
 """All that `flags` may return, in its order."""
 
-FEW = 3
+MIN_COUNT = 3
 """Fewer dead leases or faults than this are forgiven: a laptop may have been closed once."""
 
 HOARD_SECONDS = 86_400
@@ -37,11 +37,11 @@ def flags(counters: dict[str, Any]) -> list[str]:
 
     `suspended`, `contained`: it is. `disagreement`: of its answers that were compared (`cells`: how many, how many of
     them contradicted, and the share that is usual for an honest client), too many to be chance did not bear out.
-    `hasty`: at least FEW leases were answered faster than anybody can look up. `returning`: at least flood leases, and
-    more than half of all, ended with no answer and without dying. `unresponsive`: holds a dead lease. `dying`: at least
-    FEW leases, and more than a quarter of all, died. `faulty`: at least FEW faults, and more than one per ten processed
-    buckets. `blind`: more than half of its answers are UNKNOWN, and too many to be chance. `hoarding`: has kept a lease
-    alive for HOARD_SECONDS.
+    `hasty`: at least MIN_COUNT leases were answered faster than anybody can check. `returning`: at least flood leases,
+    and more than half of all, ended with no answer and without dying. `unresponsive`: holds a dead lease. `dying`: at
+    least MIN_COUNT leases, and more than a quarter of all, died. `faulty`: at least MIN_COUNT faults, and more than one
+    per ten processed buckets. `blind`: more than half of its answers are UNKNOWN, and too many to be chance.
+    `hoarding`: has kept a lease alive for HOARD_SECONDS.
     """
     dead, fault = counters["buckets_dead"], counters["buckets_fault"]
     returned = counters["buckets_assigned"] - counters["held"] - counters["buckets_processed"] - dead
@@ -50,13 +50,13 @@ def flags(counters: dict[str, Any]) -> list[str]:
         "contained": counters["contained"] is not None,
         "disagreement": any(_unlikely(*cell) for cell in counters["cells"]),
         "unresponsive": counters["dead"] > 0,
-        "dying": dead >= FEW and dead * 4 > counters["buckets_assigned"],
+        "dying": dead >= MIN_COUNT and dead * 4 > counters["buckets_assigned"],
         "blind": counters["users_unknown"] >= DEFAULTS.flood
         and counters["users_unknown"] * 2 > counters["users_checked"],
         "hoarding": (counters["oldest_lease_seconds"] or 0) >= HOARD_SECONDS,
         "returning": returned >= DEFAULTS.flood and returned * 2 > counters["buckets_assigned"],
-        "faulty": fault >= FEW and fault * 10 > counters["buckets_processed"],
-        "hasty": counters["hasty"] >= FEW,
+        "faulty": fault >= MIN_COUNT and fault * 10 > counters["buckets_processed"],
+        "hasty": counters["hasty"] >= MIN_COUNT,
     }
     return [flag for flag in FLAGS if signs[flag]]
 

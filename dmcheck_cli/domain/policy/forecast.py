@@ -9,7 +9,7 @@ DAY = 24
 """Hours after which the record has every hour of the day, a nightly pause included."""
 
 MAX_PAUSE = 8
-"""Hours of a day in which clients may pause, of which a record shorter than a day need not know yet."""
+"""Hours of a day in which clients may pause. A record shorter than a day may not show that pause yet."""
 
 LIKELY_PAUSE = 0.7
 """Share of that pause to count on: from 0.65 to 0.7 the estimate is within a factor of 1.5 both for clients that never

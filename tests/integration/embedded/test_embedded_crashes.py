@@ -95,7 +95,7 @@ def test_a_server_that_does_not_get_ready_is_given_up(settings: Settings, monkey
 
 
 def test_a_command_whose_time_is_limited_gives_a_start_up_in_time(settings: Settings) -> None:
-    """Its own start, of which nothing is left, and another's start that it would have to wait for: Temporary."""
+    """Its own start, which leaves nothing behind, and another's start that it would have to wait for: Temporary."""
     with pytest.raises(Temporary, match="not ready"):
         server.ensure_running(settings, progress=False, seconds=0.5)
     assert processes(settings) == []

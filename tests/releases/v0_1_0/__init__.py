@@ -120,7 +120,9 @@ def apply(database: Database) -> None:
                 raise Refused("database_refused")
         database.run_text(line)
     database.run_text("CALL db.awaitIndexes(300)")
-    while _run(database, "adopt_buckets", default_priority=DEFAULT_PRIORITY, batch=500)[0]["adopted"] >= 500:
+    while (
+        _run(database, "adopt_buckets", patience=600, default_priority=DEFAULT_PRIORITY, batch=500)[0]["adopted"] >= 500
+    ):
         pass
 
 

@@ -30,7 +30,7 @@ word out of the counts of everybody else, and says who needs another opinion. `S
 containment ends. Everything it changed is in `Standings.clients` and in the opinions; run again with nothing new, it
 changes nothing.
 
-What an error in the crowd as a whole changes (its shares, its noise) is worked out anew from the clients' counts when a
+What an error in the crowd as a whole changes (its shares, its noise) is recalculated from the clients' counts when a
 run begins, and is stored nowhere. A lone answer that was enough before may then need another: whoever goes around the
 users (make_buckets) asks `conclude` and marks it.
 

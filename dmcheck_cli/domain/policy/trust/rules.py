@@ -75,7 +75,7 @@ class Rules:
 
     miss: float = 0.02
     false_dm: float = 0.01
-    """Errors on open and on other doors, of a client of whom nothing is known in a crowd of which nothing is known."""
+    """Errors on open and on other doors, assumed for an unknown client in an unknown crowd."""
 
     calm: float = 0.02
     """A crowd that errs more often than this is taken to have hard cases, on which errors have common causes."""
@@ -96,7 +96,7 @@ class Rules:
     """Answers as many as `shares` count for, in a crowd's."""
 
     shares: tuple[float, float, float] = (0.10, 0.88, 0.02)
-    """Of DM, NON_DM, UNKNOWN in a crowd of which nothing is known."""
+    """Of DM, NON_DM, UNKNOWN, assumed for an unknown crowd."""
 
     prior_client: float = 10.0
     """Comparisons as many as the crowd's usual errors count for, in a client's own."""

@@ -111,7 +111,7 @@ class Standings:
         self.refresh()
 
     def refresh(self) -> None:
-        """Work out the crowd's numbers and the clients' errors anew: at the beginning of each run."""
+        """Recalculate the crowd's numbers and the clients' errors, at the beginning of each run."""
         rules = self.rules
         calm = _usual(self.clients.values(), rules)
         pooled = _pooled(calm)
