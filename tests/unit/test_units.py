@@ -41,12 +41,25 @@ def test_each_unit_starts_programs_that_are_installed(unit: Path) -> None:
     assert f"`{unit.name}`" in README or f"{unit.stem.rstrip('@')}" in README
 
 
-def test_the_database_outlives_the_jobs() -> None:
-    """systemd ends what a oneshot job leaves behind, unless it is told not to."""
-    assert _read(ROOT / "jobs" / "systemd" / "dmcheck@.service")["Service"]["KillMode"] == "process"
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_the_database_outlives_what_ends(unit: Path) -> None:
+    """systemd ends what a oneshot unit leaves behind, unless it is told not to; the database's own unit stays."""
+    found = _read(unit)
+    if "Service" in found and found["Service"].get("Type") == "oneshot":
+        assert found["Service"].get("RemainAfterExit") == "yes" or found["Service"]["KillMode"] == "process"
+        assert found["Service"]["TimeoutStartSec"]
+
+
+@pytest.mark.parametrize("unit", [one for one in UNITS if one.suffix == ".timer"], ids=lambda unit: unit.name)
+def test_a_timer_has_a_service_and_is_installed(unit: Path) -> None:
+    """Its own, or the template of all jobs."""
+    names = {one.name for one in UNITS}
+    assert {f"{unit.stem}.service", f"{unit.stem.partition('@')[0]}@.service"} & names
+    assert _read(unit)["Install"]["WantedBy"] == "timers.target"
+    assert _read(unit)["Timer"]["OnCalendar"]
 
 
 def test_readme_starts_a_timer_for_each_job() -> None:
-    """None is forgotten, and none is made up."""
+    """None is forgotten, and none is made up; the page has one, too."""
     started = " ".join(re.findall(r"systemctl enable --now (.*)", README))
-    assert set(started.split()) == {f"dmcheck@{job}.timer" for job in JOBS}
+    assert set(started.split()) == {"dmcheck-report.timer", *(f"dmcheck@{job}.timer" for job in JOBS)}
