@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import costs
 import pytest
 import reference
 import typer
@@ -71,6 +72,14 @@ def test_each_command_has_an_example() -> None:
     """One that begins with its words."""
     for name, command in reference.commands().items():
         assert command.epilog.startswith(f"Example: {name}")
+
+
+def test_each_command_and_job_has_its_cost() -> None:
+    """A row that is counted on the wire, or the reason why none is."""
+    counted = {cost.name.split(" --")[0] for cost in costs.COSTS}
+    assert counted.isdisjoint(costs.UNCOUNTED)
+    everything = {name.removeprefix("dmcheck ") for name in reference.commands()} | JOBS.keys()
+    assert counted | costs.UNCOUNTED.keys() == everything
 
 
 @pytest.mark.parametrize("name", JOBS)
