@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from dmcheck_cli.errors import PASSING, TEMPORARY
+from dmcheck_cli.worker.overheard import Overheard
 from dmcheck_cli.worker.protocol import Conversation
 
 PIECE = 65536
@@ -33,6 +34,11 @@ MAX_NOISE = 10_000
 
 MAX_SLEEP = 1.0
 """Seconds between checks for whether COMMAND has ended although something it started keeps its stdout open."""
+
+
+LISTEN_SECONDS = 0.05
+"""Between two looks at the stderr of a COMMAND that has closed its stdout and has not ended yet: it would wait for us
+once the pipe is full."""
 
 
 class Ending(StrEnum):
@@ -69,7 +75,8 @@ def reap() -> None:
 
 class Command:
     """One run of COMMAND. `timeout`: seconds without progress after which it is ended; `kill_after`: seconds between
-    SIGTERM and SIGKILL; `environment`: None for ours. Call `close` when nobody will call `cancel` any more.
+    SIGTERM and SIGKILL; `environment`: None for ours; `overheard`: takes what it writes on stderr, which else is ours.
+    Call `close` when nobody will call `cancel` any more.
 
     Raises OSError when the machine lacks file descriptors.
     """
@@ -81,10 +88,12 @@ class Command:
         timeout: float,
         kill_after: float,
         environment: Mapping[str, str] | None = None,
+        overheard: Overheard | None = None,
     ) -> None:
         self.conversation = conversation
         self.why = ""
         self._environment = environment
+        self._overheard = overheard
         self._command = command
         self._timeout = timeout
         self._kill_after = kill_after
@@ -114,6 +123,7 @@ class Command:
                     self._command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
+                    stderr=None if self._overheard is None else subprocess.PIPE,
                     bufsize=0,
                     env=self._environment,
                     # Its own process group: Ctrl-C reaches only us, and we end COMMAND with everything it started in
@@ -132,6 +142,9 @@ class Command:
                 finally:
                     if process.poll() is None:
                         self._signal(signal.SIGKILL)
+                    self._listen(process)
+                    if self._overheard is not None:
+                        self._overheard.end()
         finally:
             _children.discard(process.pid)
 
@@ -139,11 +152,11 @@ class Command:
         early = self._talk(process)
         self.conversation.end()
         if early is None:
-            if _ends(process, self._kill_after):
+            if self._ends(process, self._kill_after):
                 self.why = _reason(process.returncode)
                 return ENDINGS.get(process.returncode, Ending.failed)
             self._ask_to_end()  # its stdout is closed, so all its answers have arrived
-        _ends(process, self._kill_at - time.monotonic())
+        self._ends(process, self._kill_at - time.monotonic())
         # Also kill what it started and left running. No other group can have this number yet: process ids are assigned
         # in turn.
         self._signal(signal.SIGKILL)
@@ -161,6 +174,9 @@ class Command:
         os.set_blocking(process.stdin.fileno(), False)
         os.set_blocking(process.stdout.fileno(), False)
         with selectors.DefaultSelector() as selector:
+            if process.stderr is not None:
+                os.set_blocking(process.stderr.fileno(), False)
+                selector.register(process.stderr, selectors.EVENT_READ)
             selector.register(process.stdin, selectors.EVENT_WRITE)
             selector.register(process.stdout, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
@@ -169,6 +185,8 @@ class Command:
                 ready = [key.fileobj for key, _ in selector.select(_between(deadline - time.monotonic()))]
                 if process.stdin in ready:
                     question = _write(process.stdin.fileno(), question)
+                if process.stderr in ready and self._listen(process):
+                    selector.unregister(process.stderr)
                 has_ended = process.poll() is not None  # checked before the last read of its output
                 if _hear(process.stdout.fileno(), self.conversation) or has_ended:
                     return early
@@ -185,6 +203,23 @@ class Command:
                 if not process.stdin.closed and (not question or early is not None):
                     selector.unregister(process.stdin)
                     process.stdin.close()
+
+    def _listen(self, process: subprocess.Popen[bytes]) -> bool:
+        """Take what it has written on stderr; True when there will be no more."""
+        if process.stderr is None or self._overheard is None:
+            return True
+        return _hear(process.stderr.fileno(), self._overheard)
+
+    def _ends(self, process: subprocess.Popen[bytes], seconds: float) -> bool:
+        """Whether it ends within `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            left = max(deadline - time.monotonic(), 0.0)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(left if self._listen(process) else min(left, LISTEN_SECONDS))
+                return True
+            if left == 0.0:
+                return False
 
     def _too_long(self, cancelled: bool, deadline: float) -> Ending | None:
         """Why it must be ended now, if it must."""
@@ -209,15 +244,6 @@ class Command:
             os.killpg(self._process.pid, number)
 
 
-def _ends(process: subprocess.Popen[bytes], seconds: float) -> bool:
-    """Whether it ends within `seconds`."""
-    try:
-        process.wait(max(seconds, 0.0))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
 def _write(file: int, data: memoryview) -> memoryview:
     """Write what fits now; returns what is left, which is nothing once the reader is gone."""
     try:
@@ -228,7 +254,7 @@ def _write(file: int, data: memoryview) -> memoryview:
         return memoryview(b"")
 
 
-def _hear(file: int, conversation: Conversation) -> bool:
+def _hear(file: int, listener: Conversation | Overheard) -> bool:
     """Read what is available now, but no more than a pipe can hold; True at end of file."""
     for _ in range(LARGEST_PIPE // PIECE):
         try:
@@ -237,7 +263,7 @@ def _hear(file: int, conversation: Conversation) -> bool:
             return False
         if not data:
             return True
-        conversation.hear(data)
+        listener.hear(data)
     return False
 
 

@@ -18,7 +18,7 @@ from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Lease
 from dmcheck_cli.domain.verbs import Service
 from dmcheck_cli.errors import CommandFailed, DmcheckError, NotConfigured, Temporary, TooFast, Unjudged, machine_lacks
-from dmcheck_cli.notices import Event, records
+from dmcheck_cli.notices import Event, logs, records
 from dmcheck_cli.worker import progress
 from dmcheck_cli.worker.command import Ending, reap
 from dmcheck_cli.worker.fetcher import Fetcher
@@ -125,6 +125,8 @@ class Loop:
         other refusal by the database, at once. Answers that were not submitted are then in the file.
         """
         self._say = self._file.say = lambda text: say(self._of_client(text))
+        if logs():
+            self._pool.overhear = self._overhear
         try:
             self._pool.start()
             while not self._over():
@@ -163,6 +165,9 @@ class Loop:
         said = text if isinstance(text, Event) else Event(text, "trouble", "warning")
         said.known.setdefault("client", self._client)
         return said
+
+    def _overhear(self, held: HeldLease, text: str) -> None:
+        self._say(Event(text, "command_stderr", bucket=held.lease.bucket, lease=held.lease.lease))
 
     def _over(self) -> bool:
         if self._stopped.is_set() or self._fruitless >= MAX_FRUITLESS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
@@ -15,6 +15,7 @@ from dmcheck_cli.errors import PASSING
 from dmcheck_cli.worker.clock import Clock
 from dmcheck_cli.worker.command import Command, Ending
 from dmcheck_cli.worker.keeping import AnswerFile
+from dmcheck_cli.worker.overheard import Overheard
 from dmcheck_cli.worker.protocol import Conversation
 
 FIRST_PAUSE, MAX_PAUSE = 5.0, 900.0
@@ -69,8 +70,11 @@ class Pool:
     """`jobs` threads that run `command`, from `start` until `stop`.
 
     Their results arrive in `finished`; a None there only wakes the waiting thread, an exception is what ended one of
-    ours. `environment`: what `command` is started with.
+    ours. `environment`: what `command` is started with. `overhear`, if it is set before `start`, takes each line that
+    a COMMAND writes on stderr, with its lease, from any thread.
     """
+
+    overhear: Callable[[HeldLease, str], None] | None = None
 
     def __init__(
         self,
@@ -213,7 +217,12 @@ class Pool:
         held.began = time.monotonic()
         try:
             command = Command(
-                self._command, held.conversation, self._timeout, self._kill_after, environment=self._environment
+                self._command,
+                held.conversation,
+                self._timeout,
+                self._kill_after,
+                environment=self._environment,
+                overheard=Overheard(partial(self.overhear, held)) if self.overhear is not None else None,
             )
         except OSError as error:
             return self._ended(held, Ending.later if error.errno in PASSING else Ending.failed, str(error.strerror))

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dmcheck_cli.domain.model import ANSWERS, User
+from dmcheck_cli.notices import Event, logs, warn
 from dmcheck_cli.settings import outside
 from dmcheck_cli.worker.command import Command, Ending
+from dmcheck_cli.worker.overheard import Overheard
 from dmcheck_cli.worker.protocol import Conversation
 
 
@@ -35,7 +37,8 @@ def run(command: list[str], users: list[User], size: int, timeout: float, kill_a
     trial = Trial()
     for bucket in _batches(users, size):
         said = Conversation(bucket)
-        running = Command(command, said, timeout, kill_after, outside())
+        heard = Overheard(lambda text: warn(Event(text, "command_stderr"))) if logs() else None
+        running = Command(command, said, timeout, kill_after, outside(), heard)
         try:
             ending = running.run()
         finally:

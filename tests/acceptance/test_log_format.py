@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.graphs import prepare
 from support.programs import Result
-from support.working import CLIENT, FILTER, Checker, work
+from support.working import CLEAN, CLIENT, FILTER, Checker, work
 
 from dmcheck_cli import notices
 from dmcheck_cli.database.connection import Database
@@ -43,6 +44,51 @@ def test_work_tells_each_bucket(database: Database, environment: dict[str, str],
     assert [line["reason"] for line in lines if line["event"] == "refused"][-1] == "nothing_to_fetch"
     assert lines[-1]["event"] == "stopped"
     assert environment["NEO4J_PASSWORD"] not in "".join(err)
+
+
+NOISY = r"""
+raw = sys.stderr.buffer
+raw.write(b"begins\r1 %\r2 %\n\n\x1b[2J\xff " + "\u202e".encode() + b"x" * 20000 + b"\n")
+raw.flush()
+for line in sys.stdin:
+    say(json.loads(line), "DM")
+os.close(1)
+raw.write((b"y" * 99 + b"\n") * 2000 + b"no end")
+raw.flush()
+"""
+"""It writes more than a pipe holds after it has closed its stdout."""
+
+
+def test_what_command_writes_is_a_line_of_the_log(
+    database: Database, environment: dict[str, str], checker: Checker
+) -> None:
+    """Each line of it, with its bucket and lease; all of it, also of a COMMAND that ends with a flood."""
+    prepare(database, [CLIENT], 4, size=4)
+    status, summary, err = work(environment, "--once", "-q", "--log-format", "json", "--", *checker(NOISY))
+    lines = [json.loads(line) for line in err]
+    said = [line for line in lines if line["event"] == "command_stderr"]
+    texts = [line["message"] for line in said]
+    assert (status, summary["failures"], summary["users"]) == (0, CLEAN, 4)
+    assert texts[:3] == ["begins", "1 %", "2 %"]
+    long = [text for text in texts[3:] if "x" in text]
+    assert "".join(long) == "\x1b[2J\\xff \u202e" + "x" * 20000
+    lost = sum(int(line["message"].split()[0][1:]) for line in lines if line["event"] == "left_out")
+    assert len(texts) + lost == 3 + len(long) + 2000 + 1
+    assert all(
+        (line["client"], line["level"]) == (CLIENT, "info") and line["bucket"] and line["lease"] for line in said
+    )
+    assert all(line.isascii() and line.isprintable() for line in err)
+
+
+def test_a_trial_tells_it_too(direct: Callable[..., Result], checker: Checker, tmp_path: Path) -> None:
+    """`work --try` runs COMMAND as `work` does."""
+    (tmp_path / "users").write_text("somebody\n")
+    words = ("work", "--try", tmp_path / "users", "--log-format", "json", "--json", "--")
+    done = direct(*words, *checker("print('is here', file=sys.stderr)" + FILTER))
+    assert done.status == 0
+    assert [(line["event"], line["message"]) for line in map(json.loads, done.err.splitlines())] == [
+        ("command_stderr", "is here")
+    ]
 
 
 def test_an_error_is_the_last_line(database: Database, environment: dict[str, str], checker: Checker) -> None:

@@ -15,6 +15,7 @@ from dmcheck_cli.domain.model import Lease, User
 from dmcheck_cli.errors import AlreadyRunning
 from dmcheck_cli.worker.clock import GAP, Clock
 from dmcheck_cli.worker.keeping import MAX_DEAD_BYTES, AnswerFile, pending, refuse_in_hand
+from dmcheck_cli.worker.overheard import MAX_LINE, Overheard
 from dmcheck_cli.worker.pool import FIRST_PAUSE, MAX_PAUSE, Pool
 from dmcheck_cli.worker.protocol import MAX_RETRY_AFTER, Conversation
 
@@ -154,3 +155,18 @@ def test_each_arrow_of_the_state_machine_has_its_test() -> None:
     assert len(drawn) > 10
     for _, file, test in rows:
         assert f"def {test}(" in (TESTS / file).read_text("utf-8"), test
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+def test_stderr_is_told_line_by_line(size: int) -> None:
+    """However it arrives; what is longer than a line may be comes in pieces, of which none is lost."""
+    told: list[str] = []
+    heard = Overheard(told.append)
+    raw = b"one\r\n\n  \ntwo\rthree \n\xff" + MAX_LINE * b"x" + b"\nfour"
+    for start in range(0, len(raw), size):
+        heard.hear(raw[start : start + size])
+    heard.end()
+    heard.end()
+    assert told[:3] + told[-1:] == ["one", "two", "three", "four"]
+    assert "".join(told[3:-1]) == "\\xff" + MAX_LINE * "x"
+    assert all(len(line) <= MAX_LINE + 3 for line in told)
