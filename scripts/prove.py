@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
@@ -24,6 +25,7 @@ from dmcheck_cli.transactions import schema
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from proofs.outcome import Outcome, table
+from support.graphs import MAX_WAIT_SECONDS
 from support.programs import PLAIN, plainly
 
 Run = Callable[..., list[Outcome]]
@@ -49,6 +51,9 @@ PROOFS = {
 }
 """Sub-command -> module. Its function `run(settings, *, ...)` returns Outcomes; its keyword arguments, integers whose
 defaults are the long form, become the options of the sub-command."""
+
+PATIENT: dict[str, Any] = {**PLAIN, "timeout_seconds": int(MAX_WAIT_SECONDS)}
+"""As in the suite: a machine that is busy is no trouble with the database."""
 
 
 def main() -> int:
@@ -97,7 +102,7 @@ def database_of_its_own() -> Iterator[Settings]:
             sys.exit("The proofs empty the database at NEO4J_TEST_URI: set NEO4J_TEST_EMPTIES_IT=yes to confirm")
         name = os.environ.get("NEO4J_TEST_USERNAME", "neo4j")
         password = os.environ.get("NEO4J_TEST_PASSWORD")
-        yield Settings(neo4j_uri=uri, neo4j_username=name, neo4j_password=password, **PLAIN)
+        yield Settings(neo4j_uri=uri, neo4j_username=name, neo4j_password=password, **PATIENT)
         return
     with tempfile.TemporaryDirectory(prefix="dmcheck-prove-") as home:
         settings = Settings(home=home)
@@ -108,7 +113,7 @@ def database_of_its_own() -> Iterator[Settings]:
                 neo4j_uri=running.uri,
                 neo4j_username=running.username,
                 neo4j_password=running.password,
-                **PLAIN,
+                **PATIENT,
             )
         finally:
             server.stop(settings)
