@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dmcheck_cli import notices
+from dmcheck_cli.commands.register import put_back
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents, moments
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -54,7 +55,7 @@ def suspend(
     """Put back what a client holds, and refuse it until it is resumed. Its answers stay."""
     with Database(Settings.load(), "client suspend") as database:
         client, returned = clients.suspend(database, id, reason)
-    notes = [f"{returned} bucket(s) put back"]
+    notes = [put_back(returned)]
     show.results(as_json, format, lambda: {"client": asdict(client)}, CLIENT.of([client]), notes=notes)
 
 

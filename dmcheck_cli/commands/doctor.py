@@ -66,17 +66,18 @@ def doctor(
         },
         Table(f"Neo4j {found.version} at {where['uri']}", ("job", "last success (UTC)", "ago"), rows),
         Table("Clients", ("active", "flagged", "users waiting"), [(facts.active, facts.flagged, facts.waiting)]),
-        *(
-            [Table("Releases", ("dmcheck", "active clients"), [(one, len(ids)) for one, ids in releases])]
-            if releases
-            else []
-        ),
+        *([_used_releases(releases)] if releases else []),
         *([Table("Problems", ("what is wrong", "remedy"), wrong)] if problems else []),
         notes=_notes(facts, outdated),
     )
     if not problems and not show.wants_json(as_json, format) and format not in SEPARATORS:
         show.line(f"\nAll is well. Looked at: {', '.join(looked)}.")
     return REFUSED if problems else 0
+
+
+def _used_releases(releases: list[tuple[str | None, list[int]]]) -> Table:
+    rows = [(one or "not known", len(ids)) for one, ids in releases]
+    return Table("Releases", ("last used dmcheck", "active clients"), rows)
 
 
 def _notes(facts: health.Facts, outdated: list[int]) -> list[str]:

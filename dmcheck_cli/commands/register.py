@@ -36,6 +36,12 @@ DmFromScreenName = Annotated[
 ]
 
 
+def put_back(returned: int) -> str:
+    """What became of the leases that a client held."""
+    buckets = {0: "It held no bucket", 1: "1 bucket was put back"}
+    return buckets.get(returned, f"{returned} buckets were put back")
+
+
 def together(dm_from_id: int | None, dm_from_screen_name: str | None) -> None:
     """Raises Usage when one of the two is given alone."""
     if (dm_from_id is None) != (dm_from_screen_name is None):
@@ -67,5 +73,5 @@ def unregister(id: Id, screen_name: ScreenName, as_json: Json = False, format: S
         format,
         lambda: {"client": asdict(client), "returned": returned},
         CLIENT.of([client]),
-        notes=[f"{returned} bucket(s) put back"],
+        notes=[put_back(returned)],
     )

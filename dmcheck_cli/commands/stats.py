@@ -122,7 +122,7 @@ def stats(
         format,
         lambda: {"clients": [asdict(one) for one in ordered], "system": asdict(system)},
         *(of_clients if format in SEPARATORS or client is not None else of_system + of_clients),
-        notes=_left_out(shown, ordered),
+        notes=_left_out(shown, ordered) + _missing(clients, system),
     )
 
 
@@ -154,3 +154,9 @@ def _left_out(shown: Sequence[ClientStats], of: Sequence[ClientStats]) -> list[s
     if len(shown) == len(of):
         return []
     return [f"{len(of) - len(shown)} more clients: --limit 0 shows all, --flagged those with a flag"]
+
+
+def _missing(clients: Sequence[ClientStats], system: SystemStats) -> list[str]:
+    """What a new system needs first."""
+    users = [] if system.users_total else ["no users yet: dmcheck users add FILE"]
+    return users + ([] if clients else ["no clients yet: dmcheck register, or for volunteers dmcheck gate add"])

@@ -310,6 +310,19 @@ def test_who_is_faster_than_anybody_can_look_up_is_hasty(
     assert {one["id"]: one["flags"] for one in run("stats", "--json").document["clients"]} == {42: ["hasty"], 43: []}
 
 
+def test_a_new_system_says_what_it_needs_first(direct: Callable[..., Any], database: Database) -> None:
+    """Users and clients, each until there are some; not in JSON, nor with --quiet."""
+    assert direct("stats").err.splitlines() == [
+        "no users yet: dmcheck users add FILE",
+        "no clients yet: dmcheck register, or for volunteers dmcheck gate add",
+    ]
+    assert direct("stats", "--json").err == direct("-q", "stats").err == ""
+    prepare(database, [42])
+    assert direct("stats").err.splitlines() == ["no users yet: dmcheck users add FILE"]
+    prepare(database, [], 1)
+    assert direct("stats").err == ""
+
+
 def test_which_release_each_client_last_used(run: Callable[..., Any], database: Database, query: Query) -> None:
     """doctor counts the active clients by release, names those with an older one than its own, and is content; what was
     never recorded is not older. stats tells it of each."""
@@ -331,6 +344,7 @@ def test_which_release_each_client_last_used(run: Callable[..., Any], database: 
     assert "2 active clients" in shown.err
     assert "43, 44" in shown.err
     assert "0.0.9 (gate)" in shown.out
+    assert "not known" in shown.out
     assert not [one for one in sound["problems"] if "dmcheck-" not in one["remedy"]]  # jobs that never ran
     clients = run("stats", "--json", "--sort", "release").document["clients"]
     assert [one["id"] for one in clients] == [43, 44, 42, 45, 46]
