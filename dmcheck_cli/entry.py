@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import inspect
 import io
 import os
 import sys
@@ -120,8 +121,14 @@ class Program(typer.Typer):
     """A program, or a part of one: all its commands have `--quiet`, `--verbose` and `--timings`."""
 
     def command(self, name: str | None = None, **more: Any) -> Callable[[CommandFunction], CommandFunction]:
-        """As Typer has it."""
-        return super().command(name, cls=Verb, **more)
+        """As Typer has it. A terminal breaks the lines of the help where it ends, not where the docstring does."""
+
+        def decorate(function: CommandFunction) -> CommandFunction:
+            told = inspect.getdoc(function) or ""
+            whole = "\n\n".join(" ".join(part.split()) for part in told.split("\n\n"))
+            return super(Program, self).command(name, cls=Verb, help=whole or None, **more)(function)
+
+        return decorate
 
 
 READING = (

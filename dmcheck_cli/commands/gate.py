@@ -104,7 +104,8 @@ def list_keys(as_json: Json = False, format: Shape = Format.auto) -> None:
 def run(
     client: Client,
     key: Annotated[
-        str | None, typer.Option("--key", metavar="FINGERPRINT", help="The key that let it in, which must still be the client's.")
+        str | None,
+        typer.Option("--key", metavar="FINGERPRINT", help="The key that let it in, which must still be the client's."),
     ] = None,
     as_json: Json = False,
     format: Shape = Format.auto,

@@ -61,7 +61,7 @@ def _problems(said: Conversation, ending: Ending, why: str) -> Iterator[str]:
         yield f"COMMAND failed: {why}"
     elif ending is Ending.later:
         yield "COMMAND wants to be started again later (exit status 75)"
-    elif not said.heard:
+    elif not said.heard and not said.objection:
         yield 'COMMAND said nothing: it reads users from stdin, and writes them to stdout with "candm"'
     if said.answered_twice:
         yield f"{said.answered_twice} users were answered twice; the first answer counts"
