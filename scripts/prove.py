@@ -45,6 +45,7 @@ PROOFS = {
     "drain": "proofs.drain",
     "steering": "proofs.steering",
     "upgrade": "proofs.upgrade",
+    "takeover": "proofs.takeover",
     "events": "proofs.events",
     "fuzz": "proofs.fuzz",
     "hostile": "proofs.hostile",

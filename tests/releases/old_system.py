@@ -47,6 +47,14 @@ CREATE (u)-[:INDMCHECKBUCKET]->(b)
 """
 """Three tenths of the users wait in buckets keyed by `id`."""
 
+AGAIN = """
+UNWIND range($first, $last, 100) AS start
+MATCH (u:User {screen_name: 'old_user' + (start + 3)})
+CREATE (u)-[:INDMCHECKBUCKET]->(:DMCheckBucket {id: 'again' + start, priority: 10,
+                                                edit_datetime: '2020-07-11_09:19:48.546000'})
+"""
+"""One of a hundred is in another bucket, too, which is more urgent."""
+
 FLIGHT = """
 MATCH (b:DMCheckBucket), (c:DMCheckClient {id: 2})
 WHERE b.id IN ['bucket1', 'bucket101']
@@ -65,7 +73,7 @@ def fill(query: Callable[..., object], users: int) -> None:
     query("CALL db.awaitIndexes(60)")
     query(CLIENTS)
     for first in range(1, users + 1, BATCH):
-        for statement in (USERS, *ANSWERS, BUCKETS):
+        for statement in (USERS, *ANSWERS, BUCKETS, AGAIN):
             query(statement, first=first, last=min(first + BATCH - 1, users))
     query(FLIGHT)
     query(TWICE)
