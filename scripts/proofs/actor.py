@@ -10,6 +10,7 @@ from typing import Any
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.transactions import answers, buckets, clients, leases, schema, users
+from dmcheck_cli.transactions.report import findings
 from jobs import judge_clients, make_buckets, raise_starved, reclaim_leases
 from proofs.history import Recorder
 
@@ -213,6 +214,30 @@ class Actor:
     def schema(self) -> dict[str, Any]:
         """Applies the schema, which also takes over older graphs."""
         return self._do("schema apply", None, {}, lambda: {"applied": schema.apply(self.database)})
+
+    def join(self, id: int) -> dict[str, Any]:
+        """Applies the schema to a graph that may have several nodes of one client, and sees what came of them."""
+
+        def work() -> dict[str, Any]:
+            applied = schema.apply(self.database)
+            [seen] = self.database.run_text(
+                """MATCH (c:DMCheckClient {id: $id})-[:STATS]->(s)
+                RETURN count(c) AS nodes, sum(s.buckets_assigned) AS assigned, sum(s.buckets_processed) AS processed,
+                       sum(COUNT { (c)-[:DM_YES]->() }) AS answers, sum(COUNT { (c)<-[:DMCHECKCLIENT]-() }) AS held""",
+                id=id,
+            )
+            return {"applied": applied, **seen}
+
+        return self._do("schema apply", id, {}, work)
+
+    def report(self) -> dict[str, Any]:
+        """What the page of `report` calls each client."""
+        return self._do(
+            "report",
+            None,
+            {},
+            lambda: {"names": {str(one.stats.id): one.name for one in findings(self.database, False).workers}},
+        )
 
     def _do(self, kind: str, client: int | None, arguments: dict[str, Any], work: Any) -> dict[str, Any]:
         result: dict[str, Any] = self.recorder.run(kind, client, arguments, work)

@@ -250,6 +250,51 @@ def _suspend_all(actor: Actor) -> list[Task]:
     return [(Actor.suspend, (2,)), *random.sample(verbs, 2), (Actor.resume_client, (2,))]
 
 
+def _first_reports(actor: Actor) -> list[Task]:
+    _people(actor, 2, 0)
+    actor.database.run_text("MATCH (graph:DMCheckSchema) REMOVE graph.secret")
+    return [(Actor.report, ())] * 4
+
+
+def _one_pseudonym(raced: list[Operation]) -> list[str]:
+    given = {tuple(sorted(x.result["names"].items())) for x in raced if x.ok}
+    return [] if len(given) == 1 else [f"the same clients were called {given}"]
+
+
+SPLIT = """
+MATCH (c:DMCheckClient {id: 1})-[:STATS]->(s)
+CREATE (spare:DMCheckClient {id: 1, screen_name: c.screen_name, state: 'DEACTIVE', create_datetime: c.create_datetime})
+CREATE (spare)-[:STATS]->(:DMCheckClientStats {buckets_assigned: 2, buckets_processed: 1, buckets_fault: 0,
+    buckets_dead: 0})
+SET s.buckets_assigned = s.buckets_assigned - 2, s.buckets_processed = s.buckets_processed - 1
+WITH c, spare
+CALL (c, spare) {
+    MATCH (c)-[r:DM_YES]->(u) WITH spare, r, u LIMIT 3
+    CREATE (spare)-[n:DM_YES]->(u) SET n = properties(r) DELETE r
+}
+CALL (c, spare) {
+    MATCH (c)<-[r:DMCHECKCLIENT]-(b) WITH spare, r, b LIMIT 1
+    CREATE (spare)<-[:DMCHECKCLIENT]-(b) DELETE r
+}
+"""
+"""Puts a part of what client 1 has on another node of its id, as an older system did."""
+
+
+def _several_nodes(actor: Actor) -> list[Task]:
+    _people(actor, 1, 12)
+    held = actor.fetch(1, 4)
+    actor.submit(1, [_whole(lease) for lease in held[:2]])
+    actor.database.run_text("DROP CONSTRAINT dmcheck_client_id IF EXISTS")
+    actor.database.run_text(SPLIT)
+    return [(Actor.join, (1,))] * 4
+
+
+def _one_node(raced: list[Operation]) -> list[str]:
+    whole = {"nodes": 1, "assigned": 4, "processed": 2, "answers": 6, "held": 2}
+    seen = [{name: x.result[name] for name in whole} for x in raced if x.ok]
+    return [f"the client came out as {one}" for one in seen if one != whole]
+
+
 NAMED = [
     Race("distrust against a second opinion, make_buckets and reclaim, recheck or delete", _distrust_witness),
     Race("judge_clients against itself and what changes opinions", _judge_witness),
@@ -268,6 +313,8 @@ NAMED = [
     Race("prioritize against fetch", _prioritize_fetch),
     Race("prioritize against make_buckets", _prioritize_make),
     Race("delete users against submit", _delete_submit),
+    Race("report against itself, before there is a secret", _first_reports, _one_pseudonym),
+    Race("schema apply against itself, with several nodes of one client", _several_nodes, _one_node),
     *(Race(f"{job.__name__} against itself, four times", _job(job)) for job in JOBS),
 ]
 
@@ -334,6 +381,7 @@ COMMANDS: dict[str, Callable[[_Scene], Task]] = {
     "raise_starved": lambda scene: (Actor.raise_starved, ()),
     "judge_clients": lambda scene: (Actor.judge, ()),
     "schema apply": lambda scene: (Actor.schema, ()),
+    "report": lambda scene: (Actor.report, ()),
     "users retry": lambda scene: (Actor.retry, ()),
     "client suspend": lambda scene: (Actor.suspend, (random.choice([1, 2]),)),
     "client resume": lambda scene: (Actor.resume_client, (random.choice([1, 2]),)),
