@@ -134,6 +134,7 @@ class Program(typer.Typer):
 READING = (
     ("stats",),
     ("log",),
+    ("report",),
     ("doctor",),
     ("settings",),
     ("crontab",),
@@ -144,10 +145,10 @@ READING = (
     ("gate", "list"),
     ("server", "status"),
 )
-"""Commands that change nothing."""
+"""Commands that change nothing for anybody; `report` keeps a secret in the graph once."""
 
 READING_OPTIONS = frozenset(
-    {"--help", "-h", "--version", "--dry-run", "--show-completion", "--resume", "--pending", "--try"}
+    {"--help", "-h", "--version", "--dry-run", "--print", "--show-completion", "--resume", "--pending", "--try"}
 )
 """Options with which no command changes anything."""
 
