@@ -3,6 +3,8 @@
     python scripts/bench.py              within 240 seconds, on embedded servers of its own
     python scripts/bench.py --long       also 1 and 50 clients, ten buckets at once, long lines, an export,
                                          PostgreSQL: 20 minutes
+    python scripts/bench.py --sight      only what operators look at: stats, stats --watch and report, with 1,000,000
+                                         users and 2,000 clients and with a hundredth of that: half an hour
     python scripts/bench.py --json       one JSON document instead of tables
 
 The contestants alternate within one run, on the same machine, with the same form of the driver, and each figure is the
@@ -19,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from benchmark import export, graph, library, postgres, processes, report, rounds, scale, start
+from benchmark import export, graph, library, postgres, processes, report, rounds, scale, sight, start
 from benchmark.crowd import crowds
 from benchmark.graph import BUCKET_SIZE, CLIENTS, LINE
 from benchmark.report import MAIN, Findings
@@ -65,6 +67,8 @@ def main() -> int:
         show.message(f"[{time.monotonic() - began:5.0f} s] {text}")
 
     try:
+        if arguments.sight:
+            return _look(arguments, tell)
         findings = _run(arguments, began, tell)
     except DmcheckError as problem:
         show.error(problem, arguments.json)
@@ -75,6 +79,15 @@ def main() -> int:
     else:
         report.tables(findings, Format(arguments.format))
     return 1 if findings.failures or findings.doubles else 0
+
+
+def _look(arguments: argparse.Namespace, tell: Tell) -> int:
+    found = sight.run(arguments.users, tell)
+    if arguments.json:
+        show.document(sight.document(found))
+    else:
+        sight.tables(found, Format(arguments.format))
+    return 1 if found.failures or found.doubles else 0
 
 
 class Schedule:
@@ -144,6 +157,7 @@ def _postgres(wanted: bool, left_out: list[str]) -> Iterator[str | None]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true", help="measure more, and more often")
+    parser.add_argument("--sight", action="store_true", help="measure stats, stats --watch and report, nothing else")
     parser.add_argument("--users", type=int, default=1_000_000, help="of the large user base; 1,000,000 unless said")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--format", choices=[one.value for one in Format if one is not Format.json], default="auto")

@@ -29,6 +29,10 @@ BATCH = 10_000
 """Nodes that one transaction makes or deletes: it must fit into the embedded database's small heap."""
 
 
+KEPT = "kept_"
+"""How the ids of leases begin that `refill` leaves: those of earlier days."""
+
+
 @dataclass(frozen=True)
 class Server:
     """An embedded server of our own: `home` reaches it as the embedded database, `database` by its URI; `pid` is its
@@ -145,7 +149,7 @@ def waiting(database: Database) -> list[str]:
 
 def refill(database: Database) -> None:
     """Undo all work: leases, held buckets, answers for the users that are handed out; put all of those into buckets."""
-    _batched(database, "MATCH (n:DMCheckLease)", "DELETE n")
+    _batched(database, f"MATCH (n:DMCheckLease) WHERE NOT n.id STARTS WITH '{KEPT}'", "DELETE n")
     _batched(database, "MATCH (n:DMCheckBucket) WHERE EXISTS { (n)-[:DMCHECKCLIENT]->() }", "DETACH DELETE n", 50)
     _batched(
         database,
