@@ -17,12 +17,15 @@ from dmcheck_cli.commands import (
     log,
     prioritize,
     register,
+    release,
+    renew,
     report,
     schema,
     server,
     settings,
     stats,
     submit,
+    unregister,
     users,
     work,
 )
@@ -49,11 +52,11 @@ def _add(panel: str, verb: Callable[..., Any], example: str, **more: Any) -> Non
 
 
 _add(VOLUNTEERS, register.register, "register --id 42 --screen-name @volunteer --capacity 4")
-_add(VOLUNTEERS, register.unregister, "unregister --id 42 --screen-name @volunteer")
+_add(VOLUNTEERS, unregister.unregister, "unregister --id 42 --screen-name @volunteer")
 _add(VOLUNTEERS, fetch.fetch, "fetch --client 42 --json | my-checker | dmcheck submit --client 42")
 _add(VOLUNTEERS, submit.submit, "submit --client 42 answers.json")
-_add(VOLUNTEERS, fetch.renew, "renew --client 42 --bucket UUID --lease ID")
-_add(VOLUNTEERS, fetch.release, "release --client 42 --bucket UUID --lease ID")
+_add(VOLUNTEERS, renew.renew, "renew --client 42 --bucket UUID --lease ID")
+_add(VOLUNTEERS, release.release, "release --client 42 --bucket UUID --lease ID")
 _add(VOLUNTEERS, work.work, "work --client 42 -- my-checker", context_settings=work.CONTEXT)
 _add(OPERATORS, prioritize.prioritize, "prioritize @someone @another --priority 5")
 _add(OPERATORS, stats.stats, "stats --sort buckets_dead --limit 5")

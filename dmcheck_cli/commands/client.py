@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dmcheck_cli import notices
-from dmcheck_cli.commands.register import put_back
+from dmcheck_cli.commands.unregister import put_back
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents, moments
 from dmcheck_cli.domain.limits import DEFAULTS

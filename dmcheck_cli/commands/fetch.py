@@ -1,4 +1,4 @@
-"""`dmcheck fetch`, `dmcheck renew` and `dmcheck release`."""
+"""`dmcheck fetch`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from dmcheck_cli.commands.options import Bucket, ClientId, LeaseId, client_of
+from dmcheck_cli.commands.options import ClientId, client_of
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import NothingToFetch, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
-from dmcheck_cli.reporting.views import LEASES, RENEWED, Table
+from dmcheck_cli.reporting.views import LEASES
 from dmcheck_cli.service import connect
 from dmcheck_cli.settings import Settings
 
@@ -62,25 +62,3 @@ def fetch(
     if nothing is not None:
         raise nothing
     return 0
-
-
-def renew(
-    bucket: Bucket, lease: LeaseId, client: ClientId = None, as_json: Json = False, format: Shape = Format.auto
-) -> None:
-    """Give a lease its full time again, from now."""
-    settings = Settings.load()
-    with connect(settings, client_of(client, settings), "renew") as service:
-        expires = service.renew(bucket, lease)
-    renewed = {"bucket": bucket, "lease": lease, "expires": expires}
-    show.results(as_json, format, lambda: renewed, RENEWED.of([renewed]))
-
-
-def release(
-    bucket: Bucket, lease: LeaseId, client: ClientId = None, as_json: Json = False, format: Shape = Format.auto
-) -> None:
-    """Give a bucket back unanswered. It waits again, and nothing is counted against the client."""
-    settings = Settings.load()
-    with connect(settings, client_of(client, settings), "release") as service:
-        returned = service.release(bucket, lease)
-    given_back = Table("Given back", ("bucket", "lease", "users"), [(bucket, lease, returned)])
-    show.results(as_json, format, lambda: {"bucket": bucket, "lease": lease, "returned": returned}, given_back)

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from dmcheck_cli import entry
-from dmcheck_cli.commands import fetch, stats, submit
+from dmcheck_cli.commands import fetch, release, renew, stats, submit
 from dmcheck_cli.errors import DmcheckError, Usage, WrongClient, explained
 from dmcheck_cli.gate.bounds import Bounds
 from dmcheck_cli.gate.telling import outward
@@ -21,8 +21,8 @@ from dmcheck_cli.gate.telling import outward
 VERBS: tuple[tuple[Callable[..., Any], frozenset[str]], ...] = (
     (fetch.fetch, frozenset()),
     (submit.submit, frozenset({"file"})),
-    (fetch.renew, frozenset()),
-    (fetch.release, frozenset()),
+    (renew.renew, frozenset()),
+    (release.release, frozenset()),
     (stats.stats, frozenset({"sort", "state", "flagged", "limit", "watch", "interval"})),
 )
 """Each with the parameters that it is not given here."""

@@ -1,4 +1,4 @@
-"""`dmcheck register` and `dmcheck unregister`."""
+"""`dmcheck register`."""
 
 from __future__ import annotations
 
@@ -36,12 +36,6 @@ DmFromScreenName = Annotated[
 ]
 
 
-def put_back(returned: int) -> str:
-    """What became of the leases that a client held."""
-    buckets = {0: "It held no bucket", 1: "1 bucket was put back"}
-    return buckets.get(returned, f"{returned} buckets were put back")
-
-
 def together(dm_from_id: int | None, dm_from_screen_name: str | None) -> None:
     """Raises Usage when one of the two is given alone."""
     if (dm_from_id is None) != (dm_from_screen_name is None):
@@ -62,16 +56,3 @@ def register(
     with Database(Settings.load(), "register") as database:
         client = clients.register(database, id, screen_name, capacity, dm_from_id, dm_from_screen_name)
     show.results(as_json, format, lambda: {"client": asdict(client)}, CLIENT.of([client]))
-
-
-def unregister(id: Id, screen_name: ScreenName, as_json: Json = False, format: Shape = Format.auto) -> None:
-    """Deactivate a client and put the buckets that it holds back."""
-    with Database(Settings.load(), "unregister") as database:
-        client, returned = clients.unregister(database, id, screen_name)
-    show.results(
-        as_json,
-        format,
-        lambda: {"client": asdict(client), "returned": returned},
-        CLIENT.of([client]),
-        notes=[put_back(returned)],
-    )
