@@ -288,7 +288,9 @@ def machine_lacks(error: Exception) -> Temporary | None:
 
 
 def explained(error: Exception) -> DmcheckError:
-    """The outcome of an uncaught error: a problem of the machine, transient or not, or else a bug in dmcheck."""
+    """The outcome of any error: itself if it is one of ours, a problem of the machine, or else a bug in dmcheck."""
+    if isinstance(error, DmcheckError):
+        return error
     if (lacking := machine_lacks(error)) is not None:
         return lacking
     if isinstance(error, OSError) and error.errno in (errno.EBADF, errno.EPIPE):

@@ -13,6 +13,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 from dmcheck_cli import notices, settings
@@ -53,10 +54,10 @@ def run(client: int, key: str | None = None) -> int:
         loaded = Settings.load()
         bounds = Bounds(loaded, client, key)
     except Exception as error:
-        problem = error if isinstance(error, DmcheckError) else explained(error)
-        log(client, problem.message, problem.code, key)
+        problem = explained(error)
+        log(client, key, problem.message, problem.code)
         return _tell(outward(problem), talks, as_json)
-    with notices.diverted(bounds.log):
+    with notices.diverted(partial(log, client, key)):
         try:
             admission = Admission(loaded, client, key)
             admission.check()
@@ -68,7 +69,7 @@ def run(client: int, key: str | None = None) -> int:
                 return _talk(loaded, client, bounds, admission, words)
             return _verb(client, bounds, admission, words)
         except Exception as error:
-            problem = error if isinstance(error, DmcheckError) else explained(error)
+            problem = explained(error)
             bounds.refused(problem)
             return _tell(outward(problem), talks, as_json)
 

@@ -16,7 +16,7 @@ from dmcheck_cli import entry
 from dmcheck_cli.commands import fetch, release, renew, stats, submit
 from dmcheck_cli.errors import DmcheckError, Usage, WrongClient, explained
 from dmcheck_cli.gate.bounds import Bounds
-from dmcheck_cli.gate.telling import outward
+from dmcheck_cli.gate.telling import is_counted, outward
 
 VERBS: tuple[tuple[Callable[..., Any], frozenset[str]], ...] = (
     (fetch.fetch, frozenset()),
@@ -53,8 +53,8 @@ def answer(words: Sequence[str], client: int, bounds: Bounds) -> int:
 def _bound(
     verb: Callable[..., Any], client: int, without: frozenset[str], seen: list[DmcheckError]
 ) -> Callable[..., Any]:
-    """A command that acts for this client only, and tells nothing of the operator's side; `seen` gets what it may not
-    tell, or what the gate itself refuses."""
+    """A command that acts for this client only, and tells nothing of the operator's side; `seen` gets what the
+    gate counts."""
 
     @wraps(verb)
     def bound(**given: Any) -> Any:
@@ -65,9 +65,9 @@ def _bound(
         except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
-            problem = error if isinstance(error, DmcheckError) else explained(error)
+            problem = explained(error)
             said = outward(problem)
-            if said is not problem or isinstance(problem, WrongClient) or said.exit_status == Usage.exit_status:
+            if is_counted(problem, said):
                 seen.append(problem)
             raise said from error
 

@@ -110,11 +110,7 @@ class Bounds:
             if problem.code in counts or len(counts) < MAX_REASONS:
                 at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
                 counts[problem.code] = [counts.get(problem.code, [0])[0] + 1, at]
-        self.log(problem.message, problem.code)
-
-    def log(self, what: str, reason: str = "note") -> None:
-        """See the function of this name."""
-        log(self._client, what, reason, self._key)
+        log(self._client, self._key, problem.message, problem.code)
 
     @contextmanager
     def _record(self) -> Iterator[dict[str, Any]]:
@@ -137,7 +133,7 @@ def folder() -> Path:
     return state_folder() / "gate"
 
 
-def log(client: int, what: str, reason: str, key: str | None) -> None:
+def log(client: int, key: str | None, what: str, reason: str = "note") -> None:
     """Write a line about a client and its key's fingerprint to the gate's log, which is bounded; never raises."""
     event = notices.Event(what, "gate", "warning", client=client, key=key, reason=reason)
     with suppress(OSError, NotConfigured):

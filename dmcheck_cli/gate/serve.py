@@ -13,11 +13,11 @@ from contextlib import suppress
 from typing import Any
 
 from dmcheck_cli.domain.verbs import Service
-from dmcheck_cli.errors import MALFORMED, DmcheckError, Malformed, NotAdmitted, explained
+from dmcheck_cli.errors import DmcheckError, Malformed, NotAdmitted, explained
 from dmcheck_cli.gate import protocol
 from dmcheck_cli.gate.bounds import Bounds
 from dmcheck_cli.gate.protocol import MAX_REQUEST_BYTES, Greeting, Request
-from dmcheck_cli.gate.telling import outward
+from dmcheck_cli.gate.telling import is_counted, outward
 
 MAX_REQUEST_SECONDS = 60.0
 """From the first byte of a request to its last, and for an answer to be taken."""
@@ -179,15 +179,11 @@ def _answer(
         request = protocol.request(given, client)
         return protocol.result_line(request.id, _result(service, client, request)), True
     except Exception as error:
-        problem = error if isinstance(error, DmcheckError) else explained(error)
+        problem = explained(error)
         said = outward(problem)
-        if said is not problem or said.exit_status == MALFORMED or said.code in GATES_OWN:
+        if is_counted(problem, said):
             bounds.refused(problem)
         return protocol.error_line(id, said), not isinstance(problem, NotAdmitted)
-
-
-GATES_OWN = frozenset({"not_admitted", "wrong_client", "too_fast"})
-"""Codes of what the gate refuses itself; too_fast also where it comes from the database, which counts it as well."""
 
 
 def _result(service: Service, client: int, request: Request) -> dict[str, Any]:

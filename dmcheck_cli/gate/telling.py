@@ -1,9 +1,10 @@
-"""What strangers are told when something goes wrong on the operator's side: whom it takes, and nothing about it."""
+"""What strangers are told of an error, and which errors the gate counts and logs for the operator."""
 
 from __future__ import annotations
 
 from dmcheck_cli.errors import (
     BUG,
+    MALFORMED,
     NOT_CONFIGURED,
     NOTHING_CAME_IN,
     REFUSED,
@@ -29,13 +30,22 @@ SENTENCES = {
 THEIRS = (GateFull, NotAdmitted, Overtaken)
 """Outcomes of these statuses that are about the stranger, and name nothing of the operator's."""
 
+GATES_OWN = frozenset({"not_admitted", "wrong_client", "too_fast"})
+"""Codes of what the gate itself refuses; the database counts its own too_fast as well."""
+
 
 def outward(error: Exception) -> DmcheckError:
     """What a stranger is told of an error. Messages may name the database's address, its account, files, statements."""
-    problem = error if isinstance(error, DmcheckError) else explained(error)
+    problem = explained(error)
     inner = problem.exit_status in (NOT_CONFIGURED, BUG, TEMPORARY) or isinstance(
         problem, DatabaseRefused | SystemRefused
     )
     if not inner or isinstance(problem, THEIRS) or problem.message == NOTHING_CAME_IN:
         return problem
     return told(problem.code, SENTENCES[problem.exit_status], problem.exit_status, problem.retry_after)
+
+
+def is_counted(problem: DmcheckError, said: DmcheckError) -> bool:
+    """Whether the gate counts and logs a problem of which a stranger was told `said`: it refused the request itself, or
+    it told less than it knows. All else is between the client and the database, which counts it."""
+    return said is not problem or said.exit_status == MALFORMED or said.code in GATES_OWN
