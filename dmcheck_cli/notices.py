@@ -10,12 +10,14 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 SECONDS_TO_WRITE = 1.0
 """For a line to be taken. The caller may hold the lock of the embedded database, which everybody else waits for."""
@@ -215,6 +217,14 @@ def counting(what: str, total: int | None = None, least: int = 0) -> Iterator[Ca
     with Progress(*columns, console=_console(), transient=True) as bar:
         task = bar.add_task(what, total=total)
         yield lambda more: bar.advance(task, more)
+
+
+def counted(things: Iterable[T], advance: Callable[[int], None]) -> Iterator[T]:
+    """The same things; `advance` is told of every 1000 that were taken."""
+    for number, thing in enumerate(things, 1):
+        if number % 1000 == 0:
+            advance(1000)
+        yield thing
 
 
 def _console() -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +19,8 @@ from dmcheck_cli.reporting.show import SEPARATORS, Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import health
+from dmcheck_cli.transactions.health import Problem
+from dmcheck_cli.transactions.jobs import LastRun
 from dmcheck_cli.transactions.stats import count_users
 
 MAX_NAMED = 5
@@ -41,48 +44,53 @@ def doctor(
             looked += [f"{users} users", "all buckets", "all clients"]
         facts = health.facts(database)
     where = used(loaded)
-    releases = sorted(facts.releases.items(), key=lambda item: item[0] or "")
-    outdated = facts.outdated(release())
     # Made only where a table is printed: `moment` and `duration` load dateutil, which takes longer than the rest.
     rows = ((job.name, moment(job.last_success_time), duration(job.seconds_ago)) for job in found.jobs)
     wrong = [(one.what, one.remedy) for one in problems]
     show.results(
         as_json,
         format,
-        lambda: {
-            "version": found.version,
-            "database": where,
-            "jobs": [
-                {"name": job.name, "last_success_time": job.last_success_time, "seconds_ago": job.seconds_ago}
-                for job in found.jobs
-            ],
-            "clients": {"active": facts.active, "flagged": facts.flagged},
-            "releases": [
-                {"release": one, "clients": len(ids), "older": one is not None and ids[0] in outdated}
-                for one, ids in releases
-            ],
-            "users_waiting": facts.waiting,
-            "problems": [asdict(one) for one in problems],
-        },
+        lambda: _document(found.version, where, found.jobs, facts, problems),
         Table(f"Neo4j {found.version} at {where['uri']}", ("job", "last success (UTC)", "ago"), rows),
         Table("Clients", ("active", "flagged", "users waiting"), [(facts.active, facts.flagged, facts.waiting)]),
-        *([_used_releases(releases)] if releases else []),
+        *([_used_releases(facts)] if facts.releases else []),
         *([Table("Problems", ("what is wrong", "remedy"), wrong)] if problems else []),
-        notes=_notes(facts, outdated),
+        notes=_notes(facts),
     )
     if not problems and not show.wants_json(as_json, format) and format not in SEPARATORS:
         show.line(f"\nAll is well. Looked at: {', '.join(looked)}.")
     return REFUSED if problems else 0
 
 
-def _used_releases(releases: list[tuple[str | None, list[int]]]) -> Table:
-    rows = [(one or "not known", len(ids)) for one, ids in releases]
+def _used_releases(facts: health.Facts) -> Table:
+    rows = [(one or "not known", len(ids)) for one, ids in facts.by_release()]
     return Table("Releases", ("last used dmcheck", "active clients"), rows)
 
 
-def _notes(facts: health.Facts, outdated: list[int]) -> list[str]:
+def _document(
+    version: str, database: dict[str, Any], jobs: Sequence[LastRun], facts: health.Facts, problems: Sequence[Problem]
+) -> dict[str, Any]:
+    outdated = facts.outdated(release())
+    return {
+        "version": version,
+        "database": database,
+        "jobs": [
+            {"name": job.name, "last_success_time": job.last_success_time, "seconds_ago": job.seconds_ago}
+            for job in jobs
+        ],
+        "clients": {"active": facts.active, "flagged": facts.flagged},
+        "releases": [
+            {"release": one, "clients": len(ids), "older": one is not None and ids[0] in outdated}
+            for one, ids in facts.by_release()
+        ],
+        "users_waiting": facts.waiting,
+        "problems": [asdict(one) for one in problems],
+    }
+
+
+def _notes(facts: health.Facts) -> list[str]:
     """What no command here repairs."""
-    notes = []
+    notes, outdated = [], facts.outdated(release())
     if facts.waiting and not facts.active:
         notes.append(f"{facts.waiting} users wait, and no client is active: dmcheck register")
     if outdated:

@@ -6,7 +6,7 @@ import csv
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -60,38 +60,44 @@ class Sink(Protocol):
         """Write a text."""
 
 
+File = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="Where to; - or none: standard output. FILE appears whole, gzipped if it ends in .gz.",
+    ),
+]
+WithAnswer = Annotated[
+    list[Answer] | None,
+    typer.Option(
+        metavar="ANSWER",
+        help="Only users with this answer: DM, NON_DM or UNKNOWN. May be repeated.",
+        case_sensitive=False,
+    ),
+]
+WithVerdict = Annotated[
+    list[Verdict] | None,
+    typer.Option(
+        metavar="VERDICT",
+        help=f"Only users with this verdict: {', '.join(Verdict)}. May be repeated.",
+        case_sensitive=False,
+    ),
+]
+FileForm = Annotated[
+    Form | None,
+    typer.Option(
+        metavar="FORMAT",
+        help="One of jsonl, csv, tsv; default: FILE's suffix (before .gz), else jsonl.",
+        case_sensitive=False,
+    ),
+]
+
+
 def export(
-    file: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[FILE]",
-            help="Where to; - or none: standard output. FILE appears whole, gzipped if it ends in .gz.",
-        ),
-    ] = None,
-    answer: Annotated[
-        list[Answer] | None,
-        typer.Option(
-            metavar="ANSWER",
-            help="Only users with this answer: DM, NON_DM or UNKNOWN. May be repeated.",
-            case_sensitive=False,
-        ),
-    ] = None,
-    verdict: Annotated[
-        list[Verdict] | None,
-        typer.Option(
-            metavar="VERDICT",
-            help=f"Only users with this verdict: {', '.join(Verdict)}. May be repeated.",
-            case_sensitive=False,
-        ),
-    ] = None,
-    format: Annotated[
-        Form | None,
-        typer.Option(
-            metavar="FORMAT",
-            help="One of jsonl, csv, tsv; default: FILE's suffix (before .gz), else jsonl.",
-            case_sensitive=False,
-        ),
-    ] = None,
+    file: File = None,
+    answer: WithAnswer = None,
+    verdict: WithVerdict = None,
+    format: FileForm = None,
     as_json: Json = False,
 ) -> None:
     """Write every user whose answer is in force, one a line, in order of name.
@@ -114,7 +120,7 @@ def export(
             notices.counting("Writing users") as advance,
             opened(path) as sink,
         ):
-            count = _write(_counted(users, advance), sink, format or _by_suffix(path))
+            count = _write(notices.counted(users, advance), sink, format or _by_suffix(path))
     if as_json:
         show.document({"exported": count})
     else:
@@ -137,13 +143,6 @@ def _write(users: Iterable[Checked], sink: Sink, form: Form) -> int:
         name = show.escaped(user.screen_name)  # other programs store names that are none
         writer.writerow((name, *(getattr(user, column) for column in COLUMNS[1:])))
     return count
-
-
-def _counted(users: Iterable[Checked], advance: Callable[[int], None]) -> Iterator[Checked]:
-    for number, user in enumerate(users, 1):
-        if number % 1000 == 0:
-            advance(1000)
-        yield user
 
 
 def _with_first(users: Iterable[Checked]) -> Iterator[Checked]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from operator import attrgetter
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
-from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS
+from dmcheck_cli.reporting.views import ALLOWANCE, BUCKETS, CLIENTS, OWN, PROGRESS, SYSTEM, TRUST, WAITS, Table
 from dmcheck_cli.reporting.watch import Wish
 from dmcheck_cli.service import connect
 from dmcheck_cli.settings import MAX_SECONDS, Settings
@@ -43,46 +43,47 @@ ASCENDING = frozenset({"id", "screen_name", "state", "judged_for", "limited_by",
 MAX_SHOWN = 1_000_000
 
 
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIELD",
+        help="Order by a head of the table or a field of the JSON: numbers and times largest first, names and ids "
+        "ascending.",
+    ),
+]
+State = Annotated[str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {', '.join(STATES)}.")]
+Flagged = Annotated[bool, typer.Option("--flagged", help="Only clients with a flag.")]
+Limit = Annotated[
+    int,
+    typer.Option(
+        parser=documents.whole_number("A limit", 0, MAX_SHOWN),
+        metavar="N",
+        help="How many clients tables show; 0: all. JSON always has all.",
+    ),
+]
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Show it on a live screen until q or Ctrl-C; elsewhere a line for each refresh.")
+]
+Interval = Annotated[
+    float, typer.Option(min=1, max=MAX_SECONDS, metavar="SECONDS", help="Between two refreshes of --watch.")
+]
+
+
 def stats(
     client: ClientId = None,
-    sort: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIELD",
-            help="Order by a head of the table or a field of the JSON: numbers and times largest first, names and ids "
-            "ascending.",
-        ),
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option(metavar="STATE", help=f"Only clients in this state: {', '.join(STATES)}.")
-    ] = None,
-    flagged: Annotated[bool, typer.Option("--flagged", help="Only clients with a flag.")] = False,
-    limit: Annotated[
-        int,
-        typer.Option(
-            parser=documents.whole_number("A limit", 0, MAX_SHOWN),
-            metavar="N",
-            help="How many clients tables show; 0: all. JSON always has all.",
-        ),
-    ] = 20,
-    watch: Annotated[
-        bool,
-        typer.Option("--watch", help="Show it on a live screen until q or Ctrl-C; elsewhere a line for each refresh."),
-    ] = False,
-    interval: Annotated[
-        float, typer.Option(min=1, max=MAX_SECONDS, metavar="SECONDS", help="Between two refreshes of --watch.")
-    ] = 2,
+    sort: Sort = None,
+    state: State = None,
+    flagged: Flagged = False,
+    limit: Limit = 20,
+    watch: Watch = False,
+    interval: Interval = 2,
     as_json: Json = False,
     format: Shape = Format.auto,
 ) -> None:
     """Show the state of the system, and the clients that need attention most."""
     if watch and (format not in (Format.auto, Format.json) or math.isnan(interval)):
         raise Usage(what="--watch takes --json and no other format, and a number of seconds")
-    if state is not None and state.upper() not in STATES:
-        raise Usage(what=f"--state takes one of {', '.join(STATES)}, not {state!r}")
-    field = HEADS.get(sort, sort) if sort is not None else None
-    if field is not None and field not in (*SORTABLE, "flags"):
-        raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
+    choice = _choice(sort, state, flagged)
     loaded = Settings.load()
     if loaded.gate is not None:
         if watch:
@@ -90,40 +91,57 @@ def stats(
         client = client_of(client, loaded)
     else:
         client = narrowed_to(client, loaded)
-
-    def chosen(clients: Sequence[ClientStats]) -> list[ClientStats]:
-        wanted = [
-            one for one in clients if (state is None or one.state == state.upper()) and (one.flags or not flagged)
-        ]
-        return _sorted(wanted, field) if field else wanted
-
-    def most_urgent(clients: Sequence[ClientStats]) -> list[ClientStats]:
-        ordered = chosen(clients)
-        return ordered if field else sorted(ordered, key=_need)
-
     if watch:
         as_json = show.wants_json(as_json, format)
-        follow(loaded, client, chosen if as_json else most_urgent, Wish(interval, limit), as_json)
+        follow(loaded, client, choice.of if as_json else choice.by_need, Wish(interval, limit), as_json)
         return
     clients, system = _read(loaded, client)
-    ordered, shown = chosen(clients), most_urgent(clients)[: limit or None]
-    of_system = [
-        SYSTEM.of([system]),
-        PROGRESS.of([system]),
-        BUCKETS.of([system]),
-        WAITS.of([("prioritized", system.prioritized), ("ordinary", system.ordinary)]),
-    ]
-    of_clients = [
-        CLIENTS.of(shown),
-        *([ALLOWANCE.of(clients), TRUST.of(clients), OWN.of(clients)] if client is not None else []),
-    ]
+    ordered, shown = choice.of(clients), choice.by_need(clients)[: limit or None]
+    tables = [CLIENTS.of(shown)]
+    if client is not None:
+        tables += [ALLOWANCE.of(clients), TRUST.of(clients), OWN.of(clients)]
+    elif format not in SEPARATORS:
+        tables = _of_system(system) + tables
     show.results(
         as_json,
         format,
         lambda: {"clients": [asdict(one) for one in ordered], "system": asdict(system)},
-        *(of_clients if format in SEPARATORS or client is not None else of_system + of_clients),
+        *tables,
         notes=_left_out(shown, ordered) + _missing(clients, system),
     )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which clients to show, and by which field to order them; None: any state, no order asked for."""
+
+    field: str | None
+    state: str | None
+    flagged: bool
+
+    def of(self, clients: Sequence[ClientStats]) -> list[ClientStats]:
+        """The chosen ones, in the order asked for, else as they come."""
+        wanted = [one for one in clients if self.state in (None, one.state) and (one.flags or not self.flagged)]
+        return _sorted(wanted, self.field) if self.field else wanted
+
+    def by_need(self, clients: Sequence[ClientStats]) -> list[ClientStats]:
+        """The chosen ones, in the order asked for, else those that need attention most first."""
+        return self.of(clients) if self.field else sorted(self.of(clients), key=_need)
+
+
+def _choice(sort: str | None, state: str | None, flagged: bool) -> Choice:
+    """Raises Usage for an unknown state or field."""
+    if state is not None and state.upper() not in STATES:
+        raise Usage(what=f"--state takes one of {', '.join(STATES)}, not {state!r}")
+    field = HEADS.get(sort, sort) if sort is not None else None
+    if field is not None and field not in (*SORTABLE, "flags"):
+        raise Usage(what=f"--sort takes one of {', '.join((*HEADS, 'flags', *SORTABLE))}, not {sort!r}")
+    return Choice(field, state and state.upper(), flagged)
+
+
+def _of_system(system: SystemStats) -> list[Table]:
+    waits = [("prioritized", system.prioritized), ("ordinary", system.ordinary)]
+    return [SYSTEM.of([system]), PROGRESS.of([system]), BUCKETS.of([system]), WAITS.of(waits)]
 
 
 def _read(settings: Settings, client: int | None) -> tuple[list[ClientStats], SystemStats]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated
 
 import typer
@@ -13,7 +12,6 @@ from dmcheck_cli.commands.collected import Collected
 from dmcheck_cli.commands.options import given_file
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
-from dmcheck_cli.domain.model import User
 from dmcheck_cli.domain.userlist import UserList
 from dmcheck_cli.entry import Json, Program, Shape
 from dmcheck_cli.errors import UnknownUser, interruptible
@@ -46,7 +44,7 @@ def add(
     ):
         given = UserList(source)
         # Nobody who types the list wants to see it counted.
-        collected = Collected(given if source.isatty() or not notices.live() else _counted(given, read))
+        collected = Collected(given if source.isatty() or not notices.live() else notices.counted(given, read))
     for note in given.notes():
         show.message(note)
     sums = dict.fromkeys(("added", "existing", "filled"), 0)
@@ -167,13 +165,6 @@ def retry(
     counts = Table("Users", ("retried", "unknown"), [(retried, len(unknown))])
     notes = [f"unknown: {documents.some(unknown)}"] if unknown else []
     show.results(as_json, format, lambda: {"retried": retried, "unknown": unknown}, counts, notes=notes)
-
-
-def _counted(users: Iterable[User], advance: Callable[[int], None]) -> Iterator[User]:
-    for number, user in enumerate(users, 1):
-        if number % BATCH == 0:
-            advance(BATCH)
-        yield user
 
 
 def _stopped(done: int, total: int, what: str) -> str:

@@ -7,8 +7,9 @@ import os
 import select
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +25,13 @@ from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.service import connect
 from dmcheck_cli.settings import MAX_SECONDS, Settings, outside
 
+if TYPE_CHECKING:
+    from dmcheck_cli.worker.guard import Guard
+    from dmcheck_cli.worker.keeping import AnswerFile
+    from dmcheck_cli.worker.loop import Loop
+    from dmcheck_cli.worker.pool import Pool
+    from dmcheck_cli.worker.summary import Summary
+
 CONTEXT: dict[str, Any] = {"allow_interspersed_args": False}
 """What follows COMMAND belongs to it."""
 
@@ -34,35 +42,38 @@ SECONDS_TO_PRINT = 5.0
 """For stdout to take the summary, which fits into any pipe that is read now and then."""
 
 
+Command = Annotated[list[str] | None, typer.Argument(metavar="-- COMMAND ...", help="The checker, with its arguments.")]
+Once = Annotated[bool, typer.Option("--once", help="End when no bucket waits, instead of waiting for more.")]
+MaxBuckets = Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many buckets.")]
+Jobs = Annotated[int, typer.Option(min=1, max=MAX_JOBS, metavar="N", help="COMMANDs that run at once.")]
+CommandTimeout = Annotated[
+    float,
+    typer.Option(min=0.1, max=MAX_SECONDS, metavar="SECONDS", help="End a COMMAND that answers nothing so long."),
+]
+KillAfter = Annotated[
+    float, typer.Option(min=0, max=3600, metavar="SECONDS", help="From SIGTERM to SIGKILL, where one must be ended.")
+]
+Pending = Annotated[
+    bool, typer.Option("--pending", help="Show how many answers are kept on this machine, and where; do nothing.")
+]
+Trial = Annotated[
+    str | None,
+    typer.Option(
+        "--try", metavar="FILE", help="Run COMMAND on a file of users (- is stdin), and show what it would submit."
+    ),
+]
+
+
 def work(
-    command: Annotated[
-        list[str] | None, typer.Argument(metavar="-- COMMAND ...", help="The checker, with its arguments.")
-    ] = None,
+    command: Command = None,
     client: ClientId = None,
-    once: Annotated[
-        bool, typer.Option("--once", help="End when no bucket waits, instead of waiting for more.")
-    ] = False,
-    max_buckets: Annotated[int | None, typer.Option(min=1, metavar="N", help="End after so many buckets.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=MAX_JOBS, metavar="N", help="COMMANDs that run at once.")] = 1,
-    command_timeout: Annotated[
-        float,
-        typer.Option(min=0.1, max=MAX_SECONDS, metavar="SECONDS", help="End a COMMAND that answers nothing so long."),
-    ] = 3600,
-    kill_after: Annotated[
-        float,
-        typer.Option(min=0, max=3600, metavar="SECONDS", help="From SIGTERM to SIGKILL, where one must be ended."),
-    ] = 5,
-    pending: Annotated[
-        bool, typer.Option("--pending", help="Show how many answers are kept on this machine, and where; do nothing.")
-    ] = False,
-    trial: Annotated[
-        str | None,
-        typer.Option(
-            "--try",
-            metavar="FILE",
-            help="Run COMMAND on a file of users (- is stdin), and show what it would submit.",
-        ),
-    ] = None,
+    once: Once = False,
+    max_buckets: MaxBuckets = None,
+    jobs: Jobs = 1,
+    command_timeout: CommandTimeout = 3600,
+    kill_after: KillAfter = 5,
+    pending: Pending = False,
+    trial: Trial = None,
     as_json: Json = False,
     format: Shape = Format.auto,
     log_format: Log = LogFormat.text,
@@ -73,33 +84,43 @@ def work(
     "id"), until the end, and writes them to its stdout with "candm": "DM", "NON_DM" or "UNKNOWN" put on each. Its
     exit status 75 means later.
     """
-    from dmcheck_cli.embedded.folders import state_folder
-    from dmcheck_cli.worker import keeping, progress, signals
-    from dmcheck_cli.worker.guard import Guard
-    from dmcheck_cli.worker.loop import Limits, Loop
-    from dmcheck_cli.worker.pool import Pool
-
     settings = Settings.load()
     if trial is not None:
         _try(trial, _checked(command), settings.bucket_size, command_timeout, kill_after, as_json, format)
         return 0
     who = client_of(client, settings)
     if pending:
-        path, answers = keeping.pending(state_folder(), who)
-        kept = {"client": who, "answers": answers, "file": str(path)}
-        show.results(as_json, format, lambda: kept, Table("Kept answers", tuple(kept), [tuple(kept.values())]))
+        _show_kept(who, as_json, format)
         return 0
     command = _checked(command)
     if math.isnan(command_timeout) or math.isnan(kill_after):
         raise Usage(what="SECONDS is a number")
+
+    from dmcheck_cli.embedded.folders import state_folder
+    from dmcheck_cli.worker.guard import Guard
+    from dmcheck_cli.worker.keeping import AnswerFile
+    from dmcheck_cli.worker.loop import Limits, Loop
+    from dmcheck_cli.worker.pool import Pool
+
     if settings.gate is None:
         cypher.load()
     service = connect(settings, who, "work")
-    file = keeping.AnswerFile(state_folder(), who, service.place)
+    file = AnswerFile(state_folder(), who, service.place)
     file.open()
     guard = Guard(outside())
     pool = Pool(command, jobs, command_timeout, kill_after, environment=guard.environment)
     loop = Loop(service, who, pool, file, Limits(jobs, once, max_buckets or math.inf), settings.timeout_seconds)
+    _run(loop, pool, file, guard, lambda: _show_summary(loop.summary, who, as_json, format))
+    return 0
+
+
+def _run(loop: Loop, pool: Pool, file: AnswerFile, guard: Guard, ended: Callable[[], None]) -> None:
+    """Run the loop until its end or a signal; then call `ended`, also if it failed. Raises why it failed.
+
+    Signals are handled until `ended` returns: the second one of a kind ends all at once.
+    """
+    from dmcheck_cli.worker import progress, signals
+
     teller = progress.Teller(loop.state)
 
     def end_at_once() -> None:
@@ -119,17 +140,25 @@ def work(
             if not teller.close():
                 sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - nobody takes what is written there
             file.close()
-        summary = loop.summary
-        done = Table(
-            "Work done",
-            ("client", "buckets", "users", "failures"),
-            [(who, summary.buckets, summary.users, summary.trouble())],
-        )
-        _wait_for_stdout()
-        show.results(as_json, format, lambda: summary.document(who), done)
+        ended()
     if problem is not None:
         raise problem
-    return 0
+
+
+def _show_summary(summary: Summary, client: int, as_json: bool, format: Format) -> None:
+    heads = ("client", "buckets", "users", "failures")
+    done = Table("Work done", heads, [(client, summary.buckets, summary.users, summary.trouble())])
+    _wait_for_stdout()
+    show.results(as_json, format, lambda: summary.document(client), done)
+
+
+def _show_kept(client: int, as_json: bool, format: Format) -> None:
+    from dmcheck_cli.embedded.folders import state_folder
+    from dmcheck_cli.worker import keeping
+
+    path, answers = keeping.pending(state_folder(), client)
+    kept = {"client": client, "answers": answers, "file": str(path)}
+    show.results(as_json, format, lambda: kept, Table("Kept answers", tuple(kept), [tuple(kept.values())]))
 
 
 def _checked(command: list[str] | None) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from dmcheck_cli.embedded import process, state
 from dmcheck_cli.embedded.credentials import read_password
@@ -20,6 +20,9 @@ from dmcheck_cli.embedded.folders import LOADING, home_folder
 from dmcheck_cli.embedded.remedies import explained
 from dmcheck_cli.errors import Temporary
 from dmcheck_cli.settings import Settings
+
+if TYPE_CHECKING:
+    from dmcheck_cli.notices import Progress
 
 USERNAME = "neo4j"
 """The only account whose password can be set before the first start."""
@@ -91,11 +94,7 @@ def ensure_running(
     if found is not None:
         return found
 
-    from dmcheck_cli.embedded.configuration import split_options
     from dmcheck_cli.embedded.files import make_private_folder
-    from dmcheck_cli.embedded.launch import launch
-    from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
-    from dmcheck_cli.embedded.store import Store
     from dmcheck_cli.notices import Progress
 
     left = _countdown(seconds)
@@ -111,18 +110,7 @@ def ensure_running(
                 what="The embedded database was stopped with `dmcheck server stop`: `dmcheck server start` starts it"
             )
         _end_all(home, left())  # left behind by a start that was killed
-        wanted = version or DEFAULT_VERSION
-        store = Store(home)
-        new = store.prepare(wanted, upgrade=version is not None)
-        parts = jars(settings, wanted, telling, left())
-        if new:
-            telling.warn(f"NEO4J_URI is not set: creating a new, empty database in {home}")
-        last = state.read(home)
-        with telling.doing(f"Starting the embedded Neo4j {wanted}"):
-            options = split_options(settings.java_options or "")
-            pid, port = launch(store, wanted, parts, last.port if last else None, left(), options)
-        store.finish(wanted)
-        now = state.State(pid, process.identity(pid) or "", port, wanted)
+        now = _start(settings, home, version, telling, left)
         started = _server(home, now)
         prepare(started)
         now.write(home)
@@ -180,6 +168,29 @@ def stopped(settings: Settings) -> Iterator[bool]:
         return
     with _lock(home):
         yield _end_all(home)
+
+
+def _start(
+    settings: Settings, home: Path, version: str | None, telling: Progress, left: Callable[[], float | None]
+) -> state.State:
+    """Fetch what is missing, make the home ready and start the server; under its lock, with none running."""
+    from dmcheck_cli.embedded.configuration import split_options
+    from dmcheck_cli.embedded.launch import launch
+    from dmcheck_cli.embedded.parts import DEFAULT_VERSION, jars
+    from dmcheck_cli.embedded.store import Store
+
+    wanted = version or DEFAULT_VERSION
+    store = Store(home)
+    new = store.prepare(wanted, upgrade=version is not None)
+    parts = jars(settings, wanted, telling, left())
+    if new:
+        telling.warn(f"NEO4J_URI is not set: creating a new, empty database in {home}")
+    last = state.read(home)
+    with telling.doing(f"Starting the embedded Neo4j {wanted}"):
+        options = split_options(settings.java_options or "")
+        pid, port = launch(store, wanted, parts, last.port if last else None, left(), options)
+    store.finish(wanted)
+    return state.State(pid, process.identity(pid) or "", port, wanted)
 
 
 def _server(home: Path, found: state.State) -> Server:

@@ -63,6 +63,10 @@ class Facts:
     waiting: int
     releases: dict[str | None, list[int]] = field(default_factory=dict)
 
+    def by_release(self) -> list[tuple[str | None, list[int]]]:
+        """The releases in the order of their names, None first."""
+        return sorted(self.releases.items(), key=lambda item: item[0] or "")
+
     def outdated(self, installed: str) -> list[int]:
         """The ids of those whose release is older than `installed`."""
         return sorted(
