@@ -29,7 +29,7 @@ from proofs.actor import Actor
 from proofs.contradictions import contradictions
 from proofs.graph import empty
 from proofs.history import Recorder, read
-from proofs.model import Model, Refusal, There
+from proofs.model import Bucket, Client, Lease, Model, Refusal, There, User
 from proofs.outcome import Outcome
 
 USERS = [f"user{i:02}" for i in range(12)]
@@ -618,79 +618,84 @@ def _rounded(trust: dict[str, Any]) -> dict[str, Any]:
 
 
 def _expected(model: Model) -> dict[str, dict[Any, Any]]:
+    """What `_there` should find. Each tuple has the order of the query SEE."""
     return {
-        "users": {
-            name: (
-                [] if user.bucket is None else [(user.bucket, user.promised, user.second)],
-                [(x.client, x.candm, x.force, x.at, x.witness, x.overruled, x.counted) for x in user.said],
-                user.past,
-                user.needs,
-                user.aside,
-            )
-            for name, user in model.users.items()
-        },
-        "buckets": {
-            uuid: (
-                x.priority,
-                x.raised_from,
-                x.lease,
-                None if x.lease is None else model.leases[x.lease].client,
-                x.dead_for is not None,
-                x.age,
-                x.failures,
-                x.failed_by,
-                x.split,
-                sorted(x.heard or ()),
-                [] if x.holder is None else [x.holder],
-            )
-            for uuid, x in model.buckets.items()
-        },
-        "clients": {
-            id: (
-                f"client{id}",
-                x.active,
-                x.capacity,
-                x.assigned,
-                x.processed,
-                x.fault,
-                x.dead,
-                x.allowance,
-                x.faults_judged,
-                x.judged_for,
-                x.judged_for is not None,
-                x.turnaround,
-                x.next_fetch,
-                x.seen,
-                x.suspended,
-                x.processed_judged,
-                x.share,
-                x.trust.contained,
-                x.trust.doubted,
-                _rounded(_known(x.trust)),
-            )
-            for id, x in model.clients.items()
-        },
-        "leases": {
-            id: (
-                x.client,
-                x.bucket,
-                x.request,
-                x.processed,
-                x.died,
-                x.unjudged,
-                x.how,
-                x.ended_for,
-                x.users,
-                *((x.counts or {}).get(kind) for kind in ("dm", "non_dm", "unknown")),
-                x.answers is not None,
-                x.refused,
-                x.age,
-                x.first,
-                x.excused,
-            )
-            for id, x in model.leases.items()
-        },
+        "users": {name: _user(user) for name, user in model.users.items()},
+        "buckets": {uuid: _bucket(bucket, model) for uuid, bucket in model.buckets.items()},
+        "clients": {id: _client(id, client) for id, client in model.clients.items()},
+        "leases": {id: _lease(lease) for id, lease in model.leases.items()},
     }
+
+
+def _user(x: User) -> tuple[Any, ...]:
+    return (
+        [] if x.bucket is None else [(x.bucket, x.promised, x.second)],
+        [(y.client, y.candm, y.force, y.at, y.witness, y.overruled, y.counted) for y in x.said],
+        x.past,
+        x.needs,
+        x.aside,
+    )
+
+
+def _bucket(x: Bucket, model: Model) -> tuple[Any, ...]:
+    return (
+        x.priority,
+        x.raised_from,
+        x.lease,
+        None if x.lease is None else model.leases[x.lease].client,
+        x.dead_for is not None,
+        x.age,
+        x.failures,
+        x.failed_by,
+        x.split,
+        sorted(x.heard or ()),
+        [] if x.holder is None else [x.holder],
+    )
+
+
+def _client(id: int, x: Client) -> tuple[Any, ...]:
+    return (
+        f"client{id}",
+        x.active,
+        x.capacity,
+        x.assigned,
+        x.processed,
+        x.fault,
+        x.dead,
+        x.allowance,
+        x.faults_judged,
+        x.judged_for,
+        x.judged_for is not None,
+        x.turnaround,
+        x.next_fetch,
+        x.seen,
+        x.suspended,
+        x.processed_judged,
+        x.share,
+        x.trust.contained,
+        x.trust.doubted,
+        _rounded(_known(x.trust)),
+    )
+
+
+def _lease(x: Lease) -> tuple[Any, ...]:
+    return (
+        x.client,
+        x.bucket,
+        x.request,
+        x.processed,
+        x.died,
+        x.unjudged,
+        x.how,
+        x.ended_for,
+        x.users,
+        *((x.counts or {}).get(kind) for kind in ("dm", "non_dm", "unknown")),
+        x.answers is not None,
+        x.refused,
+        x.age,
+        x.first,
+        x.excused,
+    )
 
 
 def _known(trust: standing.Client) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import uuid
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from support.graphs import answers, may_hold, pass_time
 from support.invariants import broken
@@ -322,17 +322,11 @@ def from_prioritize_to_lease(
     with _fresh(settings, size) as database:
         silent = max(active // 7, 1)
         world = World(database, active, 2 * (active - silent), tick)
-        held: dict[int, list[Lease]] = {}
-        marked: dict[str, float] = {}
-        added = deaths = 0
-
-        def wait_again(names: Iterable[str]) -> None:
-            for name in names:
-                world.waiting[name] = Stay(name, MARKED, marked.pop(name), world.now())
-
+        leased = _UnderLease(world, silent, dice)
+        added = 0
         for number in range(ticks):
             world.next_tick()
-            wait_again(_in_buckets(database, marked, ready=True))
+            leased.wait_again(_in_buckets(database, leased.marked, ready=True))
             more = world.rate * size * (12 if number == 0 else 1) // 2
             world.add([f"user{added + i}" for i in range(more)])
             added += more
@@ -340,29 +334,68 @@ def from_prioritize_to_lease(
             ordinary = _ordinary(database)
             wanted = world.rate * size * (6 if number % 24 == 12 else 1) // 2
             world.prioritize(dice.sample(ordinary, min(wanted, len(ordinary))))
-            for id, mine in held.items():
-                names = sorted(_in_buckets(database, [user.screen_name for lease in mine for user in lease.users]))
-                chosen = dice.sample(names, len(names) // (2 if id <= silent else 4))
-                if chosen:
-                    users.prioritize(database, chosen, DEFAULTS.prioritized, recheck=False)
-                marked.update((name, world.now()) for name in chosen)
-            taken = 0
-            for id in world.ids:
-                if id <= silent:
-                    may_hold(database.run_text, id, DEFAULTS.max_fetch)
-                    held[id] = world.fetch(id, DEFAULTS.max_fetch, honest=False)
-                    deaths += len(held[id])
-                    continue
-                for lease in held.get(id, []):
-                    only = len(lease.users) // 2 + 1 if dice.random() < 0.25 else len(lease.users)
-                    world.submit(id, [lease], only)
-                    for user in lease.users[:only]:
-                        marked.pop(user.screen_name, None)
-                    wait_again(user.screen_name for user in lease.users[only:] if user.screen_name in marked)
-                held[id] = world.fetch(id, 2)
-                taken += len(held[id])
-            world.end_round(taken)
-        returned = database.settings.lease_seconds + database.settings.grace_seconds + 2 * world.longest_round
+            leased.prioritize()
+            world.end_round(leased.work())
+        leased.judge()
+        rows = world.judge("from prioritize to lease", (PRIORITIZED_KIND, MARKED))
+        return world.outcome(
+            f"prioritize, {silent} of {active} clients die", "waiting, under lease, bursts", leased.deaths
+        ), rows
+
+
+@dataclass
+class _UnderLease:
+    """Users who are prioritized under lease, in a world whose first `silent` clients never answer. `marked`: when each
+    was, of those who have neither been answered nor come back; `deaths`: leases that nobody answers."""
+
+    world: World
+    silent: int
+    dice: random.Random
+    held: dict[int, list[Lease]] = field(default_factory=dict)
+    marked: dict[str, float] = field(default_factory=dict)
+    deaths: int = 0
+
+    def wait_again(self, names: Iterable[str]) -> None:
+        """Marked users are in a waiting bucket."""
+        for name in names:
+            self.world.waiting[name] = Stay(name, MARKED, self.marked.pop(name), self.world.now())
+
+    def prioritize(self) -> None:
+        """Half of the users that a silent client holds, a quarter of those that another holds."""
+        database = self.world.database
+        for id, mine in self.held.items():
+            names = sorted(_in_buckets(database, [user.screen_name for lease in mine for user in lease.users]))
+            chosen = self.dice.sample(names, len(names) // (2 if id <= self.silent else 4))
+            if chosen:
+                users.prioritize(database, chosen, DEFAULTS.prioritized, recheck=False)
+            self.marked.update((name, self.world.now()) for name in chosen)
+
+    def work(self) -> int:
+        """Each client answers, unless it is silent, and fetches; returns how many buckets the answering ones took."""
+        taken = 0
+        for id in self.world.ids:
+            if id <= self.silent:
+                may_hold(self.world.database.run_text, id, DEFAULTS.max_fetch)
+                self.held[id] = self.world.fetch(id, DEFAULTS.max_fetch, honest=False)
+                self.deaths += len(self.held[id])
+                continue
+            for lease in self.held.get(id, []):
+                self._answer(id, lease)
+            self.held[id] = self.world.fetch(id, 2)
+            taken += len(self.held[id])
+        return taken
+
+    def _answer(self, id: int, lease: Lease) -> None:
+        only = len(lease.users) // 2 + 1 if self.dice.random() < 0.25 else len(lease.users)
+        self.world.submit(id, [lease], only)
+        for user in lease.users[:only]:
+            self.marked.pop(user.screen_name, None)
+        self.wait_again(user.screen_name for user in lease.users[only:] if user.screen_name in self.marked)
+
+    def judge(self) -> None:
+        """Whoever was marked came back in time."""
+        world, settings = self.world, self.world.database.settings
+        returned = settings.lease_seconds + settings.grace_seconds + 2 * world.longest_round
         for stay in (*world.over, *world.waiting.values()):
             if stay.kind == MARKED:
                 stay.before = returned
@@ -370,12 +403,8 @@ def from_prioritize_to_lease(
                     world.violations.append(
                         f"{stay.name} came back {_hours(stay.in_line - stay.since)} h after a lease"
                     )
-        late = [name for name, since in marked.items() if world.now() - since > returned]
+        late = [name for name, since in self.marked.items() if world.now() - since > returned]
         world.violations += [f"{name} is under a dead lease for ever" for name in late]
-        rows = world.judge("from prioritize to lease", (PRIORITIZED_KIND, MARKED))
-        return world.outcome(
-            f"prioritize, {silent} of {active} clients die", "waiting, under lease, bursts", deaths
-        ), rows
 
 
 _INJECTION = "priority 10 without end, moved times"
