@@ -1,7 +1,8 @@
 """How large the statements, the product and the tests are, before and after: `python scripts/measures.py`.
 
 Before is a git revision (`--before`, default: release 0.1.0), after is the working tree; without git's history only the
-latter. `--statement NAME` adds its stages; `--json` prints one document.
+latter. `--statement NAME` adds its stages; `--seconds fast` and `--seconds whole` also run these tests of the working
+tree, and say how long they took; `--json` prints one document.
 
 What is counted per statement, with its includes, without comments and empty lines:
 
@@ -23,10 +24,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -210,6 +213,22 @@ def complexities(files: Files) -> list[int]:
     return [int(re.findall(r"\((\d+) >", one["message"])[0]) for one in json.loads(done.stdout)]
 
 
+def seconds(part: str) -> dict[str, object]:
+    """Run the tests, `part` "fast" or "whole"; returns how long that took, pytest's status, and what it competed with:
+    the processors, and the load of the machine just before."""
+    command = [sys.executable, str(ROOT / "scripts" / "test.py"), "-q", *(["--fast"] if part == "fast" else [])]
+    load = round(os.getloadavg()[0], 1)
+    began = time.monotonic()
+    status = subprocess.run(command, stdout=sys.stderr, check=False).returncode
+    return {
+        "tests": part,
+        "seconds": round(time.monotonic() - began),
+        "status": status,
+        "processors": os.cpu_count(),
+        "load before": load,
+    }
+
+
 def _whole(text: str, sources: dict[str, str]) -> str:
     return _INCLUDE.sub(lambda found: _whole(sources[found[1]], sources), text)
 
@@ -249,21 +268,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", default=RELEASE_0_1_0, help="a git revision; default: %(default)s")
     parser.add_argument("--statement", action="append", default=[], help="print the lines of each of its stages")
+    parser.add_argument("--seconds", action="append", default=[], choices=("fast", "whole"), help="time these tests")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     trees = {"before": revision(arguments.before), "after": working_tree()}
     sizes = {when: _sizes(files) for when, files in trees.items() if files is not None}
     projects = {when: project(files) for when, files in trees.items() if files is not None}
+    timed = [seconds(part) for part in arguments.seconds]
     if arguments.json:
-        document = {
+        document: dict[str, object] = {
             when: {"statements": {name: asdict(one) for name, one in found.items()}, **asdict(projects[when])}
             for when, found in sizes.items()
         }
-        print(json.dumps(document, indent=2))
+        print(json.dumps(document | ({"tests": timed} if timed else {}), indent=2))
         return
     print(_table(sizes))
     print()
     print(tabulate([[when, *asdict(one).values()] for when, one in projects.items()], _HEAD, tablefmt="github"))
+    if timed:
+        print(f"\n{tabulate(timed, 'keys', tablefmt='github')}")
     for name in arguments.statement:
         print(
             f"\nstages of {name}:", *(f"{when} {found[name].stages}" for when, found in sizes.items() if name in found)
