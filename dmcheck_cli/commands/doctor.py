@@ -11,6 +11,7 @@ import typer
 from dmcheck_cli import notices
 from dmcheck_cli.commands.settings import used
 from dmcheck_cli.database.connection import Database
+from dmcheck_cli.domain import documents
 from dmcheck_cli.entry import Json, Shape
 from dmcheck_cli.errors import REFUSED, release
 from dmcheck_cli.reporting import show
@@ -23,9 +24,6 @@ from dmcheck_cli.transactions.health import Problem
 from dmcheck_cli.transactions.jobs import LastRun
 from dmcheck_cli.transactions.stats import count_users
 
-MAX_NAMED = 5
-"""Clients with an older release that a note names."""
-
 
 def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Also look at every user, bucket and client.")] = False,
@@ -36,7 +34,7 @@ def doctor(
     loaded = Settings.load()
     with Database(loaded, "doctor") as database:
         found = health.health(database)
-        problems, looked = found.problems, ["schema", "jobs", "times", "waits"]
+        problems, looked = found.problems, ["schema", "jobs", "times", "waits", "releases of clients"]
         if deep:
             users = count_users(database)
             with notices.counting("Looking at users", users) as looked_at:
@@ -94,9 +92,8 @@ def _notes(facts: health.Facts) -> list[str]:
     if facts.waiting and not facts.active:
         notes.append(f"{facts.waiting} users wait, and no client is active: dmcheck register")
     if outdated:
-        named = ", ".join(map(str, outdated[:MAX_NAMED])) + (", ..." if len(outdated) > MAX_NAMED else "")
         notes.append(
-            f"{len(outdated)} active clients last fetched with a dmcheck older than this one, {release()}: {named}. "
-            "Ask their owners to upgrade; dmcheck stats --sort release shows all"
+            f"active clients that last used a dmcheck older than this one, {release()}: "
+            f"{documents.some([str(id) for id in outdated])}. Ask their owners, or who runs the gate, to upgrade"
         )
     return notes
