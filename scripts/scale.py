@@ -3,6 +3,7 @@
     python scripts/scale.py                  tables for 100 to 1,000,000 clients, from what was measured last
     python scripts/scale.py --measure        measure here first (five minutes, alone on the machine), compare the model
                                              with it; --write keeps it in scripts/scaling/measured.json
+    python scripts/scale.py --disk 1000000   measure what so many users take up on disk, and what else is kept
     python scripts/scale.py --plot FILE.svg  the model beside the measurements
     python scripts/scale.py --pace 60        any assumption can be another: --help lists them
 
@@ -43,12 +44,17 @@ def main() -> int:
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--write", action="store_true", help="keep what was measured")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="of the measurement (10)")
+    parser.add_argument("--disk", type=int, metavar="USERS", help="measure what takes up disk, and nothing else")
     parser.add_argument("--plot", type=Path, metavar="FILE")
     parser.add_argument("--json", action="store_true")
     for one in fields(World):
         kind = type(one.default)
         parser.add_argument(f"--{one.name.replace('_', '-')}", type=kind, default=one.default, metavar=kind.__name__)
     arguments = parser.parse_args()
+    if arguments.disk:
+        table = _disk(arguments.disk)
+        show.results(arguments.json, Format.auto, lambda: {table.title: table.rows}, table)
+        return 0
     world = World(**{one.name: getattr(arguments, one.name) for one in fields(World)})
     if arguments.measure:
         rates, costs = _measured(arguments.rounds)
@@ -64,6 +70,17 @@ def main() -> int:
     tables = [_comparison(compared), _cost(costs), *_foretelling(costs, world)]
     show.results(arguments.json, Format.auto, lambda: {one.title: one.rows for one in tables}, *tables)
     return 0
+
+
+def _disk(users: int) -> Table:
+    from scaling import measuring
+
+    rows = [
+        (one.what, f"{one.count:,}", f"{one.bytes / 1e6:,.1f}", f"{one.each:.0f}", f"{one.logs / 1e6:.1f}")
+        for one in measuring.disk(users)
+    ]
+    heads = ("what", "stored", "MB", "bytes each", "MB of transaction logs")
+    return Table("On disk, after a checkpoint", heads, rows)
 
 
 def _measured(rounds: int) -> tuple[dict[int, dict[str, float]], Costs]:

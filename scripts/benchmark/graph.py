@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from unittest import mock
 
 import psutil
 
@@ -15,6 +18,9 @@ from benchmark.crowd import FIRST_CLIENT
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, clients, schema
+
+if TYPE_CHECKING:
+    from dmcheck_cli.embedded.server import Server as Running
 
 BUCKET_SIZE = 180
 CLIENTS = 50
@@ -24,6 +30,8 @@ PATIENCE = 600
 
 LINE = 300
 """Buckets that wait at the start: more than the contests of a round take between two refills."""
+
+STARTED_AT_ONCE = 2
 
 BATCH = 10_000
 """Nodes that one transaction makes or deletes: it must fit into the embedded database's small heap."""
@@ -54,34 +62,59 @@ class Server:
 
 
 @contextmanager
-def servers(count: int) -> Iterator[list[Server]]:
-    """New servers, as users have them; removed when the block ends."""
-    from dmcheck_cli.embedded import server
+def servers(
+    count: int,
+    fill: Callable[[int, Settings], None] = lambda number, home: None,
+    java_options: str | None = None,
+    conf: Mapping[str, str] | None = None,
+) -> Iterator[list[Server]]:
+    """New servers, as users have them; removed when the block ends. `fill` is called with the number and the home of
+    each before it starts. `java_options`: where DMCHECK_JAVA_OPTIONS says nothing; `conf`: in place of what neo4j.conf
+    says, or beside it."""
+    from dmcheck_cli.embedded import launch, server
 
     outside = Settings.load()
     with ExitStack() as stack:
-        found = []
+        stack.enter_context(mock.patch.object(launch, "neo4j_conf", partial(_conf, conf or {}, launch.neo4j_conf)))
+        homes = []
         for _ in range(count):
-            folder = stack.enter_context(TemporaryDirectory(prefix="dmcheck-bench-"))
-            home = Settings(home=folder, jars_url=outside.jars_url, jars_folder=outside.jars_folder)
-            stack.callback(server.stop, home)
-            running = server.ensure_running(home, progress=False)
-            reached = {
-                "neo4j_uri": running.uri,
-                "neo4j_username": running.username,
-                "neo4j_password": running.password,
-            }
-            settings = replace(
-                home,
-                bucket_size=BUCKET_SIZE,
-                timeout_seconds=PATIENCE,
-                buckets_per_client=LINE // CLIENTS,
-                max_unjudged=0,
-                **reached,
+            home = Settings(
+                home=stack.enter_context(TemporaryDirectory(prefix="dmcheck-bench-")),
+                jars_url=outside.jars_url,
+                jars_folder=outside.jars_folder,
+                java_options=outside.java_options or java_options,
             )
-            database = stack.enter_context(Database(settings, "bench"))
-            found.append(Server(home, database, running.pid))
+            stack.callback(server.stop, home)
+            homes.append(home)
+
+        def start(number: int, home: Settings) -> Server:
+            fill(number, home)
+            return _reached(home, server.ensure_running(home, progress=False))
+
+        with ThreadPoolExecutor(STARTED_AT_ONCE) as threads:
+            found = list(threads.map(start, range(count), homes))
+        for one in found:
+            stack.enter_context(one.database)
         yield found
+
+
+def _conf(settings: Mapping[str, str], usual: Callable[[int], str], port: int) -> str:
+    kept = [line for line in usual(port).splitlines() if line.partition("=")[0] not in settings]
+    return "".join(f"{line}\n" for line in (*kept, *(f"{name}={value}" for name, value in settings.items())))
+
+
+def _reached(home: Settings, running: Running) -> Server:
+    settings = replace(
+        home,
+        bucket_size=BUCKET_SIZE,
+        timeout_seconds=PATIENCE,
+        buckets_per_client=LINE // CLIENTS,
+        max_unjudged=0,
+        neo4j_uri=running.uri,
+        neo4j_username=running.username,
+        neo4j_password=running.password,
+    )
+    return Server(home, Database(settings, "bench"), running.pid)
 
 
 def empty(database: Database) -> None:
