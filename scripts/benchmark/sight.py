@@ -110,6 +110,9 @@ def fill(database: Database, users: int) -> None:
     for number in range(graph.CLIENTS, many):
         clients.register(database, FIRST_CLIENT + number, f"bench_client_{number}", 1000)
     database.run_text(
+        "MATCH (c:DMCheckClient)-[:STATS]->(s) WHERE c.id >= $end DETACH DELETE c, s", end=FIRST_CLIENT + many
+    )
+    database.run_text(
         "MATCH (c:DMCheckClient)-[:STATS]->(s) SET s.allowance = 1000, s.record = true, s.compared = [50, 30, 10, 5], "
         "s.contradicted = [c.id % 7, 0, 0, c.id % 2]"
     )
