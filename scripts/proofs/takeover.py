@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -136,12 +137,14 @@ def _take_over(old: _Old, users: int) -> None:
 def _killed_in_the_middle(old: _Old, answers: int) -> None:
     port = read(old.settings.neo4j_uri or "").port
     begun: list[Any] = []
+    one_at_a_time = threading.Lock()
     with Database(old.settings, "takeover") as beside:
 
         def look(number: int) -> None:
             if not begun or begun[0].poll() is not None:
                 return
-            [row] = beside.run_text(OLD, patience=PATIENCE)
+            with one_at_a_time:  # it has several connections, each of which the proxy serves
+                [row] = beside.run_text(OLD, patience=PATIENCE)
             if row["n"] <= answers // 2:
                 begun[0].kill()
 
