@@ -7,6 +7,8 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,12 @@ import typer
 from typer.main import get_command
 
 from dmcheck_cli import errors
-from jobs import export_metrics, judge_clients, make_buckets, raise_starved, reclaim_leases
+from dmcheck_cli.domain.policy.flags import FLAGS
 
 ROOT = Path(__file__).parents[2]
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
 JOBS = {
-    "dmcheck-make-buckets": make_buckets.program,
-    "dmcheck-reclaim-leases": reclaim_leases.program,
-    "dmcheck-raise-starved": raise_starved.program,
-    "dmcheck-judge-clients": judge_clients.program,
-    "dmcheck-export-metrics": export_metrics.program,
+    name: import_module(place.partition(":")[0]).program for name, place in SCRIPTS.items() if place.startswith("jobs.")
 }
 
 
@@ -133,6 +132,12 @@ def test_the_map_names_every_folder_and_module() -> None:
         assert script.name == "__pycache__" or f"`{script.name}{'/' if script.is_dir() else ''}`" in shown
     for name in re.findall(r"^\| `([\w./]+)` \|", shown, re.MULTILINE):
         assert (ROOT / name).exists() or (ROOT / "dmcheck_cli" / name).exists()
+
+
+def test_every_flag_is_explained() -> None:
+    """The table of flags has each of them, and no other."""
+    table = re.findall(r"^\| `(\w+)` \|", section(reference.PAGE, "Flags in `stats`"), re.MULTILINE)
+    assert sorted(table) == sorted(FLAGS)
 
 
 def test_links_lead_somewhere() -> None:
