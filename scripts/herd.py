@@ -1,6 +1,7 @@
-"""What happens when a database comes back and all clients come with it: a simulation, no measurement.
+"""What happens when a database comes back and all clients come with it: a simulation, and real processes beside it.
 
     python scripts/herd.py --clients 10000 --outage 600
+    python scripts/herd.py --real 200 --outage 120      so many real processes and a real restart, beside the simulation
 
 Clients are those of `dmcheck work`, with its own back-off: a statement is tried again and again until its time is up,
 then the client pauses, longer each time. Each has a submit and a fetch to do. The table compares that with clients that
@@ -15,6 +16,7 @@ import argparse
 import heapq
 import itertools
 import random
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
@@ -187,32 +189,44 @@ def policies(world: World) -> Iterator[tuple[str, Delays, Delays]]:
     yield "a fixed second", Fixed, Fixed
 
 
+HEAD = ("clients", "policy", "tries/s while gone", "longest queue", "refused", "gave up", "half served", "all served")
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     for one in fields(World):
         parser.add_argument(f"--{one.name}", type=type(one.default), default=one.default, help="default: %(default)s")
-    world = World(**vars(parser.parse_args()))
-    head = [
-        "clients",
-        "policy",
-        "tries/s while gone",
-        "longest queue",
-        "refused",
-        "gave up",
-        "half served",
-        "all served",
-    ]
+    parser.add_argument("--real", type=int, metavar="N", help="compare with N processes of `work` on this machine")
+    given = vars(parser.parse_args())
+    real = given.pop("real")
+    world = replace(World(**given), clients=real or given["clients"])
     rows = []
-    for clients in sorted({world.clients // 10, world.clients}):
+    for clients in sorted({world.clients} if real else {world.clients // 10, world.clients}):
         of_this = replace(world, clients=clients)
         for name, tries, outage in policies(of_this):
             x = Herd(of_this, tries, outage).run()
-            served = [f"{x.half:.0f} s", f"{x.all:.0f} s"]
-            rows.append([clients, name, x.tries, x.queue, x.refused, x.given_up, *served])
+            rows.append([clients, name, f"{x.tries:.0f}", x.queue, x.refused, x.given_up, *_served(x.half, x.all)])
+    if real:
+        rows.append(_real(world))
     least = world.clients * (world.submit + world.fetch + world.connect)
-    print(tabulate(rows, headers=head, tablefmt="github"))
+    print(tabulate(rows, headers=HEAD, tablefmt="github"))
     print(f"\nThe server's work alone for {world.clients} clients: {least:.0f} s.")
+
+
+def _real(world: World) -> list[object]:
+    """The row of real processes; what the server's queue is cannot be seen from outside."""
+    from scaling import returning
+
+    found = returning.run(world.clients, world.outage, lambda text: print(text, file=sys.stderr))
+    if found.doubles:
+        raise SystemExit(f"{found.doubles} users were answered twice")
+    tries = "?" if found.tries is None else f"{found.tries:.0f}"
+    return [world.clients, "real processes", tries, "?", "?", found.given_up, *_served(found.half, found.all)]
+
+
+def _served(half: float, everyone: float) -> list[str]:
+    return [f"{half:.0f} s", f"{everyone:.0f} s"]
 
 
 if __name__ == "__main__":
