@@ -29,7 +29,7 @@ def neo4j_conf(port: int) -> str:
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.http.enabled": "false",
         "server.https.enabled": "false",
-        # A million users take 127 MB of store; the rest is still in the operating system's cache.
+        # A million users take 199 MB of store; the rest is still in the operating system's cache.
         "server.memory.pagecache.size": "64m",
         # A private server reports nothing.
         "dbms.usage_report.enabled": "false",
