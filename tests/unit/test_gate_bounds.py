@@ -14,7 +14,17 @@ from typing import Any
 
 import pytest
 
-from dmcheck_cli.errors import GateFull, Malformed, NotAdmitted, NotConfigured, Temporary, TooFast, WrongClient
+from dmcheck_cli.errors import (
+    DmcheckError,
+    GateFull,
+    Malformed,
+    NotAdmitted,
+    NotConfigured,
+    OverQuota,
+    Temporary,
+    TooFast,
+    WrongClient,
+)
 from dmcheck_cli.gate import bounds as module
 from dmcheck_cli.gate import serve, telling
 from dmcheck_cli.gate.bounds import Bounds, refusals
@@ -196,6 +206,22 @@ def test_strangers_are_told_nothing_of_the_operators_side(problem: Exception) ->
 def test_what_is_about_them_they_are_told() -> None:
     for problem in (WrongClient(client=1, other=2), GateFull(), NotAdmitted(), Malformed(what="x")):
         assert telling.outward(problem) is problem
+
+
+@pytest.mark.parametrize(
+    ("problem", "counted"),
+    [
+        (TooFast(what="Client 1 asks too often", seconds=3), True),
+        (WrongClient(client=1, other=2), True),
+        (Malformed(what="x"), True),
+        (Temporary(what="cannot reach Neo4j at bolt://db.internal:7687"), True),
+        (OverQuota(client=1, held=2), False),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_the_gate_counts_what_it_refuses_and_what_it_does_not_tell(problem: DmcheckError, counted: bool) -> None:
+    """What the database decides about a client is counted there."""
+    assert telling.is_counted(problem, telling.outward(problem)) is counted
 
 
 class Pipes:
