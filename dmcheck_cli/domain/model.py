@@ -93,8 +93,9 @@ class Known:
     history: list[Past]
 
     def document(self) -> dict[str, Any]:
-        """As it stands in JSON: without the sentence, which is for people."""
-        content = {name: value for name, value in vars(self).items() if name != "why"}
+        """As it stands in JSON: without the sentence, which is for people; `set_aside` only of a user who is."""
+        left_out = {"why"} if self.set_aside else {"why", "set_aside"}
+        content = {name: value for name, value in vars(self).items() if name not in left_out}
         return {**User(self.screen_name, self.id).document(), **content, "history": [vars(p) for p in self.history]}
 
 

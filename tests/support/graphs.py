@@ -160,7 +160,7 @@ def paste(query: Query, graph: Copied) -> None:
 
 def refusal(query: Query) -> list[str]:
     """The graph without what a refusal may move."""
-    return picture(query, "buckets_fault", "last_access_time")
+    return picture(query, "buckets_fault", "last_access_time", "release")
 
 
 def together(settings: Settings, works: Sequence[Work], rounds: int = 1) -> list[list[Any]]:
