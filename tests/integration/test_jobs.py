@@ -246,7 +246,9 @@ class TestReclaimLeases:
         assert reclaim_leases.run(database) == (0, 0)
         pass_time(query, 300)
         assert reclaim_leases.run(database) == (1, 0)
-        assert query("MATCH (b:DMCheckBucket) WHERE b.dead_datetime IS NOT NULL RETURN b.uuid AS b") == [{"b": one.bucket}]
+        assert query("MATCH (b:DMCheckBucket) WHERE b.dead_datetime IS NOT NULL RETURN b.uuid AS b") == [
+            {"b": one.bucket}
+        ]
         pass_time(query, 7_000)
         assert reclaim_leases.run(database)[0] == 1
 
