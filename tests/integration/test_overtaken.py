@@ -124,7 +124,7 @@ def test_a_fetch_that_loses_the_best_bucket_picks_the_next(
 
 def for_client(id: int) -> dict[str, Any]:
     """The parameters of a fetch of one bucket."""
-    return {"client": id, "request": "overtaking", "count": 1, "lease_seconds": 7200}
+    return {"client": id, "request": "overtaking", "count": 1, "release": "0.3.0"}
 
 
 def test_deleting_a_user_who_is_just_being_put_into_a_bucket_leaves_no_empty_bucket_in_line(
