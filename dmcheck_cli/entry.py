@@ -18,9 +18,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import CommandFunctionType as CommandFunction
 
-from dmcheck_cli import notices
+from dmcheck_cli import __version__, notices
 from dmcheck_cli.database import account
-from dmcheck_cli.errors import DmcheckError, Interrupted, OutputLost, Usage, explained, release
+from dmcheck_cli.errors import DmcheckError, Interrupted, OutputLost, Usage, explained
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 
@@ -33,7 +33,7 @@ Shape = Annotated[
 
 def _print_version(asked: bool) -> None:
     if asked:
-        show.line(f"dmcheck {release()}")
+        show.line(f"dmcheck {__version__}")
         raise typer.Exit
 
 

@@ -12,7 +12,8 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
+
+from dmcheck_cli import __version__
 
 PASSING = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 """Resources that the machine lacks now and may have later."""
@@ -301,12 +302,4 @@ def explained(error: Exception) -> DmcheckError:
 
     frames = traceback.extract_tb(error.__traceback__)
     where = " < ".join(f"{os.path.basename(frame.filename)}:{frame.lineno}" for frame in reversed(frames))
-    return Bug(version=release(), what=f"{type(error).__name__}: {error} at {where}")
-
-
-@cache
-def release() -> str:
-    """The version of dmcheck that this process runs, also once another is installed beside it."""
-    from importlib.metadata import version
-
-    return version("dmcheck")
+    return Bug(version=__version__, what=f"{type(error).__name__}: {error} at {where}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from dmcheck_cli import entry
+from dmcheck_cli import __version__, entry
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.errors import PASSING, DmcheckError, Usage
@@ -83,7 +82,7 @@ def _read(database: Database) -> Facts:
     clients, system = stats(database)
     records, started = jobs.records(database), jobs.started(database)
     seconds = time.monotonic() - began
-    return Facts(installed("dmcheck"), clients, system, records, started, seconds)
+    return Facts(__version__, clients, system, records, started, seconds)
 
 
 def main() -> NoReturn:

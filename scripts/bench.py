@@ -116,9 +116,11 @@ def _run(arguments: argparse.Namespace, began: float, tell: Tell) -> Findings:
     with graph.servers(2) as (server, large), crowds(sizes) as both:
         database, plain = server.database, both[False]
         for one in (server, large):
-            graph.prepare(one.database, scale.FEW)
-        tell(f"two servers with {scale.FEW:,} users each")
-        many = scale.FEW + graph.add_checked(large.database, arguments.users - scale.FEW, schedule.end("loading"))
+            graph.prepare(one.database, scale.UNCHECKED)
+        tell(f"two servers with {scale.UNCHECKED:,} users each")
+        many = scale.UNCHECKED + graph.add_checked(
+            large.database, arguments.users - scale.UNCHECKED, schedule.end("loading")
+        )
         tell(f"{many:,} users on one of them")
         if many < arguments.users:
             left_out.append(f"{arguments.users:,} users: this machine was too slow to add more than {many:,} in time")
@@ -162,8 +164,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--format", choices=[one.value for one in Format if one is not Format.json], default="auto")
     arguments = parser.parse_args()
-    if arguments.users <= scale.FEW:
-        parser.error(f"--users must be more than {scale.FEW}")
+    if arguments.users <= scale.UNCHECKED:
+        parser.error(f"--users must be more than {scale.UNCHECKED}")
     return arguments
 
 

@@ -11,7 +11,7 @@ GROUPS = ("users", "client", "bucket", "gate", "schema", "server")
 @dataclass(frozen=True)
 class Cost:
     """`command`: as it is called in the test, on a small graph; words in capitals are filled in there. `trips`: round
-    trips there, each of which is one statement; connecting is not counted. `grows`: what more of them come with.
+    trips there, one for each statement; connecting is not counted. `grows`: what more of them come with.
     `alone`: it is a process in the test, since it does not end by itself or changes its own process."""
 
     command: str

@@ -43,10 +43,7 @@ CONF = {
 """Unlike the embedded database: room for the whole graph, and no new plans. A statement that is planned in the middle
 of a round would tell nothing of its cost."""
 
-QUICK = "-XX:TieredStopAtLevel=1"
-"""Java's quick compiler alone: with both, each server would need minutes until it is as fast as it gets."""
-
-MOST_GROWTH = 1.3
+MAX_GROWTH = 1.3
 
 Found = dict[Population, dict[str, list[float]]]
 """Seconds of each operation in each round."""
@@ -86,7 +83,7 @@ def servers(populations: Sequence[Population], began: float) -> Iterator[list[Pl
         _tell(began, f"imported: {populations[number]}")
 
     with ExitStack() as stack:
-        new = stack.enter_context(graph.servers(len(populations), fill, QUICK, CONF))
+        new = stack.enter_context(graph.servers(len(populations), fill, graph.QUICK, CONF))
         with ThreadPoolExecutor(graph.STARTED_AT_ONCE) as threads:
             list(threads.map(indexed, [server.database for server in new]))
         _tell(began, "indexes are built")
@@ -120,13 +117,13 @@ def tables(axes: dict[str, list[Population]], found: Found) -> list[Table]:
             rows.append((name, *(f"{one * 1000:,.1f} ms" for one in medians), f"{growth:.2f}", _flat(growth)))
         sizes = [getattr(one, axis) for one in populations]
         same = [f"{populations[0].clients:,} clients", f"{populations[0].users:,} users"][axis == "clients"]
-        heads = ("operation", *(f"{size:,} {axis}" for size in sizes), "last / first", f"{MOST_GROWTH} or less")
+        heads = ("operation", *(f"{size:,} {axis}" for size in sizes), "last / first", f"{MAX_GROWTH} or less")
         made.append(Table(f"Cost by the number of {axis}, with {same}", heads, rows))
     return made
 
 
 def _flat(growth: float) -> str:
-    return "yes" if growth <= MOST_GROWTH else "no"
+    return "yes" if growth <= MAX_GROWTH else "no"
 
 
 def _document(population: Population, seconds: dict[str, list[float]]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-from dmcheck_cli import notices
+from dmcheck_cli import __version__, notices
 from dmcheck_cli.commands.settings import used
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.entry import Json, Shape
-from dmcheck_cli.errors import REFUSED, release
+from dmcheck_cli.errors import REFUSED
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.forms import duration, moment
 from dmcheck_cli.reporting.show import SEPARATORS, Format
@@ -61,14 +61,13 @@ def doctor(
 
 
 def _used_releases(facts: health.Facts) -> Table:
-    rows = [(one or "not known", len(ids)) for one, ids in facts.by_release()]
+    rows = [(used.release or "not known", len(used.clients)) for used in facts.releases]
     return Table("Releases", ("last used dmcheck", "active clients"), rows)
 
 
 def _document(
     version: str, database: dict[str, Any], jobs: Sequence[LastRun], facts: health.Facts, problems: Sequence[Problem]
 ) -> dict[str, Any]:
-    outdated = facts.outdated(release())
     return {
         "version": version,
         "database": database,
@@ -78,8 +77,7 @@ def _document(
         ],
         "clients": {"active": facts.active, "flagged": facts.flagged},
         "releases": [
-            {"release": one, "clients": len(ids), "older": one is not None and ids[0] in outdated}
-            for one, ids in facts.by_release()
+            {"release": used.release, "clients": len(used.clients), "older": used.older} for used in facts.releases
         ],
         "users_waiting": facts.waiting,
         "problems": [asdict(one) for one in problems],
@@ -88,12 +86,13 @@ def _document(
 
 def _notes(facts: health.Facts) -> list[str]:
     """What no command here repairs."""
-    notes, outdated = [], facts.outdated(release())
+    notes = []
+    outdated = sorted(id for used in facts.releases if used.older for id in used.clients)
     if facts.waiting and not facts.active:
         notes.append(f"{facts.waiting} users wait, and no client is active: dmcheck register")
     if outdated:
         notes.append(
-            f"active clients that last used a dmcheck older than this one, {release()}: "
+            f"active clients that last used a dmcheck older than this one, {__version__}: "
             f"{documents.some([str(id) for id in outdated])}. Ask their owners, or who runs the gate, to upgrade"
         )
     return notes

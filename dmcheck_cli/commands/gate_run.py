@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 
-from dmcheck_cli import notices, settings
-from dmcheck_cli.errors import DmcheckError, Malformed, NotAdmitted, Usage, WrongClient, explained, release
+from dmcheck_cli import __version__, notices, settings
+from dmcheck_cli.errors import DmcheckError, Malformed, NotAdmitted, Usage, WrongClient, explained
 from dmcheck_cli.gate import keys
 from dmcheck_cli.gate.bounds import Bounds, log
 from dmcheck_cli.gate.telling import outward
@@ -43,8 +43,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(client: int, key: str | None = None) -> int:
-    """Answer what SSH_ORIGINAL_COMMAND asks for, for this client, whom the key of that fingerprint let in (None: a line
-    of an earlier release does not say which of its keys); returns the exit status."""
+    """Answer what SSH_ORIGINAL_COMMAND asks for, for this client; returns the exit status. `key`: the fingerprint of
+    the key that it came with (None: the lines of earlier releases name none)."""
     settings.fix(gate=None, client_id=str(client), attended=False)
     notices.choose(notices.Level.NORMAL)
     asked = os.environ.pop("SSH_ORIGINAL_COMMAND", "")
@@ -110,7 +110,7 @@ def _talk(loaded: Settings, client: int, bounds: Bounds, admission: Admission, w
     if words != TALK.split(" "):
         raise Malformed(what=f"This gate understands `{TALK}`, not {shlex.join(words)[:80]!a}")
     with Direct(loaded, client, "gate") as service:
-        serve.talk(service, client, bounds, admission.check, release(), (0, 1))
+        serve.talk(service, client, bounds, admission.check, __version__, (0, 1))
     return 0
 
 

@@ -46,6 +46,6 @@ def outward(error: Exception) -> DmcheckError:
 
 
 def is_counted(problem: DmcheckError, said: DmcheckError) -> bool:
-    """Whether the gate counts and logs a problem of which a stranger was told `said`: it refused the request itself, or
+    """Whether the gate counts and logs a problem that it told a stranger as `said`: it refused the request itself, or
     it told less than it knows. All else is between the client and the database, which counts it."""
     return said is not problem or said.exit_status == MALFORMED or said.code in GATES_OWN

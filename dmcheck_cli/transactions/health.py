@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dmcheck_cli import cypher
+from dmcheck_cli import __version__, cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.transactions import buckets, jobs, schema, users
 from dmcheck_cli.transactions.stats import count_users, stats
@@ -54,24 +54,23 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Used:
+    """A release of dmcheck (None: not known), whether it is older than this one, and the ids of the active clients that
+    last fetched by it."""
+
+    release: str | None
+    older: bool
+    clients: list[int]
+
+
+@dataclass(frozen=True)
 class Facts:
-    """Numbers: active clients, those of them with a flag, and users that wait. `releases`: of dmcheck -> the ids of the
-    active clients that last fetched by it; None: never, or before this was recorded."""
+    """Numbers: active clients, those of them with a flag, and users that wait; the releases in use, by name."""
 
     active: int
     flagged: int
     waiting: int
-    releases: dict[str | None, list[int]] = field(default_factory=dict)
-
-    def by_release(self) -> list[tuple[str | None, list[int]]]:
-        """The releases in the order of their names, None first."""
-        return sorted(self.releases.items(), key=lambda item: item[0] or "")
-
-    def outdated(self, installed: str) -> list[int]:
-        """The ids of those whose release is older than `installed`."""
-        return sorted(
-            id for one, ids in self.releases.items() if one and _number(one) < _number(installed) for id in ids
-        )
+    releases: list[Used] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -119,10 +118,14 @@ def facts(database: Database) -> Facts:
         return Facts(0, 0, 0)
     clients, system = stats(database)
     active = [client for client in clients if client.state == "ACTIVE"]
-    releases: dict[str | None, list[int]] = {}
+    by_release: dict[str | None, list[int]] = {}
     for client in active:
         if client.id is not None:
-            releases.setdefault(client.release, []).append(client.id)
+            by_release.setdefault(client.release, []).append(client.id)
+    releases = [
+        Used(one, one is not None and _number(one) < _number(__version__), sorted(by_release[one]))
+        for one in sorted(by_release, key=lambda one: one or "")
+    ]
     return Facts(len(active), sum(bool(client.flags) for client in active), system.users_waiting, releases)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from dmcheck_cli import __version__
 from dmcheck_cli.backoff import between_tries
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -19,7 +20,6 @@ from dmcheck_cli.errors import (
     Unjudged,
     spread,
 )
-from dmcheck_cli.errors import release as installed
 from dmcheck_cli.transactions import buckets, clients, schema, times
 from dmcheck_cli.transactions.refusals import counted
 
@@ -135,7 +135,7 @@ def _nothing(database: Database, client: int, row: dict[str, Any]) -> DmcheckErr
 
 def _program(database: Database) -> str:
     """The release of dmcheck that talks to the database: for a client behind a gate, that of the gate."""
-    return installed() if database.settings.attended else f"{installed()} (gate)"
+    return __version__ if database.settings.attended else f"{__version__} (gate)"
 
 
 def _refuse(outcome: str, bucket: str) -> None:

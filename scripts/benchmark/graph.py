@@ -33,9 +33,11 @@ LINE = 300
 
 STARTED_AT_ONCE = 2
 
+QUICK = "-XX:TieredStopAtLevel=1"
+"""Java's quick compiler alone: with both, each server would need minutes until it is as fast as it gets."""
+
 BATCH = 10_000
 """Nodes that one transaction makes or deletes: it must fit into the embedded database's small heap."""
-
 
 KEPT = "kept_"
 """How the ids of leases begin that `refill` leaves: those of earlier days."""

@@ -25,7 +25,7 @@ from dmcheck_cli.notices import Progress
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import building
 
-MOST_ANSWERS = 100_000
+MAX_ANSWERS = 100_000
 """Of the busiest clients."""
 
 BUSY = 5
@@ -75,7 +75,7 @@ class Population:
         """Answers of each busy client."""
         if self.clients <= 2 * BUSY:
             return self.answers // self.clients
-        return min(MOST_ANSWERS, self.answers // (2 * BUSY))
+        return min(MAX_ANSWERS, self.answers // (2 * BUSY))
 
     def client_of(self, answer: int) -> int:
         """Who gave an answer, by its number: a place among the clients."""

@@ -12,7 +12,7 @@ from benchmark.export import Export
 from benchmark.graph import CLIENTS
 from benchmark.processes import Processes
 from benchmark.rounds import Contest, Results
-from benchmark.scale import FEW, LINE_SIZE, LONG_LINE, SHORT_LINE, Scale
+from benchmark.scale import LINE_SIZE, LONG_LINE, SHORT_LINE, UNCHECKED, Scale
 from benchmark.start import Start
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
@@ -116,7 +116,7 @@ class Findings:
         return {"value": median(ours) / median(theirs), "low": low, "high": high}
 
     def _single(self) -> Iterator[Figure]:
-        many, few = f"{self.users:,}", f"{FEW:,}"
+        many, few = f"{self.users:,}", f"{UNCHECKED:,}"
         yield Figure(f"fetch, {many} / {few} users", self.scale.ratio("ours.fetch"), 1.2)
         yield Figure(f"submit, {many} / {few} users", self.scale.ratio("ours.submit"), 1.2)
         for compiled in sorted({compiled for _, compiled in self.processes.wall}):

@@ -12,7 +12,7 @@ from benchmark.crowd import Crowd
 from benchmark.graph import Server
 from dmcheck_cli.database.connection import Database
 
-FEW = 10_000
+UNCHECKED = 10_000
 """Unchecked users: the small server has no others, the large one also has 1,000,000 checked ones."""
 
 SHORT_LINE = 100

@@ -226,7 +226,7 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _again_and_again(command: str, server: Server, folder: str) -> Iterator[None]:
-    """The command runs while the block does: begun anew whenever it ends, and `--watch` all the time."""
+    """The command runs while the block does: started again whenever it ends, and `--watch` all the time."""
     ended, running = threading.Event(), threading.Event()
 
     def go_on() -> None:

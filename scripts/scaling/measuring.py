@@ -75,11 +75,7 @@ KINDS = (
         CALL (c, u) { CREATE (c)-[:DM_PAST {at: datetime(), candm: 'NON_DM'}]->(u) } IN TRANSACTIONS OF 10000 ROWS""",
     ),
     ("record of a lease", 10, _LEASES),
-    (
-        AGAIN,
-        10,
-        _LEASES,
-    ),
+    (AGAIN, 10, _LEASES),
     (
         "event, or count of refusals",
         10,
@@ -99,8 +95,6 @@ KINDS = (
     ),
 )
 """What is stored for ever or for a while: what it is called, one for how many users is measured, and how it is made."""
-
-QUICK = "-XX:TieredStopAtLevel=1"
 
 EXACT = {"db.store.files.preallocate": "false", "db.checkpoint.interval.time": "10s"}
 """Otherwise files grow by many megabytes at a time, until the server stops."""
@@ -173,7 +167,7 @@ def disk(users: int) -> list[Taken]:
     """What each kind of thing takes up on disk, with so many users, on a server of its own."""
     found: list[Taken] = []
     with (
-        graph.servers(1, java_options=QUICK, conf=EXACT) as [server],
+        graph.servers(1, java_options=graph.QUICK, conf=EXACT) as [server],
         Database(replace(server.settings, timeout_seconds=MAX_SECONDS), "bench") as database,
     ):
         schema.apply(database)
@@ -199,7 +193,7 @@ def measure(rounds: int, cores: int, tell: Tell) -> tuple[dict[int, dict[str, fl
         tell("the jobs")
         of_jobs = jobs(server)
     tell("what takes up disk")
-    of_disk = {of: one.each for one in disk(STORED) for of in [NEEDED.get(one.what)] if of is not None}
+    of_disk = {NEEDED[one.what]: one.each for one in disk(STORED) if one.what in NEEDED}
     one = found[1]
     # What takes longer on the processors than the client waited ran beside it.
     waited = 1 / one["rate"] - one["client"]

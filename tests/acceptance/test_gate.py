@@ -18,8 +18,8 @@ from support.invariants import Query, broken
 from support.programs import Result
 from support.sshd import Sshd, keygen, needs_sshd
 
+from dmcheck_cli import __version__
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.errors import release
 
 Run = Callable[..., Result]
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ def test_the_pipe_without_dmcheck_on_the_volunteers_machine(
         assert [one["status"] for one in json.loads(done.stdout)["buckets"]] == ["done", "done"]
     assert query("MATCH (:DMCheckClient {id: 42})-[r:DM_YES|DM_NO|DM_UNKNOWN]->() RETURN count(r) AS n") == [{"n": 40}]
     used = query("MATCH (s:DMCheckClientStats) RETURN s.release AS release ORDER BY release")  # null comes last
-    assert [one["release"] for one in used] == [f"{release()} (gate)", None]
+    assert [one["release"] for one in used] == [f"{__version__} (gate)", None]
     assert broken(query) == []
     nothing = volunteer.ssh("fetch", "--json")
     assert (nothing.status, json.loads(nothing.out), nothing.error["code"]) == (

@@ -9,8 +9,8 @@ import pytest
 from support.graphs import answered, pass_time, prepare
 from support.invariants import Query, broken
 
+from dmcheck_cli import __version__
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.errors import release
 from dmcheck_cli.reporting.views import CLIENTS
 
 OPERATORS_QUERY = (
@@ -340,15 +340,15 @@ def test_which_release_each_client_last_used(run: Callable[..., Any], database: 
         {"release": None, "clients": 1, "older": False},
         {"release": "0.0.12", "clients": 1, "older": True},
         {"release": "0.0.9 (gate)", "clients": 1, "older": True},
-        {"release": release(), "clients": 1, "older": False},
+        {"release": __version__, "clients": 1, "older": False},
         {"release": "999.0.0", "clients": 1, "older": False},
     ]
-    assert f"older than this one, {release()}: 43, 44." in shown.err
+    assert f"older than this one, {__version__}: 43, 44." in shown.err
     assert "0.0.9 (gate)" in shown.out
     assert "not known" in shown.out
     assert not [one for one in sound["problems"] if "dmcheck-" not in one["remedy"]]  # jobs that never ran
     clients = run("stats", "--json", "--sort", "release").document["clients"]
     assert [one["id"] for one in clients] == [43, 44, 42, 45, 46]
-    assert release() in run("stats", "--client", 42).out
+    assert __version__ in run("stats", "--client", 42).out
     query("MATCH (s:DMCheckClientStats) WHERE s.release CONTAINS '0.0.' SET s.release = null")
     assert run("doctor").err == ""

@@ -35,7 +35,7 @@ class Rules:
     that bear out."""
 
     buckets: int = 32
-    """A client's last ones, of each of which its evidence is kept apart. Answers bear out sooner than they are
+    """A client's last ones: the evidence of each is kept apart. Answers bear out sooner than they are
     contradicted, which takes two others: so evidence is added up in the order in which answers were given."""
 
     most_contained: float = 1 / 3
