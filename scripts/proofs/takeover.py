@@ -28,8 +28,6 @@ from proofs.outcome import Outcome
 from proofs.proxy import PASS, Proxy
 
 MAX_SECONDS = 3600
-PATIENCE = 300
-"""Seconds for a statement: a machine that is busy is no trouble with the database."""
 
 OLD = "MATCH ()-[r:DM|NonDM|NONDM|NONEXIST]->() RETURN count(r) AS n"
 NEW = "MATCH ()-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_PAST]->() RETURN count(r) AS n"
@@ -60,7 +58,7 @@ class _Old:
             "NEO4J_URI": uri or self.settings.neo4j_uri or "",
             "NEO4J_USERNAME": self.settings.neo4j_username,
             "NEO4J_PASSWORD": self.settings.password() or "",
-            "DMCHECK_TIMEOUT_SECONDS": str(PATIENCE),
+            "DMCHECK_TIMEOUT_SECONDS": str(self.settings.timeout_seconds),
             "HOME": str(self.folder),
         }
         pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -102,10 +100,7 @@ def run(settings: Settings, *, users: int = 100_000) -> list[Outcome]:
         f"python scripts/prove.py takeover --users {users}",
     )
     with Database(settings, "takeover") as database, tempfile.TemporaryDirectory() as folder:
-
-        def query(text: str, patience: float = PATIENCE, **parameters: Any) -> list[dict[str, Any]]:
-            return database.run_text(text, patience=patience, **parameters)
-
+        query = database.run_text
         old = _Old(settings, query, Path(folder), outcome)
         empty(database)
         query("DROP CONSTRAINT dmcheck_client_id IF EXISTS")
@@ -144,7 +139,7 @@ def _killed_in_the_middle(old: _Old, answers: int) -> None:
             if not begun or begun[0].poll() is not None:
                 return
             with one_at_a_time:  # it has several connections, each of which the proxy serves
-                [row] = beside.run_text(OLD, patience=PATIENCE)
+                [row] = beside.run_text(OLD)
             if row["n"] <= answers // 2:
                 begun[0].kill()
 
