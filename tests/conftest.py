@@ -42,21 +42,14 @@ hypothesis.settings.load_profile("dmcheck")
 
 FAST = (
     "unit",
-    "integration/test_repeating.py",
     "integration/test_jobs.py",
-    "integration/test_allowance.py",
-    "integration/test_line.py",
-    "integration/test_overtaken.py",
-    "integration/test_deleting.py",
     "acceptance/test_fetch.py",
-    "acceptance/test_fetch_count.py",
-    "acceptance/test_fetch_pace.py",
     "acceptance/test_submit.py",
     "acceptance/test_stats.py",
     "acceptance/test_register.py",
     "acceptance/test_use_cases.py",
 )
-"""The part that is marked `fast`: every verb, job and statement, once and again, on one server per process."""
+"""The part that is marked `fast`: what needs no database, the verbs of a client and the jobs of the line."""
 
 # What is ignored here is ignored by the processes that tests start: in the background of a shell, under nohup.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -72,6 +65,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(one) for one in chosen):
             item.add_marker("fast")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hands out the tests of the fast part: those of the database to one process, which alone has to start a server
+    and have it plan the statements. Half of that work is saved, and the other process has as long to do."""
+    if config.option.markexpr != "fast":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneDatabase(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return str(super()._split_scope(nodeid)) if nodeid.startswith("tests/unit/") else "database"
+
+    return OneDatabase(config, log)
 
 
 @pytest.fixture(scope="session")
