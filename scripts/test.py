@@ -5,7 +5,7 @@ database is the embedded one, in a temporary folder, or the one that NEO4J_TEST_
 processes share the work, each with its own database, unless NEO4J_TEST_URI provides only one, or `-n` says otherwise.
 The exit status is pytest's.
 
-`--fast` runs the tests marked fast (tests/README.md has their time). `--busy 8` runs eight compute-bound processes beside
+`--fast` runs the tests marked fast (their time: tests/README.md). `--busy 8` runs eight compute-bound processes beside
 the tests, which must pass on such a machine as well. They end with this program, however it ends.
 """
 
