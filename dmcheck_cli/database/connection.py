@@ -32,6 +32,14 @@ UNATTENDED = frozenset(
 """Commands that run by themselves: they do not start an embedded database that a person has stopped."""
 
 
+MAX_PATIENCE = 3
+"""How many times DMCHECK_TIMEOUT_SECONDS a process gives a statement that the server took and did not finish in time. A
+server that has restarted plans each client's first fetch anew, all at once; whoever always leaves after 30 s makes it
+begin again (DECISIONS). A stop of `work` waits for this, and systemd by default waits 90 s for a stop."""
+
+MAX_WARMING = 4
+"""How many times that the process which starts the embedded server gives the first plans: nobody is served before."""
+
 MAX_SILENT_SECONDS = 2.0
 """A person who waits longer than this is told for what."""
 
@@ -50,6 +58,7 @@ class Database:
         self.began = time.monotonic()
         self.account = account.opened()
         self._name = ""
+        self._late: dict[str, int] = {}  # by statement: how many times the limit it gets next, unless 1
         self._guard = Guard(self._note_wait)
         self._since: float | None = None
         self._seconds = 0.0
@@ -115,7 +124,8 @@ class Database:
         retries."""
         if self.embedded and self._link is None:
             self._link = self._open(None)  # starting the server does not count against the limit
-        trouble = Trouble(self.settings.timeout_seconds if patience is None else patience)
+        usual = self.settings.timeout_seconds * self._late.get(text, 1)
+        trouble = Trouble(usual if patience is None else patience)
         deadline = time.monotonic() + trouble.limit
         backoff = between_tries()
         self._since, self._seconds = time.monotonic(), trouble.limit
@@ -125,10 +135,12 @@ class Database:
             try:
                 rows = self._try(statement, parameters, deadline)
                 self.account.rows += len(rows)
+                self._late.pop(text, None)
                 return rows
             except OutOfTime as error:
                 sent = statement.withdraw()
                 trouble.note(Retryable("no answer", unknown=sent, connected=sent))
+                self._note_late(text, sent)
                 raise trouble.gave_up(self._address) from error
             except Retryable as passing:
                 trouble.note(passing)
@@ -137,6 +149,7 @@ class Database:
                 delay = backoff.delay()
                 if once or time.monotonic() + delay >= deadline:
                     self._unlink()  # what it waits for may be lost, and its routing table wrong
+                    self._note_late(text, passing.connected and statement.sent)
                     raise trouble.gave_up(self._address) from passing
                 if not passing.connected and not self.embedded:
                     self._look(trouble, deadline - time.monotonic())
@@ -155,6 +168,11 @@ class Database:
         logs = self.command in UNATTENDED or notices.level() is notices.Level.VERBOSE
         if logs and account.is_slow(statement.name, seconds):
             notices.warn(f"dmcheck: slow statement: {statement.name} took {seconds:.1f} s")
+
+    def _note_late(self, text: str, sent: bool) -> None:
+        """Give a statement that the server took and did not finish in time longer when it is run again."""
+        if sent:
+            self._late[text] = min(self._late.get(text, 1) + 1, MAX_PATIENCE)
 
     def _note_wait(self) -> None:
         """Tell a person, once, that this waits for the database. Called now and then while it does."""
@@ -213,7 +231,7 @@ class Database:
         real problem recurs when a client runs them."""
         from dmcheck_cli.database.warming import warm
 
-        limit = float(self.settings.timeout_seconds)
+        limit = float(self.settings.timeout_seconds * MAX_WARMING)
         with suppress(Exception):
             link = Link(self.settings, server.uri, server.username, server.password)
             self._guard.within(limit, partial(warm, link, self._ours, self.about, limit))

@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import psutil
 
 from benchmark import graph
 from benchmark.crowd import FIRST_CLIENT, Crowd
@@ -37,6 +39,9 @@ PAIRS = 20
 CYCLES = 20
 CROWDS = (1, 8)
 """How many clients fetch and submit, without a pause: one leaves this machine something to do the rest with."""
+
+LOOK_SECONDS = 0.02
+"""Between two looks at the memory of a process."""
 
 WATCHED = 1
 """Seconds between two refreshes of the measured `stats --watch`."""
@@ -176,12 +181,15 @@ def _watched(server: Server, folder: str) -> Cost:
     """Of RUNS refreshes, each begun WATCHED seconds after the end of the one before; the first two are not counted."""
     with _started("stats --watch", server, folder, "--interval", str(WATCHED)) as process:
         assert process.stdout is not None
-        lines = [(time.perf_counter(), server.cpu()) for _ in zip(range(RUNS + 2), process.stdout, strict=False)]
+        lines = [
+            (time.perf_counter(), server.cpu(), _resident(process))
+            for _ in zip(range(RUNS + 2), process.stdout, strict=False)
+        ]
         process.send_signal(signal.SIGINT)
         process.stdout.close()
-        used = _end(process, "stats --watch")
-    (_, first), *_, (_, last) = counted = lines[1:]
-    return Cost([b - a - WATCHED for (a, _), (b, _) in itertools.pairwise(counted)], *used, (last - first) / RUNS)
+        used = _end(process, "stats --watch", max(line[2] for line in lines))
+    (_, first, _), *_, (_, last, _) = counted = lines[1:]
+    return Cost([b[0] - a[0] - WATCHED for a, b in itertools.pairwise(counted)], *used, (last - first) / RUNS)
 
 
 def _started(command: str, server: Server, folder: str, *more: str) -> subprocess.Popen[bytes]:
@@ -192,13 +200,24 @@ def _started(command: str, server: Server, folder: str, *more: str) -> subproces
     )
 
 
-def _end(process: subprocess.Popen[bytes], command: str) -> tuple[float, float]:
-    """Wait for it; the peak of its resident memory in megabytes, and its seconds of CPU."""
+def _end(process: subprocess.Popen[bytes], command: str, peak: float = 0.0) -> tuple[float, float]:
+    """Wait for it; the most resident memory that was seen (`peak`: so far) in megabytes, and its seconds of CPU.
+
+    Not `ru_maxrss`: on Linux that begins with the memory of the process that started it."""
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        peak = max(peak, _resident(process))
+        time.sleep(LOOK_SECONDS)
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"{command}: exit status {process.returncode}")
-    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6, used.ru_utime + used.ru_stime
+    return peak, used.ru_utime + used.ru_stime
+
+
+def _resident(process: subprocess.Popen[bytes]) -> float:
+    with suppress(psutil.Error):
+        return float(psutil.Process(process.pid).memory_info().rss) / 1e6
+    return 0.0
 
 
 def _slow(found: Sight, command: str, size: int, crowd: Crowd, server: Server, folder: str, wanted: int) -> None:
