@@ -33,9 +33,8 @@ UNATTENDED = frozenset(
 
 
 MAX_PATIENCE = 3
-"""How many times DMCHECK_TIMEOUT_SECONDS a process gives a statement that the server took and did not finish in time. A
-server that has restarted plans each client's first fetch anew, all at once; whoever always leaves after 30 s makes it
-begin again (DECISIONS). A stop of `work` waits for this, and systemd by default waits 90 s for a stop."""
+"""How many times DMCHECK_TIMEOUT_SECONDS a process gives a statement that the server took and did not finish in time. After
+a restart the server plans the first fetch of all clients at once; a client that leaves ends its plan (DECISIONS). A stop of `work` waits for this, and systemd by default waits 90 s for a stop."""
 
 MAX_WARMING = 4
 """How many times that the process which starts the embedded server gives the first plans: nobody is served before."""
