@@ -33,8 +33,10 @@ UNATTENDED = frozenset(
 
 
 MAX_PATIENCE = 3
-"""How many times DMCHECK_TIMEOUT_SECONDS a process gives a statement that the server took and did not finish in time. After
-a restart the server plans the first fetch of all clients at once; a client that leaves ends its plan (DECISIONS). A stop of `work` waits for this, and systemd by default waits 90 s for a stop."""
+"""How many times DMCHECK_TIMEOUT_SECONDS a process gives a statement that the server took and did not finish in time.
+
+After a restart the server plans the first fetch of all clients at once; a client that leaves ends its plan (DECISIONS).
+A stop of `work` waits for this, and systemd by default waits 90 s for a stop."""
 
 MAX_WARMING = 4
 """How many times that the process which starts the embedded server gives the first plans: nobody is served before."""
@@ -139,7 +141,8 @@ class Database:
             except OutOfTime as error:
                 sent = statement.withdraw()
                 trouble.note(Retryable("no answer", unknown=sent, connected=sent))
-                self._note_late(text, sent)
+                if sent:
+                    self._note_late(text)
                 raise trouble.gave_up(self._address) from error
             except Retryable as passing:
                 trouble.note(passing)
@@ -148,7 +151,8 @@ class Database:
                 delay = backoff.delay()
                 if once or time.monotonic() + delay >= deadline:
                     self._unlink()  # what it waits for may be lost, and its routing table wrong
-                    self._note_late(text, passing.connected and statement.sent)
+                    if passing.connected and statement.sent:
+                        self._note_late(text)
                     raise trouble.gave_up(self._address) from passing
                 if not passing.connected and not self.embedded:
                     self._look(trouble, deadline - time.monotonic())
@@ -168,10 +172,9 @@ class Database:
         if logs and account.is_slow(statement.name, seconds):
             notices.warn(f"dmcheck: slow statement: {statement.name} took {seconds:.1f} s")
 
-    def _note_late(self, text: str, sent: bool) -> None:
+    def _note_late(self, text: str) -> None:
         """Give a statement that the server took and did not finish in time longer when it is run again."""
-        if sent:
-            self._late[text] = min(self._late.get(text, 1) + 1, MAX_PATIENCE)
+        self._late[text] = min(self._late.get(text, 1) + 1, MAX_PATIENCE)
 
     def _note_wait(self) -> None:
         """Tell a person, once, that this waits for the database. Called now and then while it does."""
