@@ -98,7 +98,7 @@ class _Run:
     def __init__(self, database: Database, judged: Judged, dry_run: bool) -> None:
         self.database, self.judged, self.dry_run = database, judged, dry_run
         self.settings = database.settings
-        self.round, self.now = judging.begin(database)
+        self.round, self.common, self.now = judging.begin(database)
         self.read = standings.read(database, whole=True)
         self.court = self.read.standings
         self.clients = self.court.clients
@@ -213,15 +213,19 @@ class _Run:
         self._set({id: stored(self.clients[id])})
 
     def _shares(self) -> bool:
-        """Store who has a record, and how much of what each says is checked, where that changed. In a crowd that turns
-        out to err often nobody is believed alone any more: all of its answers are looked at again. Returns whether."""
+        """Store who has a record, and how much of what each says is checked, where that changed. All answers of a
+        client are looked at again that is no longer believed alone, and those of all clients when the crowd turns out
+        to err more or less often: the same opinions then say less or more. Returns whether some are."""
         self.court.refresh()
         changes: dict[int, dict[str, Any]] = {}
+        moved = abs(self.court.crowd.common - self.common) > self.court.rules.moved
+        if moved:
+            self.common = self.court.crowd.common
         for id, client in self.clients.items():
             record, share = self.court.has_record(client), self.court.share(id)
-            if (record, share) != (client.record, self.read.shares.get(id)):
+            if moved or (record, share) != (client.record, self.read.shares.get(id)):
                 changes[id] = {"record": record, "share": share} | ({"probation": None} if record else {})
-                if share == 1.0 and client.contained is None:
+                if moved or (share == 1.0 and client.contained is None):
                     changes[id]["sweeping"] = 0.0
                 client.record, self.read.shares[id] = record, share
         if not changes or self.dry_run:
@@ -236,7 +240,7 @@ class _Run:
         return {id: stored(self.clients[id]) for id in sorted(ids)}
 
     def _set(self, changes: dict[int, dict[str, Any]]) -> None:
-        judging.set_clients(self.database, self.round, changes)
+        judging.set_clients(self.database, self.round, changes, self.common)
         self.round += 1
 
 

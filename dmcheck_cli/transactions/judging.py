@@ -69,10 +69,11 @@ class Conclusion:
     disputed: bool = False
 
 
-def begin(database: Database) -> tuple[int, float]:
-    """How many batches were ever written, which `settle` and the others check, and the database's time in seconds."""
+def begin(database: Database) -> tuple[int, float, float]:
+    """How many batches were ever written, which `settle` and the others check; the correlation of errors at which all
+    users were last looked at; the database's time in seconds."""
     [row] = database.run("begin_judging")
-    return row["round"], row["now"]
+    return row["round"], row["common"], row["now"]
 
 
 def settle(
@@ -114,9 +115,10 @@ def conclude(
         raise Overtaken
 
 
-def set_clients(database: Database, round: int, clients: Mapping[int, dict[str, Any]]) -> None:
-    """Set properties of clients' counters. Raises Overtaken."""
-    _write(database, "settle_clients", round=round, clients=_clients(clients))
+def set_clients(database: Database, round: int, clients: Mapping[int, dict[str, Any]], common: float) -> None:
+    """Set properties of clients' counters, and at which correlation of errors all users are looked at. Raises
+    Overtaken."""
+    _write(database, "settle_clients", round=round, clients=_clients(clients), common=common)
 
 
 def sweep(database: Database, client: int, since: float) -> int:

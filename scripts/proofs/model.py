@@ -205,6 +205,7 @@ class Model:
         self.users: dict[str, User] = {}
         self.buckets: dict[str, Bucket] = {}
         self.clients: dict[int, Client] = {}
+        self.common = 0.0
         self.leases: dict[str, Lease] = {}
         self.every_lease: dict[str, tuple[int, str, frozenset[str]]] = {}
         self.groups: list[Group] = []
@@ -282,10 +283,13 @@ class Model:
             court.release(id, NOW)
         for _ in range(judge_clients.MAX_ROUNDS):
             court.refresh()
+            moved = abs(court.crowd.common - self.common) > court.rules.moved
+            if moved:
+                self.common = court.crowd.common
             for id, client in self.clients.items():
                 record, share = court.has_record(client.trust), court.share(id)
                 changed = (record, share) != (client.trust.record, client.share)
-                if changed and share == 1.0 and client.trust.contained is None:
+                if moved or (changed and share == 1.0 and client.trust.contained is None):
                     self._look(id, 0.0)
                 client.trust.record, client.share = record, share
             counts += self._compare(court, disputed)

@@ -286,7 +286,9 @@ CASES: dict[str, Case] = {
         same_answer=False,
     ),
     "set_probation": Case(lambda w: {"id": 1}),
-    "settle_clients": Case(lambda w: {"round": 0, "clients": [{"id": 1, "set": {"share": 0.5}}]}, same_answer=False),
+    "settle_clients": Case(
+        lambda w: {"round": 0, "clients": [{"id": 1, "set": {"share": 0.5}}], "common": 0.5}, same_answer=False
+    ),
     "settle_opinions": Case(
         lambda w: {
             "round": 0,

@@ -151,6 +151,27 @@ def test_what_a_contained_client_said_is_asked_again(database: Database, query: 
     assert query(alone + "count(u) - count(u.dmcheck_needs) AS believed") == [{"believed": 0}]
 
 
+def test_a_crowd_that_errs_more_or_less_often_is_believed_less_or_more(database: Database, query: Query) -> None:
+    """Two who agree are enough in a calm crowd, and not in a noisy one: what is settled is looked at again, both ways,
+    and not where the crowd stays as it is."""
+    prepare(database, [FIRST, SECOND], 10, size=10)
+    say(database, FIRST, everyone("NON_DM"))
+    query(ASK, heard=[FIRST])
+    say(database, SECOND, everyone("NON_DM"))
+    judge_clients.run(database)
+    assert user(query)["needs"] is None
+    crowd = "MATCH (s:DMCheckClientStats) SET s.pairs = 100, s.differ = $differ, s.share = 1.0"
+    for differ, needs in ((40, "unsure"), (0, None)):
+        query(crowd, differ=differ)
+        judge_clients.run(database)
+        assert user(query)["needs"] == needs
+    query(crowd, differ=40)
+    judge_clients.run(database)
+    query("MATCH (u:User) REMOVE u.dmcheck_needs, u.dmcheck_asked")
+    judge_clients.run(database)
+    assert user(query)["needs"] is None
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -12,8 +12,17 @@ from dmcheck_cli.domain.policy.trust.rules import DM, NON_DM
 
 BAD = ("guess", "all DM", "all NON_DM")
 
-DAWID_SKENE = 26 / 30
+ITEMS, HARD = 120, 40
+
+DAWID_SKENE = 106 / 120
 """The accuracy of crowd-kit 1.4's method on `noisy_crowd()`."""
+
+MAX_BELOW = 2 / 120
+"""By how much the policy alone was below the majority, at most, in 200 replays: it weighs workers, which of fifteen
+opinions turns an even case or two. In none of them was the crowd taken for a calm one; with 60 items, it was in 5."""
+
+MIN_USED = 8
+"""Opinions for each item that are used at least where the crowd is found to be noisy; a calm one needs two."""
 
 
 def test_bad_clients_are_contained_and_no_honest_one(database: Database) -> None:
@@ -25,19 +34,19 @@ def test_bad_clients_are_contained_and_no_honest_one(database: Database) -> None
 
 
 def test_a_noisy_crowd_is_as_good_as_its_majority(database: Database) -> None:
-    """Fifteen workers on thirty items, a third of them hard. The policy alone comes to the same."""
+    """Fifteen workers, a third of the items hard: that is found, and all items are looked at again."""
     told = noisy_crowd()
     assert crowds.dawid_skene(told) in (None, DAWID_SKENE)
     real, alone = replay.replay(told, 1, database.settings), crowds.replay(told, 1)
-    assert min(real.accuracy, alone.accuracy) >= crowds.majority(told) - 0.01
-    assert abs(real.accuracy - alone.accuracy) <= 0.05
+    assert min(real.used, alone.used) >= MIN_USED
+    assert min(real.accuracy, alone.accuracy) >= crowds.majority(told) - MAX_BELOW - 1e-9
 
 
 def noisy_crowd() -> crowds.Answers:
     """On an easy item a worker errs in 10 to 30 % of the cases, on a hard one in 45 %."""
     chance = random.Random(1)
-    truth = {f"item{n}": chance.choice((DM, NON_DM)) for n in range(30)}
-    hard = set(chance.sample(sorted(truth), 10))
+    truth = {f"item{n}": chance.choice((DM, NON_DM)) for n in range(ITEMS)}
+    hard = set(chance.sample(sorted(truth), HARD))
     said: dict[str, dict[str, str]] = {}
     for worker in range(15):
         error = chance.uniform(0.1, 0.3)

@@ -27,7 +27,8 @@ def test_packages_that_only_convert_types_are_not_loaded(tmp_path: Path, package
         done = subprocess.run([sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, check=False)
         return done.stdout.decode()
 
-    assert run("import neo4j") == "loaded\n"
+    if package != "pyarrow":  # Only newer drivers load it.
+        assert run("import neo4j") == "loaded\n"
     assert run(f"{OPEN}print('opened')") == "opened\n"
     assert run(f"{OPEN}import {package}") == "loaded\n"
     used = f"import {package}; from dmcheck_cli.database.link import _absent"

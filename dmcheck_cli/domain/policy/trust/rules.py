@@ -86,6 +86,9 @@ class Rules:
     common: float = 12.0
     """By what the share of errors beyond `calm` is multiplied, to be the correlation of errors (1 at most)."""
 
+    moved: float = 0.1
+    """By how much that correlation changes, at least, before all users are looked at again."""
+
     hard: float = 2.5
     """By what that correlation is multiplied, to discount the evidence against a client: hard cases are no proof."""
 
