@@ -218,7 +218,7 @@ class _Run:
         to err more or less often: the same opinions then say less or more. Returns whether some are."""
         self.court.refresh()
         changes: dict[int, dict[str, Any]] = {}
-        moved = abs(self.court.crowd.common - self.common) > self.court.rules.moved
+        moved = self.court.moved(self.common)
         if moved:
             self.common = self.court.crowd.common
         for id, client in self.clients.items():

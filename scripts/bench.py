@@ -166,6 +166,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if arguments.users <= scale.UNCHECKED:
         parser.error(f"--users must be more than {scale.UNCHECKED}")
+    if arguments.sight and arguments.users < sight.MIN_USERS:
+        parser.error(f"--users must be at least {sight.MIN_USERS} with --sight")
     return arguments
 
 

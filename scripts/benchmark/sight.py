@@ -34,6 +34,9 @@ PER_CLIENT = 500
 SMALLER = 100
 """The small graph is so many times smaller in everything."""
 
+MIN_USERS = SMALLER * 5 * BUCKET_SIZE
+"""Of the large graph: a fifth of the users of the small one fill a bucket."""
+
 RUNS = 7
 PAIRS = 20
 CYCLES = 20

@@ -66,7 +66,8 @@ CALL () { MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN collect([c.id, c.screen_n
     s.buckets_assigned, s.buckets_processed, s.buckets_fault, s.buckets_dead, s.allowance, s.faults_judged,
     s.judged_for, s.judged_datetime IS NOT NULL, s.turnaround_seconds, -TICKS(s.next_fetch),
     TICKS(s.last_access_time), c.suspended IS NOT NULL, s.processed_judged, s.share, s.contained,
-    coalesce(s.doubted, []), s {.compared, .contradicted, .said, .pairs, .differ, .watched, .record, .times, .sums}
+    coalesce(s.doubted, []), s {.compared, .contradicted, .said, .pairs, .differ, .dm_pairs, .dm_differ,
+    .watched, .record, .times, .sums}
     ]) AS clients }
 CALL () { MATCH (l:DMCheckLease) RETURN collect([l.id, l.client, l.bucket, l.request, l.processed,
     coalesce(l.died, false), coalesce(l.unjudged, false), l.how, TICKS(l.ended), l.users, l.dm, l.non_dm, l.unknown,
@@ -608,8 +609,8 @@ def _there(row: dict[str, Any]) -> dict[str, dict[Any, Any]]:
 
 def _stored(trust: dict[str, Any]) -> dict[str, Any]:
     """What is known about a client; what was never stored is nothing."""
-    never = {"compared": [0] * 4, "contradicted": [0] * 4, "said": [0] * 3, "pairs": 0, "differ": 0, "watched": 0,
-             "record": False, "times": [], "sums": []}  # fmt: skip
+    never = {"compared": [0] * 4, "contradicted": [0] * 4, "said": [0] * 3, "pairs": 0, "differ": 0, "dm_pairs": 0,
+             "dm_differ": 0, "watched": 0, "record": False, "times": [], "sums": []}  # fmt: skip
     return {name: nothing if trust[name] is None else trust[name] for name, nothing in never.items()}
 
 

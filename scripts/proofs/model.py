@@ -283,7 +283,7 @@ class Model:
             court.release(id, NOW)
         for _ in range(judge_clients.MAX_ROUNDS):
             court.refresh()
-            moved = abs(court.crowd.common - self.common) > court.rules.moved
+            moved = court.moved(self.common)
             if moved:
                 self.common = court.crowd.common
             for id, client in self.clients.items():

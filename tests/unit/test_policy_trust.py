@@ -217,6 +217,54 @@ def test_a_crowd_that_errs_asks_more() -> None:
     assert court.share(0) == 1
 
 
+def test_a_crowd_whose_dms_are_denied_errs() -> None:
+    """All DMs are checked: in a crowd that says DM often, they tell it soonest."""
+    usual = Standings({id: Client(answers=[20, 180, 0], dm_pairs=20, dm_differ=1) for id in range(10)})
+    assert usual.crowd.common == 0
+    noisy = Standings({id: Client(answers=[10, 10, 0], dm_pairs=10, dm_differ=4) for id in range(10)})
+    assert noisy.crowd.common > 0.5
+
+
+def test_pairs_count_against_whoever_said_dm() -> None:
+    """Where two differ, a DM is the likelier error. What a contained client said counts for nothing."""
+    court = crowd(4)
+    for said in ("DN", "DD", "ND", "NN"):
+        court.count(opinions(said), new=1)
+    court.count(opinions("DN", doubted="0"), new=1)
+    court.count(opinions("DNN"), new=1)
+    first, witness = court.clients[0], court.clients[1]
+    assert (first.dm_pairs, first.dm_differ, first.pairs) == (2, 1, 0)
+    assert (witness.pairs, witness.differ, witness.dm_pairs) == (2, 1, 0)
+
+
+def test_a_quarter_of_those_who_were_compared_sets_no_measure() -> None:
+    """Four of many were asked. The one with whom others differ is left out, not all four."""
+    asked = {id: Client(pairs=20, differ=7) for id in range(3)}
+    court = Standings(asked | {3: Client(pairs=20, differ=20)} | {id: Client() for id in range(4, 30)})
+    assert court.crowd.common > 0.1
+    calm = {id: Client(pairs=20) for id in range(3)}
+    court = Standings(calm | {3: Client(pairs=20, differ=20)} | {id: Client() for id in range(4, 30)})
+    assert court.crowd.common == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "differ", "moved"),
+    [
+        (0.0, 0, False),
+        (1.0, 10, False),
+        (0.95, 10, False),
+        (0.8, 10, True),
+        (0.0, 10, True),
+        (1.0, 0, True),
+        (0.05, 0, True),
+    ],
+)
+def test_when_all_users_are_looked_at_again(before: float, differ: int, moved: bool) -> None:
+    """When the crowd errs clearly more or less often than it did, or begins or ends to be believed one by one."""
+    court = Standings({id: Client(pairs=20, differ=differ) for id in range(10)})
+    assert court.moved(before) == moved
+
+
 def test_an_empty_crowd() -> None:
     """Nobody is there: nothing is known, and nothing fails."""
     court = Standings({})

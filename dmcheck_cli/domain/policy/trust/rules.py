@@ -101,7 +101,7 @@ class Rules:
     shares: tuple[float, float, float] = (0.10, 0.88, 0.02)
     """Of DM, NON_DM, UNKNOWN, assumed for an unknown crowd."""
 
-    prior_client: float = 10.0
+    prior_client: float = 30.0
     """Comparisons as many as the crowd's usual errors count for, in a client's own."""
 
     prior_crowd: float = 40.0

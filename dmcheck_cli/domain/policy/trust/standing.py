@@ -41,9 +41,9 @@ class Client:
     """What is stored about a client: its four cells; `times`, when it answered its last buckets, the earliest first;
     since when it is contained (None: it is not); how many buckets are still watched after an unlikely mix; the answers
     that it gave when it was asked first (DM, NON_DM, UNKNOWN); how many first answers other than DM it was the second
-    to be asked about, and on how many of these it differed; its `dm_from_id`; `doubted`, when intervals begin and end
-    in turn in which what it said does not count; whether it had a record when that was last worked out; when it first
-    registered (seconds)."""
+    to be asked about, and on how many of these it differed; about how many of its own DMs another was asked, and how
+    often that one differed; its `dm_from_id`; `doubted`, when intervals begin and end in turn in which what it said
+    does not count; whether it had a record when that was last worked out; when it first registered (seconds)."""
 
     cells: tuple[Cell, Cell, Cell, Cell] = field(default_factory=lambda: (Cell(), Cell(), Cell(), Cell()))
     times: list[float] = field(default_factory=list)
@@ -52,6 +52,8 @@ class Client:
     answers: list[int] = field(default_factory=lambda: [0, 0, 0])
     pairs: int = 0
     differ: int = 0
+    dm_pairs: int = 0
+    dm_differ: int = 0
     dm_from_id: int | None = None
     doubted: list[float] = field(default_factory=list)
     record: bool = False
@@ -123,7 +125,7 @@ class Standings:
         ratio = (1 - shares[0]) / shares[0]
         plain = Errors(rules.miss, rules.false_dm)
         base = _errors(pooled, ratio, plain, rules.prior_crowd)
-        noise = min(max(_noise(calm, rules), min(base.miss, base.false_dm)), rules.most_noise)
+        noise = min(max(_noise(calm, shares[0], rules), min(base.miss, base.false_dm)), rules.most_noise)
         if noise > rules.calm:
             base = Errors(max(base.miss, noise), max(base.false_dm, noise))
         common = min(max(noise - rules.calm, 0.0) * rules.common, 1.0)
@@ -157,6 +159,12 @@ class Standings:
             and client.evidence()[0] < self.rules.bar / 2
         )
 
+    def moved(self, before: float) -> bool:
+        """Whether all users have to be looked at again, who were last looked at when the correlation of errors was
+        `before`: the same opinions now say more or less, and whether anybody is believed alone may have changed."""
+        now = self.crowd.common
+        return abs(now - before) > self.rules.moved or (now > 0) != (before > 0)
+
     def share(self, id: int) -> float:
         """The share of a client's answers other than DM that are checked. `submit` draws by it; of DMs all are."""
         client, rules = self.clients[id], self.rules
@@ -174,11 +182,8 @@ class Standings:
         """Compare the opinions on one user, in the order in which they came, and count what has changed since they
         were last compared. `new`: how many of them, the last ones, nobody has looked at. Returns the verdict."""
         verdict = self.conclude(opinions)
-        if len(opinions) - new < 2 <= len(opinions) and opinions[0].answer != DM:
-            first, second = opinions[0], opinions[1]
-            if not first.doubted and not second.doubted and second.client in self.clients:
-                self.clients[second.client].pairs += 1
-                self.clients[second.client].differ += first.answer != second.answer
+        if len(opinions) - new < 2 <= len(opinions):
+            self._pair(*opinions[:2])
         firm = agreed(verdict, self.rules)
         recent = max(opinion.at for opinion in opinions) - self.rules.window_seconds
         for opinion in opinions:
@@ -231,6 +236,17 @@ class Standings:
             if client.contained is not None and client.bears_out(self.rules.probation):
                 yield id
 
+    def _pair(self, first: Opinion, second: Opinion) -> None:
+        """Count a first and a second opinion. Where they differ, a DM is the likelier error, whoever says it."""
+        if first.doubted or second.doubted:
+            return
+        if first.answer == DM and first.client in self.clients:
+            self.clients[first.client].dm_pairs += 1
+            self.clients[first.client].dm_differ += second.answer != DM
+        elif first.answer != DM and second.client in self.clients:
+            self.clients[second.client].pairs += 1
+            self.clients[second.client].differ += second.answer != first.answer
+
     def _add(self, opinion: Opinion, outcome: str, sign: int) -> None:
         """Count a comparison (1), or take it back (-1)."""
         client, bore_out = self.clients[opinion.client], opinion.answer == outcome
@@ -258,16 +274,21 @@ def _rate(cell: Cell, before: float, weight: float) -> float:
 
 
 def _usual(clients: Iterable[Client], rules: Rules) -> list[Client]:
-    """The clients that are not contained, without the quarter with which others differ most often: few bad ones must
-    not set the measure for all. Pairs count, too: at first there is nothing else, and without the quarter some young
-    crowds were taken for noisy ones, in which all that was said is asked again."""
+    """The clients that are not contained, without the quarter, rounded up, of those that were compared with which
+    others differ most often: few bad ones must not set the measure for all. Pairs count, too: at first there is nothing
+    else, and without the quarter some young crowds were taken for noisy ones, in which all that was said is asked
+    again."""
+
+    def compared(client: Client) -> int:
+        return sum(cell.compared for cell in client.cells) + client.pairs + client.dm_pairs
 
     def differs(client: Client) -> float:
-        compared = sum(cell.compared for cell in client.cells) + client.pairs
-        return (sum(cell.contradicted for cell in client.cells) + client.differ + 1) / (compared + 20)
+        contradicted = sum(cell.contradicted for cell in client.cells) + client.differ + client.dm_differ
+        return (contradicted + 1) / (compared(client) + 20)
 
     free = sorted((client for client in clients if client.contained is None), key=differs)
-    return free[: len(free) - len(free) // 4]
+    known = [client for client in free if compared(client)]
+    return [client for client in free if not compared(client)] + known[: len(known) * 3 // 4]
 
 
 def _pooled(clients: Sequence[Client]) -> tuple[Cell, ...]:
@@ -299,14 +320,18 @@ def _errors(cells: Sequence[Cell], ratio: float, before: Errors, weight: float) 
     )
 
 
-def _noise(clients: Sequence[Client], rules: Rules) -> float:
-    """The crowd's share of errors, by how often a second opinion differs from a first one that is not DM.
+def _noise(clients: Sequence[Client], dms: float, rules: Rules) -> float:
+    """The crowd's share of errors, by how often a second opinion differs from the first. `dms`: the share of DM.
 
-    These pairs are drawn at random, and need nobody who knows better. Two who err in a share e of their answers differ
-    in a share 2 e (1 - e)."""
-    pairs = sum(client.pairs for client in clients) + rules.prior_pairs
-    differ = sum(client.differ for client in clients) + 2 * rules.false_dm * rules.prior_pairs
-    return (1 - sqrt(max(1 - 2 * differ / pairs, 0.0))) / 2
+    Pairs are drawn at random among those whose first answer is DM, and among the others, and need nobody who knows
+    better. Two who err in a share e of their answers differ in a share 2 e (1 - e), half of it after a first DM."""
+    prior, usual = rules.prior_pairs, rules.false_dm
+    pairs = sum(client.pairs for client in clients) + prior
+    differ = sum(client.differ for client in clients) + 2 * usual * prior
+    dm_pairs = sum(client.dm_pairs for client in clients) + prior
+    dm_differ = sum(client.dm_differ for client in clients) + min(usual / dms, 1.0) * prior
+    both = dms * dm_differ / dm_pairs + (1 - dms) * differ / pairs
+    return (1 - sqrt(max(1 - 2 * both, 0.0))) / 2
 
 
 def _bounded(share: float) -> float:
