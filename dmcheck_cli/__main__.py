@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
+INTERRUPTED = 130
+"""As `dmcheck_cli.errors` has it, which is not loaded yet."""
+
 
 def main() -> NoReturn:
     """The console script. A gate's refusals come before the command line is assembled: that takes most of the time."""
@@ -12,8 +15,11 @@ def main() -> NoReturn:
         from dmcheck_cli.commands import gate_run
 
         gate_run.main(sys.argv[3:])
-    from dmcheck_cli import cli
-
+    try:
+        from dmcheck_cli import cli
+    except KeyboardInterrupt:
+        sys.stderr.write("dmcheck: Interrupted. Nothing was changed.\n")
+        raise SystemExit(INTERRUPTED) from None
     cli.main()
 
 

@@ -8,7 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from dmcheck_cli.errors import Temporary
+from dmcheck_cli.errors import Temporary, Usage
+
+STREAMS = ("/dev", "/dev/fd", "/proc/self/fd")
+"""Folders of what is no file, or leads to one that somebody has open, which would be replaced."""
+
+
+STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Names of standard output."""
+
+
+def place(path: Path) -> Path:
+    """Where the file is that is to be replaced, whatever links lead there. Raises Usage where there can be none."""
+    found = Path(os.path.realpath(path))
+    if os.path.abspath(path.parent) in STREAMS or (found.exists() and not found.is_file()):
+        raise Usage(what=f"{str(path)!a} is not a file")
+    return found
 
 
 @contextmanager

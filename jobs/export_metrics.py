@@ -18,7 +18,7 @@ from dmcheck_cli.reporting.metrics import Facts, Page, page
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, jobs
 from dmcheck_cli.transactions.stats import stats
-from dmcheck_cli.wholefile import beside
+from dmcheck_cli.wholefile import beside, place
 from jobs.options import DryRun, app, summary
 
 MODE = 0o644
@@ -61,9 +61,7 @@ def write(output: Path, text: bytes) -> None:
     Raises Usage when it cannot be written, Temporary while another process writes it, OSError when there is no room.
     """
     try:
-        target = Path(os.path.realpath(output))
-        if target.exists() and not target.is_file():
-            raise Usage(what=f"{str(output)!a} is not a file")
+        target = place(output)
         with beside(target) as aside:
             with open(aside, "wb") as file:
                 file.write(text)

@@ -193,8 +193,10 @@ class _Run:
         )
 
     def _contain(self, id: int) -> None:
-        """Contain a client, and have the users looked at about whom it said something while it was bad."""
+        """Contain a client, and have the users looked at about whom it said something while it was bad; all of them, if
+        it had a record, since a DM may have rested on that."""
         since, client = self.court.contain(id, self.now), self.clients[id]
+        since = 0.0 if client.record else since
         client.record, self.read.shares[id] = False, 1.0
         self._set({id: stored(client) | {"sweeping": since, "allowance": 1, "record": False, "share": 1.0}})
         self.judged.held[id] = (self.judged.held.get(id, (self.read.holds.get(id, 1),))[0], 1)
@@ -218,14 +220,15 @@ class _Run:
         to err more or less often: the same opinions then say less or more. Returns whether some are."""
         self.court.refresh()
         changes: dict[int, dict[str, Any]] = {}
-        moved = self.court.moved(self.common)
+        records = any(client.record for client in self.clients.values())
+        moved = self.court.moved(self.common, records)
         if moved:
             self.common = self.court.crowd.common
         for id, client in self.clients.items():
             record, share = self.court.has_record(client), self.court.share(id)
             if moved or (record, share) != (client.record, self.read.shares.get(id)):
                 changes[id] = {"record": record, "share": share} | ({"probation": None} if record else {})
-                if moved or (share == 1.0 and client.contained is None):
+                if moved or (client.record and not record) or (share == 1.0 and client.contained is None):
                     changes[id]["sweeping"] = 0.0
                 client.record, self.read.shares[id] = record, share
         if not changes or self.dry_run:

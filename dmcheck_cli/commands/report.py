@@ -18,6 +18,7 @@ from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.report import findings
+from dmcheck_cli.wholefile import STDOUT
 
 
 def report(
@@ -43,7 +44,7 @@ def report(
     It needs no scripts and no network. Clients have pseudonyms, the same on every page of a graph. --client and
     --bucket add a drawing of the graph around them.
     """
-    path = None if file in (None, "-", "/dev/stdout") else Path(str(file))
+    path = None if file is None or str(file) in STDOUT else Path(str(file))
     if path is None and (as_json or format is not Format.auto):
         raise Usage(what="--json and --format say how long the page in FILE is: give FILE, or leave them out")
     page.needed()
@@ -60,6 +61,6 @@ def report(
         opened(path) as sink,
     ):
         sink.write(text)
-    size = len(text.encode())
+    size = path.stat().st_size if path.is_file() else len(text.encode())
     document = {"file": str(path), "bytes": size}
     show.results(as_json, format, lambda: document, Table("Page", ("file", "bytes"), [(str(path), size)]))

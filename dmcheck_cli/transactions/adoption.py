@@ -22,12 +22,13 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
 
     It works in batches, each under the locks it needs, so clients and jobs can keep running. It may be repeated, also
     after a crash: what is correct is left alone. Returns how much of what another system left was taken over, by kind:
-    `times` (nodes with times as texts or without a zone), `answers` (of the old types), `clients`, `buckets`.
+    `times` (nodes with times as texts or without a zone, and times that were in the future or none), `answers` (of the
+    old types), `clients`, `buckets`.
     """
     limits = database.settings.limits
     changed = Counter[str]()
 
-    def take_over(kind: str, run: Callable[[], list[Row]]) -> None:
+    def take_over(kind: str, run: Callable[[], list[Row]], size: int = limits.batch_adopted) -> None:
         def batch() -> int:
             count = _count(run())
             before, changed[kind] = changed[kind], changed[kind] + count
@@ -35,18 +36,19 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
                 tell(f"{changed[kind]:,} {kind} taken over")
             return count
 
-        _all_batches(batch, limits.batch_adopted)
+        _all_batches(batch, size)
 
+    # Before their times, which are read only of clients with counters.
+    take_over("clients", lambda: database.run("adopt_clients"))
     take_over("times", lambda: database.run("adopt_moments"))
     take_over("answers", lambda: database.run("adopt_old_answers"))
-    take_over("clients", lambda: database.run("adopt_clients"))
     # First the buckets that no other step would find by uuid; later those left empty by taking users out.
     take_over("buckets", lambda: database.run("adopt_buckets"))
     _all_slices(lambda after: _last(database.run("adopt_members", after=after, slice=limits.scan_buckets)))
     _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
     lease_seconds = database.settings.lease_seconds
-    _all_batches(lambda: _count(database.run("correct_times", lease_seconds=lease_seconds)), limits.batch_raised)
-    _all_batches(lambda: _count(database.run("correct_other_times")), limits.batch_adopted)
+    take_over("times", lambda: database.run("correct_times", lease_seconds=lease_seconds), limits.batch_raised)
+    take_over("times", lambda: database.run("correct_other_times"))
     _all_slices(lambda after: _last(database.run("adopt_answers", after=after, slice=limits.scan_slice)))
     users.name_all(database)
     return +changed

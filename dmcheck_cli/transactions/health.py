@@ -143,7 +143,8 @@ def broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem
 
 def repairable(database: Database) -> list[Problem]:
     """What `schema apply` would repair in a graph, of whatever version. Changes nothing."""
-    return [problem for problem in _broken(database, lambda seen: None) if problem.remedy == APPLY]
+    found = _broken(database, lambda seen: None) + [_problem(one) for one in database.run("check_times")]
+    return [problem for problem in found if problem.remedy == APPLY]
 
 
 def _broken(database: Database, looked_at: Callable[[int], None]) -> list[Problem]:

@@ -276,6 +276,7 @@ class Model:
         counts = Counter(self._compare(court, disputed))
         while (worst := court.worst()) is not None:
             since, client = court.contain(worst, NOW), self.clients[worst]
+            since = 0.0 if client.trust.record else since
             client.trust.record, client.share, client.allowance = False, 1.0, 1
             self._look(worst, since)
             counts += self._compare(court, disputed)
@@ -283,13 +284,14 @@ class Model:
             court.release(id, NOW)
         for _ in range(judge_clients.MAX_ROUNDS):
             court.refresh()
-            moved = court.moved(self.common)
+            moved = court.moved(self.common, any(client.trust.record for client in self.clients.values()))
             if moved:
                 self.common = court.crowd.common
             for id, client in self.clients.items():
                 record, share = court.has_record(client.trust), court.share(id)
                 changed = (record, share) != (client.trust.record, client.share)
-                if moved or (changed and share == 1.0 and client.trust.contained is None):
+                lost = client.trust.record and not record
+                if moved or lost or (changed and share == 1.0 and client.trust.contained is None):
                     self._look(id, 0.0)
                 client.trust.record, client.share = record, share
             counts += self._compare(court, disputed)
@@ -318,7 +320,7 @@ class Model:
             opinions = [
                 verdict.Opinion(
                     one.client, one.candm, one.at or 0.0, one.counted or None,
-                    one.client in self.clients and self.clients[one.client].trust.doubts(one.at or 0.0), one.witness,
+                    self._doubts(one), one.witness,
                 )
                 for one in user.said
             ]  # fmt: skip
@@ -333,9 +335,13 @@ class Model:
             before = user.answer
             if before is not None and before not in right and found.need != "contained":
                 before.force, before.overruled, right[0].force, right[0].overruled = False, True, True, False
-            if found.need is not None:
+            if found.need is not None and not user.aside:
                 user.needs = (found.need, user.said[0].client)
         return counts
+
+    def _doubts(self, one: Opinion) -> bool:
+        """Whether an opinion counts for nothing."""
+        return one.client in self.clients and self.clients[one.client].trust.doubts(one.at or 0.0)
 
     def _unjudged(self, client: int) -> list[Lease]:
         """In the order in which they ended."""
@@ -439,18 +445,19 @@ class Model:
         for user in self.users.values():
             mine = [one for one in user.said if one.client == id]
             others = [one for one in user.said if one.client != id]
+            sound = [one for one in others if not self._doubts(one)]
             if not mine:
                 continue
             [one] = mine
-            if one.force and any(other.candm == one.candm for other in others):
+            if one.force and any(other.candm == one.candm for other in sound):
                 kept += 1
                 continue
             user.forget(one, "withdrawn")
             user.needs = ("look", id) if others and user.bucket is None else user.needs if others else None
             withdrawn += one.force
             if one.force and others:
-                said = Counter(other.candm for other in others)
-                best = max(others, key=lambda other: (said[other.candm], other.at or 0.0))
+                said = Counter(other.candm for other in sound)
+                best = max(others, key=lambda other: (other in sound, said[other.candm], other.at or 0.0))
                 best.force, best.overruled = True, False
             elif not others:
                 user.second, waiting = None, waiting + 1
@@ -646,11 +653,11 @@ class Model:
             del self.buckets[uuid]
 
     def _split(self, bucket: Bucket, names: set[str]) -> None:
-        """Into buckets of a tenth; who is alone in a smaller one is set aside, unless it has an answer."""
+        """Into buckets of a tenth; who is alone in a smaller one is set aside."""
         if bucket.split and len(names) == 1:
             for name in names:
                 user = self.users[name]
-                user.aside, user.bucket, user.second = user.second is None, None, None
+                user.aside, user.bucket, user.second = True, None, None
             return
         size = ceil(len(names) / self.limits.split)
         sizes = [min(size, len(names) - i) for i in range(0, len(names), size)]
@@ -715,6 +722,7 @@ class Model:
         found = [user for name, user in self.users.items() if user.aside and (names is None or name in names)]
         for user in found:
             user.aside = False
+            user.needs = None if user.answer is None else ("check", max(user.answer.client, 0))
         return len(found)
 
     def prioritize(self, names: list[str], priority: int, recheck: bool) -> dict[str, Any]:

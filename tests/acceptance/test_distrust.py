@@ -126,6 +126,20 @@ def test_what_becomes_of_each(direct: Call, query: Query) -> None:
 
 
 @pytest.mark.usefixtures("world")
+def test_what_a_contained_client_said_confirms_nothing(direct: Call, query: Query) -> None:
+    """Another one's answer takes the place before it; where there is none, it stands there and needs another."""
+    query("MATCH (:DMCheckClient {id: 43})-[:STATS]->(s) SET s.contained = 0.0, s.doubted = [0.0]")
+    expected = {"client": 42, "withdrawn": 7, "kept": 0, "waiting": 3}
+    assert direct("client", "distrust", 42, "--dry-run", "--json").document == expected
+    assert direct("client", "distrust", 42, "--json").document == expected
+    found = shown(query)
+    assert found["confirmed"] == ([[44, "DM_NO"]], [43], PAST, "look", [])
+    assert found["contradicted"] == ([[43, "DM_NO"]], [], PAST, "look", [])
+    assert direct(program="judge_clients").status == 0
+    assert shown(query)["contradicted"][3] == "contained"
+
+
+@pytest.mark.usefixtures("world")
 @pytest.mark.parametrize(("since", "old"), [("1 day ago", True), ("3 days ago", False)])
 def test_since(direct: Call, query: Query, since: str, old: bool) -> None:
     """What it said before stays; an answer without a time, too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -79,6 +80,38 @@ def test_one_user_costs_nine_leases(database: Database, query: Query, direct: Ca
     assert (told.status, told.document) == (0, {"retried": 1, "unknown": ["nobody"]})
     assert direct("users", "retry", "--json").document == {"retried": 0, "unknown": []}
     assert make_buckets.run(database).users == 1
+
+
+def test_a_request_for_another_opinion_is_not_lost(database: Database, query: Query, direct: Callable) -> None:
+    """Whoever fails on it five times cannot end it: the user is set aside, and `users retry` asks again."""
+    prepare(database, [1, 2, 3], 4, size=4)
+    [lease] = fetch(database, 1, 1, "first")
+    submit(database, 1, [answers(lease, "DM")])
+    with Database(replace(database.settings, bucket_size=4), "tests") as small:
+        for _ in range(5):
+            make_buckets.run(small)
+            for again in fetch(small, 2, 10, uuid4().hex):
+                empty(small, 2, again)
+        make_buckets.run(small)
+        judge_clients.run(small)
+        assert query("MATCH (u:User) RETURN count(u.dmcheck_aside) AS aside, count(u.dmcheck_needs) AS needs") == [
+            {"aside": 4, "needs": 0}
+        ]
+        assert direct("stats", "--json").document["system"]["users_set_aside"] == 4
+        shown = direct("users", "show", "user00000", "--json").document["users"][0]
+        assert (shown["state"], shown["verdict"], shown["set_aside"][-1]) == ("checked", "unconfirmed", "Z")
+        # Looking at them again changes nothing.
+        query("MATCH (u:User) SET u.dmcheck_needs = 'look', u.dmcheck_asked = 1")
+        judge_clients.run(small)
+        assert make_buckets.run(small).buckets == 0
+        assert broken(query) == []
+        assert direct("users", "retry", "--json").document["retried"] == 4
+        make_buckets.run(small)
+        [third] = fetch(small, 3, 10, uuid4().hex)
+        submit(small, 3, [answers(third, "NON_DM")])
+        judge_clients.run(small)
+    assert direct("users", "show", "user00000", "--json").document["users"][0]["verdict"] == "open_to_some"
+    assert broken(query) == []
 
 
 def test_retry_of_all(database: Database, query: Query, direct: Callable) -> None:

@@ -103,6 +103,13 @@ def test_what_is_asked_for(direct: Call, story: dict[str, Any]) -> None:
     assert "submitted" in direct("log").out
 
 
+def test_a_client_that_was_deleted(direct: Call, database: Database, story: dict[str, Any]) -> None:
+    """The leases of its answers are still told, without its id."""
+    assert direct("client", "delete", 42).status == 0
+    told = events(direct, "--user", story["user"])
+    assert [(one["event"], one["client"]) for one in told] == [("submitted", None), ("leased", None)]
+
+
 def test_when(direct: Call, query: Query, story: dict[str, Any]) -> None:
     """--since and --until, as people write them; what is no time is malformed."""
     pass_time(query, 7200)

@@ -10,7 +10,7 @@ from support.graphs import answered, commands_together, picture
 from support.invariants import broken
 
 from dmcheck_cli.database.connection import Database
-from dmcheck_cli.transactions import health, leases, schema, stats
+from dmcheck_cli.transactions import clients, health, leases, schema, stats
 
 
 def test_an_older_graph_is_taken_over(database: Database, query: Callable) -> None:
@@ -58,6 +58,40 @@ def test_taking_over_a_graph_in_use_changes_nothing(database: Database, query: C
         "MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c)-[:STATS]->(s) RETURN b.place AS ready, count(s) AS nodes"
     )
     assert row == {"ready": None, "nodes": 1}
+
+
+OLD = "2020-07-11_09:19:48.546123"
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        (OLD, "2020-07-11T09:19:48.546123Z"),
+        ("2020-07-11T09:19:48.5+00:00", "2020-07-11T09:19:48.5Z"),
+        ("2020-07-11 01:19:48+05:45", "2020-07-10T19:34:48Z"),
+        ("2020-02-30T23:00:00-08:00", "2020-03-02T07:00:00Z"),
+        ("2020-07-11T09:19:48Z", "2020-07-11T09:19:48Z"),
+    ],
+)
+def test_times_as_texts_are_read(query: Callable, direct: Callable, told: str, read: str) -> None:
+    """Those of a client that has no counters yet, too."""
+    query("CREATE (:DMCheckClient {id: 31, screen_name: 'c31', state: 'ACTIVE', create_datetime: $at})", at=told)
+    assert direct("schema", "apply", "--json").document["changed"] == {"clients": 1, "times": 1}
+    [found] = query("MATCH (c:DMCheckClient {id: 31}) RETURN toString(c.create_datetime) AS at")
+    assert found["at"] == read
+
+
+@pytest.mark.parametrize("time", ["'nonsense'", "datetime('2130-01-01')", "7"])
+def test_a_dry_run_names_times_that_are_repaired(
+    database: Database, query: Callable, direct: Callable, time: str
+) -> None:
+    """And what was repaired is counted."""
+    clients.register(database, 31, "c31")
+    query(f"MATCH (:DMCheckClient {{id: 31}})-[:STATS]->(s) SET s.last_access_time = {time}")
+    [problem] = direct("schema", "apply", "--dry-run", "--json").document["problems"]
+    assert problem == "clients with a time that lies in the future, or that is none: 1, such as 31"
+    assert direct("schema", "apply", "--json").document["changed"] == {"times": 1}
+    assert direct("schema", "apply", "--dry-run", "--json").document["problems"] == []
 
 
 USERS = 300

@@ -172,6 +172,64 @@ def test_a_crowd_that_errs_more_or_less_often_is_believed_less_or_more(database:
     assert user(query)["needs"] is None
 
 
+RECORD = """MATCH (:DMCheckClient {id: $id})-[:STATS]->(s)
+    SET s.compared = [20, 80, 0, 0], s.contradicted = [0, 0, 0, 0], s.record = $record, s.share = 0.02"""
+
+
+def confirmed(database: Database, query: Query) -> None:
+    """Two newcomers say DM of ten users, while nobody has a record."""
+    prepare(database, [FIRST, SECOND, THIRD, 4], 10, size=10)
+    say(database, FIRST, everyone("DM"))
+    query(ASK, heard=[FIRST])
+    say(database, SECOND, everyone("DM"))
+    judge_clients.run(database)
+    query("MATCH (s:DMCheckClientStats) SET s.said = [20, 180, 0]")
+    judge_clients.run(database)
+    assert user(query)["needs"] is None
+
+
+def test_the_first_record_asks_again_about_what_newcomers_confirmed(database: Database, query: Query) -> None:
+    """From then on a DM needs somebody with a record."""
+    confirmed(database, query)
+    query(RECORD, id=THIRD, record=False)
+    judge_clients.run(database)
+    assert user(query)["needs"] == "dm"
+    query("MATCH (u:User) REMOVE u.dmcheck_needs, u.dmcheck_asked")
+    judge_clients.run(database)
+    assert user(query)["needs"] is None
+
+
+def test_who_loses_its_record_is_looked_at_again(database: Database, query: Query) -> None:
+    """What rested on it needs another, whether it is contained or only contradicted more often."""
+    confirmed(database, query)
+    for id in (FIRST, THIRD):
+        query(RECORD, id=id, record=True)
+    judge_clients.run(database)
+    assert user(query)["needs"] is None
+    query("MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) SET s.compared = [0, 0, 0, 0]")
+    judge_clients.run(database)
+    assert user(query)["needs"] == "dm"
+    query(RECORD, id=FIRST, record=True)
+    query("MATCH (u:User) REMOVE u.dmcheck_needs, u.dmcheck_asked")
+    query("""MATCH (:DMCheckClient {id: 1})-[:STATS]->(s)
+        SET s.times = [datetime().epochMillis / 1000.0], s.sums = [20.0, 0.0, 0.0, 0.0]""")
+    judge_clients.run(database)
+    assert standings.read(database).standings.clients[FIRST].contained is not None
+    assert user(query)["needs"] is not None
+
+
+def test_another_source_is_looked_at_again(database: Database, query: Query) -> None:
+    """A client that now states the same `dm_from_id` as another confirms nothing of what that one said."""
+    confirmed(database, query)
+    clients.register(database, FIRST, f"client{FIRST}", dm_from_id=77)
+    clients.register(database, SECOND, f"client{SECOND}", dm_from_id=78)
+    judge_clients.run(database)
+    assert user(query)["needs"] is None
+    clients.register(database, SECOND, f"client{SECOND}", dm_from_id=77)
+    judge_clients.run(database)
+    assert user(query)["needs"] == "dm"
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -45,9 +45,9 @@ INVARIANTS = {
     "nobody is asked for a second opinion who is not independent": """
         MATCH (b:DMCheckBucket)-[:DMCHECKCLIENT]->(c) WHERE c.id IN b.heard OR c.dm_from_id IN b.sources
         RETURN b.uuid AS what""",
-    "who was set aside is unanswered and in no bucket": """
+    "who was set aside is in no bucket, and in nobody's line": """
         MATCH (u:User) WHERE u.dmcheck_aside IS NOT NULL
-            AND (EXISTS { (u)-[:INDMCHECKBUCKET]->() } OR EXISTS { (u)<-[:DM_YES|DM_NO|DM_UNKNOWN]-() })
+            AND (EXISTS { (u)-[:INDMCHECKBUCKET]->() } OR u.dmcheck_needs <> 'look')
         RETURN u.screen_name AS what""",
     "only users are in buckets, and only in buckets": """
         MATCH (u)-[:INDMCHECKBUCKET]->(b) WHERE NOT u:User OR NOT b:DMCheckBucket

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 import typer
@@ -99,3 +101,21 @@ def test_a_closed_pipe_is_silent_where_nothing_can_have_changed(
     assert (capsys.readouterr().err == "") is silent
     assert entry._lost(OutputLost(what=os.strerror(errno.ENOSPC)), arguments, False) == 75
     assert "could not be written" in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_program_is_loaded() -> None:
+    """As at any other time: a sentence, and 130."""
+    program = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "dmcheck_cli.cli":
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Finder())
+from dmcheck_cli.__main__ import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "dmcheck: Interrupted. Nothing was changed.\n")

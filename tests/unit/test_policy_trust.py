@@ -262,7 +262,15 @@ def test_a_quarter_of_those_who_were_compared_sets_no_measure() -> None:
 def test_when_all_users_are_looked_at_again(before: float, differ: int, moved: bool) -> None:
     """When the crowd errs clearly more or less often than it did, or begins or ends to be believed one by one."""
     court = Standings({id: Client(pairs=20, differ=differ) for id in range(10)})
-    assert court.moved(before) == moved
+    assert court.moved(before, records=False) == moved
+
+
+def test_the_first_record_moves_the_crowd() -> None:
+    """From then on a DM needs somebody with a record: what two newcomers said is looked at again."""
+    proven = Client(cells=(Cell(10), Cell(40), Cell(), Cell()))
+    court = Standings({1: proven, 2: Client()})
+    assert court.moved(0.0, records=False)
+    assert not court.moved(0.0, records=True)
 
 
 def test_an_empty_crowd() -> None:

@@ -23,8 +23,7 @@ CALL (locked) {
     MATCH (u)-[m:INDMCHECKBUCKET]->(b)
     WITH b, collect({u: u, second: m.second}) AS users
     WITH *, b.split AND size(users) = 1 AS alone, toInteger(ceil(size(users) / $limits.split)) AS size
-    // Someone who has an answer needs no second one at this price.
-    FOREACH (u IN CASE WHEN alone AND users[0].second IS NULL THEN [users[0].u] ELSE [] END |
+    FOREACH (u IN CASE WHEN alone THEN [users[0].u] ELSE [] END |
         SET u.dmcheck_aside = datetime())
     FOREACH (i IN CASE WHEN alone THEN [] ELSE range(0, size(users) - 1, size) END |
         CREATE (n:DMCheckBucket {uuid: replace(randomUUID(), '-', ''), priority: b.priority, place: rand(),

@@ -20,7 +20,8 @@ CALL (too_many) {
     REMOVE c.lock
     // A client that was deleted meanwhile gives no row, so the statement is run again.
     WITH c, CASE WHEN toLower(toStringOrNull(c.screen_name)) <> toLower($screen_name)
-        THEN 'wrong_details' WHEN c.suspended IS NOT NULL THEN 'suspended' ELSE 'registered' END AS outcome WHERE c:DMCheckClient
+        THEN 'wrong_details' WHEN c.suspended IS NOT NULL THEN 'suspended' ELSE 'registered' END AS outcome,
+        c.state IS NOT NULL AND coalesce(c.dm_from_id <> $dm_from_id, $dm_from_id IS NOT NULL) AS moved WHERE c:DMCheckClient
     FOREACH (x IN CASE WHEN outcome = 'registered' AND NOT coalesce(c.state = 'ACTIVE'
             AND coalesce(c.capacity = $capacity, $capacity IS NULL)
             AND coalesce(c.dm_from_id = $dm_from_id, $dm_from_id IS NULL)
@@ -36,6 +37,8 @@ CALL (too_many) {
             x.dm_from_screen_name = coalesce($dm_from_screen_name, x.dm_from_screen_name)
         MERGE (x)-[:STATS]->(s:DMCheckClientStats)
         ON CREATE SET s.buckets_assigned = 0, s.buckets_processed = 0, s.buckets_fault = 0, s.buckets_dead = 0
+        // Of whom it is independent has changed: judge_clients looks at all its answers again.
+        FOREACH (y IN CASE WHEN moved THEN [s] ELSE [] END | SET y.sweeping = 0.0)
     )
     RETURN c, outcome
     UNION

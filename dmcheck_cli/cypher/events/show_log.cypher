@@ -12,7 +12,7 @@ CALL () {
         UNION
         MATCH (:User {screen_name: $user})<-[r:DM_YES|DM_NO|DM_UNKNOWN|DM_SECOND|DM_PAST]-(c)
         MATCH (l:DMCheckLease) USING INDEX SEEK l:DMCheckLease(ended) WHERE l.ended = r.at
-            AND coalesce(l.client, 0) = coalesce(c.id, 0)
+            AND coalesce(l.client, 0) = CASE WHEN c.id > 0 THEN c.id ELSE 0 END
         RETURN l
         UNION
         MATCH (:User {screen_name: $user})-[:INDMCHECKBUCKET]->(b)

@@ -42,7 +42,7 @@ CALL (c, names, locked) {
     OPTIONAL MATCH (u)-[m:INDMCHECKBUCKET]->(b)
     WITH c, u, m, b IS NOT NULL AND NOT b IN locked AS missed
     // include: _distrusted
-    WITH c, u, m, r, said, others[0] AS winner, CASE WHEN missed THEN 'missed' ELSE becomes END AS becomes
+    WITH c, u, m, r, said, others[0][0] AS winner, CASE WHEN missed THEN 'missed' ELSE becomes END AS becomes
     FOREACH (x IN CASE WHEN becomes IN ['alone', 'other', 'second'] THEN [r] ELSE [] END |
         CREATE (c)-[:DM_PAST {at: r.at, candm: said, how: 'withdrawn'}]->(u)
         DELETE x)

@@ -46,7 +46,9 @@ CALL (settled) {
 CALL (settled) {
     UNWIND CASE WHEN settled THEN $users ELSE [] END AS given
     MATCH (u:User {screen_name: given.name})
-    SET u.dmcheck_needs = given.needs, u.dmcheck_asked = given.asked
+    // Who is set aside is asked for when an operator puts it back.
+    SET u.dmcheck_needs = CASE WHEN u.dmcheck_aside IS NULL THEN given.needs END,
+        u.dmcheck_asked = CASE WHEN u.dmcheck_aside IS NULL THEN given.asked END
     WITH u, given
     CALL (u, given) {
         UNWIND given.counted AS one

@@ -8,4 +8,4 @@
         WITH *, NOT answered AND EXISTS { (u)<-[:DM_SECOND]-() } AS alone, coalesce(
             (u.dmcheck_needs IS NULL) <> (u.dmcheck_asked IS NULL)
             OR u.dmcheck_needs IS NOT NULL AND (placed OR NOT answered)
-            OR u.dmcheck_aside IS NOT NULL AND (placed OR answered), false) AS misplaced
+            OR u.dmcheck_aside IS NOT NULL AND (placed OR answered AND u.dmcheck_needs <> 'look'), false) AS misplaced

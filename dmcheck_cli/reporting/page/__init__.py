@@ -92,7 +92,7 @@ def _progress(found: Findings) -> Section:
     parts = [
         ("checked", system.users_checked, figures.GOOD),
         ("leased", system.users_leased, figures.MAIN),
-        ("waiting", system.users_waiting - system.users_set_aside, figures.LOOK),
+        ("waiting", max(system.users_waiting - system.users_set_aside, 0), figures.LOOK),
         ("set aside", system.users_set_aside, figures.BAD),
     ]
     plot = figures.shares(parts) if system.users_total else None

@@ -159,11 +159,12 @@ class Standings:
             and client.evidence()[0] < self.rules.bar / 2
         )
 
-    def moved(self, before: float) -> bool:
+    def moved(self, before: float, records: bool) -> bool:
         """Whether all users have to be looked at again, who were last looked at when the correlation of errors was
-        `before`: the same opinions now say more or less, and whether anybody is believed alone may have changed."""
+        `before` and anybody (`records`) had a record: the same opinions now say more or less, whether anybody is
+        believed alone may have changed, or a DM now needs somebody with a record."""
         now = self.crowd.common
-        return abs(now - before) > self.rules.moved or (now > 0) != (before > 0)
+        return abs(now - before) > self.rules.moved or (now > 0) != (before > 0) or (self.crowd.records and not records)
 
     def share(self, id: int) -> float:
         """The share of a client's answers other than DM that are checked. `submit` draws by it; of DMs all are."""
