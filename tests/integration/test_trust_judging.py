@@ -183,8 +183,6 @@ def confirmed(database: Database, query: Query) -> None:
     query(ASK, heard=[FIRST])
     say(database, SECOND, everyone("DM"))
     judge_clients.run(database)
-    query("MATCH (s:DMCheckClientStats) SET s.said = [20, 180, 0]")
-    judge_clients.run(database)
     assert user(query)["needs"] is None
 
 
@@ -204,6 +202,7 @@ def test_who_loses_its_record_is_looked_at_again(database: Database, query: Quer
     confirmed(database, query)
     for id in (FIRST, THIRD):
         query(RECORD, id=id, record=True)
+    query("MATCH (s:DMCheckClientStats) SET s.said = [20, 180, 0]")
     judge_clients.run(database)
     assert user(query)["needs"] is None
     query("MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) SET s.compared = [0, 0, 0, 0]")
