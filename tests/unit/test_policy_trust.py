@@ -273,6 +273,14 @@ def test_the_first_record_moves_the_crowd() -> None:
     assert not court.moved(0.0, records=True)
 
 
+@pytest.mark.parametrize(("gone", "word"), [(0.02, "not_found"), (0.001, "unconfirmed")])
+def test_a_lone_unknown_that_is_likelier_wrong(gone: float, word: str) -> None:
+    """Where hardly any account is gone, one who says so is asked about."""
+    found = conclude(opinions("U"), {0: KNOWN}, Crowd(shares=(0.1, 0.9 - gone, gone), records=True))
+    assert (found.word, found.need) == (word, "unsure" if word == "unconfirmed" else None)
+    assert (found.confidence < 0.5) == (word == "unconfirmed")
+
+
 def test_an_empty_crowd() -> None:
     """Nobody is there: nothing is known, and nothing fails."""
     court = Standings({})

@@ -64,6 +64,9 @@ class Rules:
     sure_alone: float = 0.95
     """The same for what one client says other than DM: it is checked at random, and wrong ones are found."""
 
+    gone_alone: float = 0.5
+    """The same for a lone UNKNOWN."""
+
     outweighs: float = 0.8
     """Least confidence of what is concluded from answers that differ."""
 

@@ -139,9 +139,9 @@ def conclude(opinions: Sequence[Opinion], errors: Mapping[int, Errors], crowd: C
     if not counted:
         return Verdict("unconfirmed", answer, likely, "contained", votes)
     # In a crowd with hard cases nobody is believed alone. A lone UNKNOWN is never sure, since few accounts are gone: it
-    # is checked at random, as a NON_DM is.
+    # is checked at random, as a NON_DM is, unless it is likelier wrong than right.
     alone = votes[answer] == 1 and len(votes) == 1
-    bar = rules.sure if not alone else rules.sure_alone if answer != UNKNOWN else 0.0
+    bar = rules.sure if not alone else rules.sure_alone if answer != UNKNOWN else rules.gone_alone
     enough = confidence >= bar and not (alone and crowd.common > 0)
     need = _need(answer, enough, votes, record)
     word = _word(answer, enough if alone else confidence >= rules.outweighs, votes, record)
