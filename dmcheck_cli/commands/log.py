@@ -28,7 +28,7 @@ def log(
         typer.Option(
             parser=documents.screen_name,
             metavar="SCREEN_NAME",
-            help="Only the leases in which this user was answered for, and that of the bucket that it is in.",
+            help="Only the leases of the submit that answered for this user, and that of the bucket that it is in.",
         ),
     ] = None,
     bucket: Annotated[
