@@ -5,9 +5,6 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-INTERRUPTED = 130
-"""As `dmcheck_cli.errors` has it, which is not loaded yet."""
-
 
 def main() -> NoReturn:
     """The console script. A gate's refusals come before the command line is assembled: that takes most of the time."""
@@ -18,8 +15,11 @@ def main() -> NoReturn:
     try:
         from dmcheck_cli import cli
     except KeyboardInterrupt:
-        sys.stderr.write("dmcheck: Interrupted. Nothing was changed.\n")
-        raise SystemExit(INTERRUPTED) from None
+        from dmcheck_cli.errors import Interrupted
+
+        problem = Interrupted(what="Nothing was changed.")
+        sys.stderr.write(f"dmcheck: {problem.message}\n")
+        raise SystemExit(problem.exit_status) from None
     cli.main()
 
 

@@ -13,9 +13,13 @@ from dmcheck_cli.errors import Temporary, Usage
 STREAMS = ("/dev", "/dev/fd", "/proc/self/fd")
 """Folders of what is no file, or leads to one that somebody has open, which would be replaced."""
 
-
 STDOUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 """Names of standard output."""
+
+
+def file_or_stdout(named: object | None) -> Path | None:
+    """The path of what a person named to write to; None for standard output."""
+    return None if named is None or str(named) in STDOUT else Path(str(named))
 
 
 def place(path: Path) -> Path:

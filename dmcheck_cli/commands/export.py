@@ -22,7 +22,7 @@ from dmcheck_cli.errors import PASSING, Usage, interruptible
 from dmcheck_cli.reporting import show
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import results
-from dmcheck_cli.wholefile import STDOUT, beside, place
+from dmcheck_cli.wholefile import beside, file_or_stdout, place
 
 COLUMNS = ("screen_name", "id", "answer", "answered_by", "answered_at", "verdict", "confidence")
 
@@ -105,7 +105,7 @@ def export(
     Each comes once. Users that are answered meanwhile may be missing; nobody else is. The verdict follows from
     all opinions that count, and from what was known about the clients when it began.
     """
-    path = None if file is None or str(file) in STDOUT else Path(str(file))
+    path = file_or_stdout(file)
     if as_json and path is None:
         raise Usage(what="--json says how many users were written to FILE: give FILE, or leave --json out")
     wanted = [str(one) for one in answer or ANSWERS]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,7 @@ from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import Table
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.report import findings
-from dmcheck_cli.wholefile import STDOUT
+from dmcheck_cli.wholefile import file_or_stdout
 
 
 def report(
@@ -44,7 +43,7 @@ def report(
     It needs no scripts and no network. Clients have pseudonyms, the same on every page of a graph. --client and
     --bucket add a drawing of the graph around them.
     """
-    path = None if file is None or str(file) in STDOUT else Path(str(file))
+    path = file_or_stdout(file)
     if path is None and (as_json or format is not Format.auto):
         raise Usage(what="--json and --format say how long the page in FILE is: give FILE, or leave them out")
     page.needed()

@@ -19,7 +19,8 @@ DAWID_SKENE = 106 / 120
 
 MAX_BELOW = 2 / 120
 """By how much the policy alone was below the majority, at most, in 200 replays: it weighs workers, which of fifteen
-opinions turns an even case or two. In none of them was the crowd taken for a calm one; with 60 items, it was in 5."""
+opinions turns an even case or two. (That is more than the 0.01 which real crowds are held to.) In none of them was the
+crowd taken for a calm one."""
 
 MIN_USED = 8
 """Opinions for each item that are used at least where the crowd is found to be noisy; a calm one needs two."""
