@@ -235,6 +235,7 @@ class Simulation(World):
         self.line: list[tuple[list[int], set[int]]] = []
         self.again: list[int] = []
         self.mixes: list[tuple[int, int, int, int]] = []
+        self.common = 0.0
 
     def is_contained(self, id: int) -> bool:
         """Whether a client is contained now."""
@@ -314,7 +315,26 @@ class Simulation(World):
         for id in list(court.released()):
             self.result.released += id in self.kind
             court.release(id, self.round)
+        self.records()
         self.shares = {id: court.share(id) for id in court.clients}
+
+    def records(self) -> None:
+        """Who has a record now; all users are looked at again where the job does that."""
+        court = self.court
+        court.refresh()
+        records = {id: court.has_record(client) for id, client in court.clients.items()}
+        moved = court.moved(self.common, any(client.record for client in court.clients.values()))
+        if moved:
+            self.common = court.crowd.common
+        lost = [id for id, client in court.clients.items() if client.record and not records[id]]
+        for id, client in court.clients.items():
+            client.record = records[id]
+        if moved:
+            again = {user for user, first in enumerate(self.alone) if first is not None}
+        else:
+            again = {user for id in lost for _, members in self.said[id] for user in members}
+        for user in sorted(again):
+            self.look(user)
 
     def heard(self, user: int) -> list[Opinion]:
         """All opinions on a user."""

@@ -173,7 +173,8 @@ def test_a_crowd_that_errs_more_or_less_often_is_believed_less_or_more(database:
 
 
 RECORD = """MATCH (:DMCheckClient {id: $id})-[:STATS]->(s)
-    SET s.compared = [20, 80, 0, 0], s.contradicted = [0, 0, 0, 0], s.record = $record, s.share = 0.02"""
+    SET s.compared = [20, 80, 0, 0], s.contradicted = [0, 0, 0, 0], s.said = [20, 180, 0], s.record = $record,
+        s.share = 0.02"""
 
 
 def confirmed(database: Database, query: Query) -> None:
@@ -202,7 +203,6 @@ def test_who_loses_its_record_is_looked_at_again(database: Database, query: Quer
     confirmed(database, query)
     for id in (FIRST, THIRD):
         query(RECORD, id=id, record=True)
-    query("MATCH (s:DMCheckClientStats) SET s.said = [20, 180, 0]")
     judge_clients.run(database)
     assert user(query)["needs"] is None
     query("MATCH (:DMCheckClient {id: 1})-[:STATS]->(s) SET s.compared = [0, 0, 0, 0]")

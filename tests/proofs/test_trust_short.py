@@ -12,6 +12,10 @@ from dmcheck_cli.domain.policy.trust.rules import DM, NON_DM
 
 BAD = ("guess", "all DM", "all NON_DM")
 
+MAX_APART = 0.7
+"""Extra answers for each user by which two runs of so small a crowd may differ: of 400 with the policy alone nine in
+ten took 0.40 to 0.55, and the worst 1.09."""
+
 ITEMS, HARD = 120, 40
 
 DAWID_SKENE = 106 / 120
@@ -29,7 +33,7 @@ MIN_USED = 8
 def test_bad_clients_are_contained_and_no_honest_one(database: Database) -> None:
     """Three of 24: no more wrong `open`, nor many more extra answers, than with the policy alone."""
     crowd = trust.Crowd(clients=24, buckets=8, size=20, bad=BAD)
-    outcome = trust.compare(database.settings, "three bad clients", crowd, [1], apart=0.3)
+    outcome = trust.compare(database.settings, "three bad clients", crowd, [1], apart=MAX_APART)
     outcome.check()
     assert outcome.faults == len(BAD)
 

@@ -273,6 +273,17 @@ def test_the_first_record_moves_the_crowd() -> None:
     assert not court.moved(0.0, records=True)
 
 
+@pytest.mark.parametrize(("said", "stored", "records"), [(24, False, False), (25, False, True), (1, True, True)])
+def test_records_begin_when_those_who_earned_one_gave_a_quarter_of_the_answers(
+    said: int, stored: bool, records: bool
+) -> None:
+    """Few with a record would have each DM asked about again and again. Once there are some, one is enough."""
+    proven = Client(cells=(Cell(10), Cell(40), Cell(), Cell()), answers=[said, 0, 0], record=stored)
+    court = Standings({1: proven, 2: Client(answers=[0, 100 - said, 0]), 3: Client(answers=[0, 900, 0], contained=1.0)})
+    assert court.crowd.records == records
+    assert court.share(1) == (RULES.share if records else RULES.newcomer_share)
+
+
 @pytest.mark.parametrize(("gone", "word"), [(0.02, "not_found"), (0.001, "unconfirmed")])
 def test_a_lone_unknown_that_is_likelier_wrong(gone: float, word: str) -> None:
     """Where hardly any account is gone, one who says so is asked about."""

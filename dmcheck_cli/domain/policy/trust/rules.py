@@ -45,6 +45,9 @@ class Rules:
     record_other: int = 40
     """Compared answers of each class, first ones or second opinions, that make a record."""
 
+    record_share: float = 0.25
+    """Of all answers that those gave who would have a record, at least, before anybody has one."""
+
     newcomer_share: float = 0.25
     share: float = 0.02
     """Of the answers other than DM that are checked: before and after a client has a record."""

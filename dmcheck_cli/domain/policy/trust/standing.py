@@ -110,6 +110,7 @@ class Standings:
 
     def __init__(self, clients: dict[int, Client], rules: Rules = RULES, records: bool = True) -> None:
         self.clients, self.rules, self._records = clients, rules, records
+        self._begun = False
         self.refresh()
 
     def refresh(self) -> None:
@@ -130,6 +131,7 @@ class Standings:
             base = Errors(max(base.miss, noise), max(base.false_dm, noise))
         common = min(max(noise - rules.calm, 0.0) * rules.common, 1.0)
         usual = Errors(_bounded(base.miss), _bounded(base.false_dm))
+        self._begun = self._records_begin()
         self.errors = {
             id: Errors(
                 *_errors_of(client, ratio, base, noise <= rules.calm, rules),
@@ -148,9 +150,19 @@ class Standings:
         ]
 
     def has_record(self, client: Client) -> bool:
-        """Whether enough of its answers were compared and bore out."""
-        if not self._records:
-            return client.record
+        """Whether enough of its answers were compared and bore out, and of those of others that anybody has one."""
+        return self._begun and self._qualifies(client) if self._records else client.record
+
+    def _records_begin(self) -> bool:
+        """Whether anybody has a record: from when those who would have one gave a fair share of all answers. Each DM
+        is asked about until one of them says so, which costs much while they are few. It ends when none is left."""
+        free = [client for client in self.clients.values() if client.contained is None]
+        if any(client.record for client in free):
+            return True
+        proven = [sum(client.answers) for client in free if self._qualifies(client)]
+        return bool(proven) and sum(proven) >= self.rules.record_share * sum(sum(client.answers) for client in free)
+
+    def _qualifies(self, client: Client) -> bool:
         first_dm, first_other, witness_dm, witness_other = client.cells
         return (
             client.contained is None
