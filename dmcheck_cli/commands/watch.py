@@ -22,6 +22,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.model import ClientStats
 from dmcheck_cli.errors import DmcheckError, Temporary
 from dmcheck_cli.reporting import show
+from dmcheck_cli.reporting.forms import duration
 from dmcheck_cli.reporting.watch import History, Seen, Wish, line, screen
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions.jobs import last_runs
@@ -35,7 +36,10 @@ LOOK_SECONDS = 0.5
 
 MAX_KEY = 64
 
-ENDING = (signal.SIGTERM, signal.SIGHUP)
+MAX_AGE_SECONDS = 5.0
+"""Beyond which figures are said to be old, unless that is how often they are read."""
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 NOTICED = (*ENDING, signal.SIGTSTP, signal.SIGWINCH)
 
 
@@ -133,12 +137,17 @@ class _Screen:
             self._take()
             if self._seen is not None:
                 width, height = self._console.size
-                page.update(screen(self._seen, self._shown, self._history, self._note, self._wish, width, height))
+                note = self._old(self._seen) + self._note
+                page.update(screen(self._seen, self._shown, self._history, note, self._wish, width, height))
             if self._key_ends(woken):
                 return None
             while self._signals:
                 if (number := self._signals.pop(0)) != signal.SIGWINCH:
                     return number
+
+    def _old(self, seen: Seen) -> str:
+        age = time.monotonic() - seen.at
+        return f"Read {duration(round(age))} ago. " if age > max(2 * self._wish.interval, MAX_AGE_SECONDS) else ""
 
     def _take(self) -> None:
         with suppress(queue.Empty):

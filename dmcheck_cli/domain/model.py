@@ -295,15 +295,16 @@ class Wait:
 
 @dataclass(frozen=True)
 class SystemStats:
-    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none; those set aside
-    (leases kept ending without an answer for them) among them. Answers of the last day and hour are those of leases
-    that ended then; the day before is the one before that."""
+    """The state of the system. Waiting: without an answer and not under lease, in a bucket or in none. Set aside:
+    leases kept ending without an answer for them; of these, who was answered lacks another opinion, the others wait.
+    Answers of the last day and hour are those of leases that ended then; the day before is the one before that."""
 
     users_total: int
     users_waiting: int
     users_leased: int
     users_checked: int
     users_set_aside: int
+    users_set_aside_answered: int
     answers: dict[str, int]
     buckets_ready: int
     buckets_leased: int

@@ -43,6 +43,7 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
         users_leased=row["leased_users"],
         users_checked=sum(answers.values()),
         users_set_aside=row["set_aside"],
+        users_set_aside_answered=row["aside_answered"],
         answers=answers,
         buckets_ready=row["buckets"] - row["held"],
         buckets_leased=row["held"] - row["dead"],
@@ -53,7 +54,7 @@ def stats(database: Database, client: int | None = None) -> tuple[list[ClientSta
         answered_last_hour=sum(hourly[-1:]),
         answered_last_day=sum(hourly[-DAY:]),
         answered_day_before=sum(hourly[: max(len(hourly) - DAY, 0)]),
-        estimated_end=forecast(remaining - row["set_aside"], hourly),
+        estimated_end=forecast(remaining - row["set_aside"] + row["aside_answered"], hourly),
         clients_active=sum(one.state == "ACTIVE" for one in clients),
         clients_by_flag=dict(Counter(flag for one in clients for flag in one.flags)),
     )

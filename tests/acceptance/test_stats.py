@@ -277,7 +277,7 @@ def test_the_standing_of_each_client(run: Callable[..., Any], database: Database
 def test_users_set_aside_are_counted_and_waited_for_by_nobody(
     run: Callable[..., Any], database: Database, query: Query
 ) -> None:
-    """They are among the waiting; the end is estimated without them."""
+    """Those without an answer are among the waiting, and the end is estimated without them."""
     prepare(database, [42], 20, size=5)
     given = run("fetch", "--client", 42, "--count", 1, "--json").document
     assert run("submit", "--client", 42, stdin=answered(given)).status == 0
@@ -287,10 +287,11 @@ def test_users_set_aside_are_counted_and_waited_for_by_nobody(
         """MATCH (u:User)-[m:INDMCHECKBUCKET]->(b) WITH u, m, b ORDER BY b.uuid LIMIT 10
         SET u.dmcheck_aside = datetime() DELETE m"""
     )
+    query("MATCH (u:User)<-[:DM_YES]-() WITH u LIMIT 1 SET u.dmcheck_aside = datetime()")
 
     after = run("stats", "--json").document["system"]
 
-    assert (after["users_waiting"], after["users_set_aside"]) == (15, 10)
+    assert (after["users_waiting"], after["users_set_aside"], after["users_set_aside_answered"]) == (15, 11, 1)
     assert after["estimated_end"]["seconds"] < before["estimated_end"]["seconds"]
     assert "set aside" in run("stats").out
 

@@ -50,7 +50,10 @@ def _left_as_it_was(shown: Seen) -> bool:
     return all(shown.raw.count(one) == shown.raw.count(other) > 0 for one, other in ((ENTER, LEAVE), (HIDE, SHOW)))
 
 
-@pytest.mark.parametrize(("end", "status"), [("q", 0), (signal.SIGINT, 0), (signal.SIGTERM, -15), (signal.SIGHUP, -1)])
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("q", 0), (signal.SIGINT, 0), (signal.SIGTERM, -15), (signal.SIGHUP, -1), (signal.SIGQUIT, -3)],
+)
 def test_it_ends_and_leaves_the_terminal_as_it_was(
     database: Database, environment: dict[str, str], tmp_path: Path, query: Query, end: Any, status: int
 ) -> None:
@@ -89,14 +92,15 @@ def test_it_follows_the_window_and_a_stop(database: Database, environment: dict[
 
 
 def test_it_outlives_the_database(database: Database, environment: dict[str, str], tmp_path: Path) -> None:
-    """It says that it is gone, goes on when it is back, and ends at once meanwhile."""
+    """It says that it is gone and how old the figures are, goes on when it is back, and ends at once meanwhile."""
     prepare(database, [42], 4)
     broken = False
     with Proxy(read(environment["NEO4J_URI"]).port, lambda occasion: RESET_BEFORE if broken else PASS) as proxy:
-        through = {**environment, "NEO4J_URI": proxy.uri, "DMCHECK_TIMEOUT_SECONDS": "1"}
+        through = {**environment, "NEO4J_URI": proxy.uri, "DMCHECK_TIMEOUT_SECONDS": "5"}
         shown, _ = _begun(through, tmp_path)
         broken = True
         shown.wait_for("connection")
+        shown.wait_for(" s ago. ")
         at = len(shown.raw)
         broken = False
         wait_until(lambda: b"q ends." in shown.raw[at:])

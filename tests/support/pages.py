@@ -54,7 +54,8 @@ def made_up(clients: int, text: str | None = None) -> Findings:
         named=text is not None,
         system=SystemStats(
             users_total=many, users_waiting=many // 2, users_leased=many // 10, users_checked=many * 4 // 10,
-            users_set_aside=many // 1000, answers={"DM": many // 5, "NON_DM": many // 5, "UNKNOWN": 0},
+            users_set_aside=many // 1000, users_set_aside_answered=0,
+            answers={"DM": many // 5, "NON_DM": many // 5, "UNKNOWN": 0},
             buckets_ready=clients, buckets_leased=clients, buckets_dead=clients // 100, oldest_wait_seconds=90_000,
             prioritized=Wait(5000 if clients else None, 3600), ordinary=Wait(90_000 if clients else None, 86_400),
             answered_last_hour=clients, answered_last_day=clients, answered_day_before=clients,

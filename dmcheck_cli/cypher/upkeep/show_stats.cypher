@@ -1,7 +1,7 @@
 // The clients with their counters, and totals for the graph.
 // Parameters: client (an id, or null for all), limits.
-// Columns: now, clients (a list of maps), users, yes, no, gone (relationships), set_aside (users), buckets, held, dead
-//   (leases), leased_users, and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
+// Columns: now, clients (a list of maps), users, yes, no, gone (relationships), set_aside (users), aside_answered (of
+//   these: only another opinion is missing), buckets, held, dead (leases), leased_users, and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
 //   oldest_ordinary; hourly (for the last two days: a list of [hours ago, answers]), hasty (their leases that were answered
 //   faster than anybody can look up: for each the client), ranking (when a client is asked for: the ids of the active
 //   ones, by how much each has answered).
@@ -11,7 +11,12 @@ CALL () { MATCH ()-[r:DM_YES]->() RETURN count(r) AS yes }
 CALL () { MATCH ()-[r:DM_NO]->() RETURN count(r) AS no }
 CALL () { MATCH ()-[r:DM_UNKNOWN]->() RETURN count(r) AS gone }
 // A range, since the planner would scan all users for IS NOT NULL.
-CALL () { MATCH (u:User) WHERE u.dmcheck_aside > datetime({year: 1}) RETURN count(u) AS set_aside }
+CALL () {
+    MATCH (u:User) WHERE u.dmcheck_aside > datetime({year: 1})
+    RETURN count(u) AS set_aside, count(CASE WHEN
+    // include: _checked
+    THEN u END) AS aside_answered
+}
 CALL () {
     MATCH (b:DMCheckBucket)
     WITH b, CASE WHEN b.place IS NOT NULL AND b.edit_datetime IS :: ZONED DATETIME THEN b.edit_datetime END AS since,
@@ -78,5 +83,6 @@ CALL () {
     WITH c, COUNT { (c)-[:DM_YES|DM_NO|DM_UNKNOWN]->() } AS answers ORDER BY answers DESC, c.id
     RETURN collect(c.id) AS ranking
 }
-RETURN toString(datetime()) AS now, clients, hourly, hasty, ranking, users, yes, no, gone, set_aside, buckets, held, dead, leased_users,
+RETURN toString(datetime()) AS now, clients, hourly, hasty, ranking, users, yes, no, gone, set_aside,
+       aside_answered, buckets, held, dead, leased_users,
        toString(oldest_prioritized) AS oldest_prioritized, toString(oldest_ordinary) AS oldest_ordinary

@@ -89,11 +89,12 @@ def _progress(found: Findings) -> Section:
         )
     elif system.users_total > system.users_checked:
         text += " When all will be checked cannot be told: nobody has answered in the last two days."
+    aside = system.users_set_aside - system.users_set_aside_answered
     parts = [
         ("checked", system.users_checked, figures.GOOD),
         ("leased", system.users_leased, figures.MAIN),
-        ("waiting", max(system.users_waiting - system.users_set_aside, 0), figures.LOOK),
-        ("set aside", system.users_set_aside, figures.BAD),
+        ("waiting", max(system.users_waiting - aside, 0), figures.LOOK),
+        ("set aside", aside, figures.BAD),
     ]
     plot = figures.shares(parts) if system.users_total else None
     return Section(
