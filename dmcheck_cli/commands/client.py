@@ -15,7 +15,8 @@ from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.model import Distrusted
 from dmcheck_cli.domain.moments import Moment
 from dmcheck_cli.entry import Json, Program, Shape
-from dmcheck_cli.errors import interruptible
+from dmcheck_cli.errors import DmcheckError, interruptible
+from dmcheck_cli.gate import keys
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
 from dmcheck_cli.reporting.views import CLIENT, Table
@@ -109,11 +110,25 @@ def delete(
     format: Shape = Format.auto,
 ) -> None:
     """Forget a person: what the client holds is put back; its id, names and counters go. Its answers stay, nameless."""
-    with Database(Settings.load(), "client delete") as database:
+    settings = Settings.load()
+    with Database(settings, "client delete") as database:
         schema.ensure(database)
         returned, answers = clients.delete(database, id, dry_run)
+    if not dry_run:
+        _take_keys(settings, id)
     done = Table("Client", ("would delete" if dry_run else "deleted", "returned", "answers"), [(id, returned, answers)])
     show.results(as_json, format, lambda: {"deleted": id, "returned": returned, "answers": answers}, done)
+
+
+def _take_keys(settings: Settings, id: int) -> None:
+    """The client's keys, where this account is the gate: whoever registers its id next must not let them in."""
+    try:
+        removed = keys.forget(keys.path_of(settings), id)
+    except DmcheckError as problem:
+        notices.warn(f"dmcheck: {problem.message}. See to it that `dmcheck gate list` shows no key of client {id}")
+    else:
+        if removed:
+            show.message(f"{removed} of its keys {'is' if removed == 1 else 'are'} let in no more")
 
 
 def _stopped(done: Distrusted, total: int, dry_run: bool) -> str:

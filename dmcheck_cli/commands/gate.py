@@ -10,7 +10,7 @@ import typer
 
 from dmcheck_cli import notices, textfile
 from dmcheck_cli.commands import gate_run
-from dmcheck_cli.commands.options import given_file
+from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.commands.register import Capacity, DmFromId, DmFromScreenName, together
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
@@ -36,8 +36,8 @@ ScreenName = Annotated[
 
 @app.command(epilog="Example: dmcheck gate add --client 42 --screen-name @volunteer --key id_ed25519.pub")
 def add(
-    client: Client,
     screen_name: ScreenName,
+    client: ClientId = None,
     key: Annotated[
         str | None, typer.Option("--key", metavar="FILE", help="The public key; - or none: standard input.")
     ] = None,
@@ -54,6 +54,7 @@ def add(
     """Register a client, and let its SSH key in. The same again changes nothing; a client may have several keys."""
     together(dm_from_id, dm_from_screen_name)
     settings = Settings.load()
+    id = client_of(client, settings)
     if key is not None and textfile.is_pipe(os.path.realpath(key)):
         raise Usage(
             what=f"{key!a} is a named pipe, which may never have a writer: give a file, or - for standard input"
@@ -61,27 +62,27 @@ def add(
     with given_file(key, "the public key") as source, documents.readable(source):
         given = keys.read_key(source.read(MAX_KEY_BYTES + 1))
     with keys.editing(keys.path_of(settings)) as held, Database(settings, "gate add") as database:
-        held.check(client, given)
-        added = clients.register(database, client, screen_name, capacity, dm_from_id, dm_from_screen_name)
-        if probation and not clients.put_on_probation(database, client):
-            show.message(f"client {client} has a record already: it is not on probation")
-        warnings = [_same(*one) for one in clients.similar(database, client, screen_name)]
-        held.add(client, screen_name, given)
+        held.check(id, given)
+        added = clients.register(database, id, screen_name, capacity, dm_from_id, dm_from_screen_name)
+        if probation and not clients.put_on_probation(database, id):
+            show.message(f"client {id} has a record already: it is not on probation")
+        warnings = [_same(*one) for one in clients.similar(database, id, screen_name)]
+        held.add(id, screen_name, given)
     for warning in warnings:
         notices.warn(f"dmcheck: {warning}")
-    key_of = Table("Key", ("client", "fingerprint", "comment"), [(client, given.fingerprint, given.comment)])
+    key_of = Table("Key", ("client", "fingerprint", "comment"), [(id, given.fingerprint, given.comment)])
     content = {"client": asdict(added), "key": given.fingerprint} | ({"warnings": warnings} if warnings else {})
     show.results(as_json, format, lambda: content, CLIENT.of([added]), key_of)
 
 
 @app.command(epilog="Example: dmcheck gate remove --client 42")
-def remove(client: Client, as_json: Json = False, format: Shape = Format.auto) -> None:
+def remove(client: ClientId = None, as_json: Json = False, format: Shape = Format.auto) -> None:
     """Let none of a client's keys in any more. It stays registered, with what it holds and has answered."""
-    with keys.editing(keys.path_of(Settings.load())) as held:
-        removed = held.remove(client)
-    show.results(
-        as_json, format, lambda: {"removed": removed}, Table("Removed", ("client", "keys"), [(client, removed)])
-    )
+    settings = Settings.load()
+    id = client_of(client, settings)
+    with keys.editing(keys.path_of(settings)) as held:
+        removed = held.remove(id)
+    show.results(as_json, format, lambda: {"removed": removed}, Table("Removed", ("client", "keys"), [(id, removed)]))
 
 
 @app.command("list", epilog="Example: dmcheck gate list --json")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
 import os
 import re
@@ -79,13 +80,13 @@ def read_key(raw: bytes) -> Key:
     Raises Malformed for anything else: options before the type, another kind of key, a certificate, a private key, a
     short RSA key, bytes that are no key.
     """
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     if b"PRIVATE KEY" in raw:
         raise Malformed(what="This is a private key, which stays with its owner: give the file that ends in .pub")
     lines = [line for line in raw.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
     if len(lines) != 1 or len(raw) > MAX_KEY_BYTES:
         raise Malformed(what=f"One public key is expected, on one line of at most {MAX_KEY_BYTES} bytes")
-    type, _, rest = lines[0].decode("latin-1").strip().partition(" ")
-    text, _, comment = rest.strip().partition(" ")
+    type, text, comment = [*lines[0].decode("latin-1").split(None, 2), "", "", ""][:3]
     if type not in _KINDS:
         from dmcheck_cli.domain.documents import shown  # which reading the file for each connection does without
 
@@ -135,10 +136,14 @@ class Keys:
                 raise KeyTaken(owner=f"in line {number} already, which is not dmcheck's", remedy="whoever wrote that")
 
     def add(self, client: int, screen_name: str, key: Key) -> None:
-        """Put a line at the end; nothing where the key is the client's already. Raises what `check` raises."""
+        """Put a line at the end; where the key has one already, it gets the client's name of today. Raises what
+        `check` raises."""
         self.check(client, key)
-        if any(line.key.blob == key.blob for line in self.lines):
-            return
+        for raw in self.content.splitlines(keepends=True):
+            if (line := _line(raw)) is not None and line.key.blob == key.blob:
+                before, now = f"dmcheck:{client}:{line.screen_name}", f"dmcheck:{client}:{screen_name}"
+                self.content = self.content.replace(raw, raw.replace(before.encode(), now.encode()))
+                return
         if self.content and not self.content.endswith(b"\n"):
             self.content += b"\n"
         name = f"dmcheck:{client}:{screen_name}" + (f" {key.comment}" if key.comment else "")
@@ -150,6 +155,14 @@ class Keys:
         kept = [raw for raw in lines if (line := _line(raw)) is None or line.client != client]
         self.content = b"".join(kept)
         return len(lines) - len(kept)
+
+
+def forget(path: Path, client: int) -> int:
+    """Take out all lines of a client, if the file has any; returns how many. Raises what `editing` raises."""
+    if not any(line.client == client for line in read(path)):
+        return 0
+    with editing(path) as held:
+        return held.remove(client)
 
 
 @contextmanager
@@ -242,12 +255,17 @@ def _content(path: Path) -> bytes:
     except OSError as error:
         why = "it is a link; name the file itself" if path.is_symlink() else error.strerror
         raise _unusable(path, str(why)) from error
-    with open(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise _unusable(path, "it is no file")
         _refuse_shared(path, "it")
-        content = file.read(MAX_FILE_BYTES + 1)
+        _refuse_shared(path.parent, "its folder")
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise _unusable(path, str(error.strerror)) from error
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_FILE_BYTES:
         raise _unusable(path, f"it has more than {MAX_FILE_BYTES} bytes")
     return content

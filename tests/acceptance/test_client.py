@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +69,25 @@ def test_delete(direct: Call, database: Database, query: Query) -> None:
     assert direct("client", "delete", 4242, "--json").document == {"deleted": 4242, "returned": 0, "answers": 0}
     assert direct("register", "--id", 4242, "--screen-name", "again").status == 0
     assert direct("fetch", "--client", 4242, "--json").status == 0
+
+
+def test_delete_takes_the_keys_of_this_gate(direct: Call, database: Database, tmp_path: Path) -> None:
+    """Whoever registers the id next does not let them in; where the file cannot be used, that is said."""
+    prepare(database, [43], 1)
+    key = b"\0\0\0\x0bssh-ed25519\0\0\0 " + 32 * b"k"
+    public = f"ssh-ed25519 {base64.b64encode(key).decode()} me@host"
+    file = tmp_path / "keys" / "authorized"
+    for deleted in ("1 of its keys is let in no more", "dmcheck gate list"):
+        more = {"DMCHECK_AUTHORIZED_KEYS": str(file), "DMCHECK_CLIENT_ID": "42"}
+        added = direct("gate", "add", "--screen-name", "a", stdin=public, **more)
+        assert added.status == 0
+        if "list" in deleted:
+            file.chmod(0o666)
+        assert "me@host" in file.read_text()
+        assert direct("client", "delete", 42, "--dry-run", DMCHECK_AUTHORIZED_KEYS=str(file)).err == ""
+        done = direct("client", "delete", 42, "--json", DMCHECK_AUTHORIZED_KEYS=str(file))
+        assert (done.status, done.document["deleted"], deleted in done.err) == (0, 42, True)
+        assert ("me@host" in file.read_text()) == ("list" in deleted)
 
 
 def _delete(database: Database) -> Any:

@@ -70,6 +70,8 @@ def test_keys_of_openssh_are_taken(kind: str, bits: int, tmp_path: Path) -> None
     [
         RSA,
         f"\n# mine\n{GOOD} \r\n",
+        f"\ufeff{GOOD} me@host\r\n",
+        GOOD.replace(" ", "\t"),
         _text("sk-ssh-ed25519@openssh.com", 32 * b"k", b"ssh:"),
         _text("sk-ecdsa-sha2-nistp256@openssh.com", b"nistp256", POINT, b"ssh:dmcheck"),
     ],
@@ -228,6 +230,26 @@ def test_a_line_that_somebody_narrowed_is_still_ours(path: Path) -> None:
         assert read(path) == []
 
 
+def test_a_line_gets_the_name_of_today_and_keeps_the_rest(path: Path) -> None:
+    """What somebody added to it, and the comment of the key."""
+    _add(path, 42, f"{GOOD} me@host", "before")
+    narrowed = path.read_text().replace("restrict,", 'restrict,from="10.0.0.0/8",')
+    path.write_text(narrowed)
+    _add(path, 42, f"{GOOD} another", "today")
+    assert path.read_text() == narrowed.replace(":before ", ":today ")
+    assert [line.screen_name for line in read(path)] == ["today"]
+
+
+def test_a_forgotten_client_has_no_key(path: Path) -> None:
+    """Whoever has none leaves everything as it is: no file, no folder, nothing that must be trusted to be written."""
+    assert keys.forget(path, 42) == 0
+    assert not path.parent.exists()
+    for client, key in ((42, GOOD), (42, RSA), (43, OTHER)):
+        _add(path, client, key)
+    assert (keys.forget(path, 42), keys.forget(path, 42)) == (2, 0)
+    assert [line.client for line in read(path)] == [43]
+
+
 def test_files_that_cannot_be_trusted_are_refused(path: Path, tmp_path: Path) -> None:
     """A link, a folder or file that others may write to, what is no file; nothing is changed."""
     path.parent.mkdir(mode=0o700)
@@ -239,8 +261,9 @@ def test_files_that_cannot_be_trusted_are_refused(path: Path, tmp_path: Path) ->
     path.unlink()
     for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
         make()
-        with pytest.raises(NotConfigured):
-            _add(path, 42, GOOD)
+        for use in (read, lambda path: _add(path, 42, GOOD)):
+            with pytest.raises(NotConfigured, match="cannot be used for keys"):
+                use(path)
         path.rmdir() if path.is_dir() else path.unlink()
     path.write_text("")
     path.chmod(0o620)
@@ -250,8 +273,11 @@ def test_files_that_cannot_be_trusted_are_refused(path: Path, tmp_path: Path) ->
         read(path)
     path.chmod(0o600)
     path.parent.chmod(0o777)
-    with pytest.raises(NotConfigured, match="folder"):
-        _add(path, 42, GOOD)
+    for use in (read, lambda path: _add(path, 42, GOOD)):
+        with pytest.raises(NotConfigured, match="folder"):
+            use(path)
+    with pytest.raises(NotConfigured, match="/proc/self/mem cannot be used for keys"):
+        read(Path("/proc/self/mem"))
     assert path.read_text() == elsewhere.read_text() == ""
 
 
