@@ -189,7 +189,7 @@ def _watched(server: Server, folder: str) -> Cost:
             for _ in zip(range(RUNS + 2), process.stdout, strict=False)
         ]
         process.send_signal(signal.SIGINT)
-        process.stdout.close()
+        process.stdout.read()  # a reader that is gone would be another end than this one
         used = _end(process, "stats --watch", max(line[2] for line in lines))
     (_, first, _), *_, (_, last, _) = counted = lines[1:]
     return Cost([b[0] - a[0] - WATCHED for a, b in itertools.pairwise(counted)], *used, (last - first) / RUNS)
