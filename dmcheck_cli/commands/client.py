@@ -115,20 +115,20 @@ def delete(
         schema.ensure(database)
         returned, answers = clients.delete(database, id, dry_run)
     if not dry_run:
-        _take_keys(settings, id)
+        _remove_keys(settings, id)
     done = Table("Client", ("would delete" if dry_run else "deleted", "returned", "answers"), [(id, returned, answers)])
     show.results(as_json, format, lambda: {"deleted": id, "returned": returned, "answers": answers}, done)
 
 
-def _take_keys(settings: Settings, id: int) -> None:
-    """The client's keys, where this account is the gate: whoever registers its id next must not let them in."""
+def _remove_keys(settings: Settings, id: int) -> None:
+    """The client's keys, where this account is the gate: they must not let in whoever registers the id next."""
     try:
         removed = keys.forget(keys.path_of(settings), id)
     except DmcheckError as problem:
-        notices.warn(f"dmcheck: {problem.message}. See to it that `dmcheck gate list` shows no key of client {id}")
+        notices.warn(f"dmcheck: the client was deleted, but its keys were not looked for: {problem.message}")
     else:
         if removed:
-            show.message(f"{removed} of its keys {'is' if removed == 1 else 'are'} let in no more")
+            show.message(f"keys removed: {removed}")
 
 
 def _stopped(done: Distrusted, total: int, dry_run: bool) -> str:

@@ -1,10 +1,10 @@
 // The clients with their counters, and totals for the graph.
 // Parameters: client (an id, or null for all), limits.
 // Columns: now, clients (a list of maps), users, yes, no, gone (relationships), set_aside (users), aside_answered (of
-//   these: only another opinion is missing), buckets, held, dead (leases), leased_users, and when the oldest waiting bucket of each kind began to wait (null when none does): oldest_prioritized,
-//   oldest_ordinary; hourly (for the last two days: a list of [hours ago, answers]), hasty (their leases that were answered
-//   faster than anybody can look up: for each the client), ranking (when a client is asked for: the ids of the active
-//   ones, by how much each has answered).
+//   these: only another opinion is missing), buckets, held, dead (leases), leased_users, and when the oldest waiting bucket
+//   of each kind began to wait (null when none does): oldest_prioritized, oldest_ordinary; hourly (for the last two days: a
+//   list of [hours ago, answers]), hasty (their leases that were answered faster than anybody can look up: for each the
+//   client), ranking (when a client is asked for: the ids of the active ones, by how much each has answered).
 // Repeating: reads only. User and answer counts come from the count store; only buckets and clients are scanned.
 CALL () { MATCH (u:User) RETURN count(u) AS users }
 CALL () { MATCH ()-[r:DM_YES]->() RETURN count(r) AS yes }

@@ -131,7 +131,7 @@ class Standings:
             base = Errors(max(base.miss, noise), max(base.false_dm, noise))
         common = min(max(noise - rules.calm, 0.0) * rules.common, 1.0)
         usual = Errors(_bounded(base.miss), _bounded(base.false_dm))
-        self._begun = self._records_begin()
+        self._begun = self._records and self._records_begin()
         self.errors = {
             id: Errors(
                 *_errors_of(client, ratio, base, noise <= rules.calm, rules),
@@ -151,7 +151,9 @@ class Standings:
 
     def has_record(self, client: Client) -> bool:
         """Whether enough of its answers were compared and bore out, and of those of others that anybody has one."""
-        return self._begun and self._qualifies(client) if self._records else client.record
+        if not self._records:
+            return client.record
+        return self._begun and self._qualifies(client)
 
     def _records_begin(self) -> bool:
         """Whether anybody has a record: from when those who would have one gave a fair share of all answers. Each DM
