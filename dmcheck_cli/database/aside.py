@@ -36,6 +36,11 @@ class Aside:
         """Whether the last statement is still running."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the last statement has ended without an error."""
+        return self._thread is not None and not self._thread.is_alive() and self._failure is None
+
     def run(self, statement: str, *, builds: str, **parameters: Any) -> None:
         """Start the statement of that name."""
         self.run_text(cypher.text(statement), builds=builds, **parameters)
