@@ -276,13 +276,19 @@ def _lost(problem: OutputLost, arguments: Sequence[str], as_json: bool) -> int:
         if os.strerror(errno.EPIPE) in problem.message:
             return problem.exit_status
         problem.message = problem.message.partition(", but")[0] + "; nothing was changed."
+    elif _words(arguments)[:1] == ("fetch",):
+        problem.message = problem.message.partition(" The same")[0] + " `dmcheck fetch --resume` shows the leases."
     return _failed(problem, as_json)
 
 
 def _only_reads(arguments: Sequence[str]) -> bool:
-    ours = list(arguments[: list(arguments).index("--")] if "--" in arguments else arguments)
-    words = tuple(one for one in ours if not one.startswith("-"))
-    return bool(READING_OPTIONS & set(ours)) or any(words[: len(verb)] == verb for verb in READING)
+    words = _words(arguments)
+    return bool(READING_OPTIONS & set(_ours(arguments))) or any(words[: len(verb)] == verb for verb in READING)
+
+
+def _words(arguments: Sequence[str]) -> tuple[str, ...]:
+    """What stands before `--` and is no option: the verb first."""
+    return tuple(one for one in _ours(arguments) if not one.startswith("-"))
 
 
 def _asks_for_json(arguments: Sequence[str]) -> bool:

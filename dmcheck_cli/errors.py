@@ -223,8 +223,7 @@ class GateFull(Temporary):
 
 class OutputLost(Temporary):
     template = (
-        "The result could not be written ({what}), but the command has taken effect. Leases can be had again with "
-        "`dmcheck fetch --resume`."
+        "The result could not be written ({what}), but the command has taken effect. The same command may be repeated."
     )
     code = "output_lost"
 

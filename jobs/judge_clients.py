@@ -19,7 +19,7 @@ from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, clients, judging, schema, standings
 from dmcheck_cli.transactions.judging import Case, Conclusion, Heard, Overtaken
 from dmcheck_cli.transactions.standings import stored
-from jobs.options import DryRun, app, summary
+from jobs.options import DryRun, app, summary, tell
 
 MAX_TRIES = 20
 """Times that a run reads again because another one has written meanwhile. That one does what is left."""
@@ -87,6 +87,10 @@ def run(database: Database, dry_run: bool = False) -> Judged:
             break
         except Overtaken:
             continue
+    for id, (before, now) in judged.held.items():
+        if before != now:
+            event, known = "raised" if now > before else "lowered", {"client": id, "before": before, "now": now}
+            tell(event, f"client {id}: may hold {now} leases instead of {before}", dry_run=dry_run, **known)
     if not dry_run:
         buckets.finish(database, "judge_clients")
     return judged
@@ -200,10 +204,12 @@ class _Run:
         client.record, self.read.shares[id] = False, 1.0
         self._set({id: stored(client) | {"sweeping": since, "allowance": 1, "record": False, "share": 1.0}})
         self.judged.held[id] = (self.judged.held.get(id, (self.read.holds.get(id, 1),))[0], 1)
+        tell("contained", f"client {id}: others contradict it too often, its answers decide nothing alone", client=id)
         if self.settings.suspend_contained:
             with suppress(NotRegistered):  # it was deleted meanwhile
                 clients.suspend(self.database, id, SUSPENDED_FOR)
                 self.judged.suspended += 1
+                tell("suspended", f"client {id}: {SUSPENDED_FOR}", client=id, reason=SUSPENDED_FOR)
         self._sweep(id, since)
 
     def _sweep(self, id: int, since: float) -> None:
@@ -213,6 +219,7 @@ class _Run:
     def _release(self, id: int) -> None:
         self.court.release(id, self.now)
         self._set({id: stored(self.clients[id])})
+        tell("no_longer_contained", f"client {id}: others agree with it again", client=id)
 
     def _shares(self) -> bool:
         """Store who has a record, and how much of what each says is checked, where that changed. All answers of a

@@ -32,6 +32,12 @@ def all_batches(step: Callable[[], int]) -> int:
     return total
 
 
+def tell(event: str, text: str, **known: Any) -> None:
+    """Write a line that only a log of JSON lines has."""
+    if notices.records():
+        show.message(notices.Event(text, event, **known))
+
+
 def summary(job: str, counts: dict[str, int], dry_run: bool, as_json: bool, reason: str | None = None) -> None:
     """Print a job's summary line, with the time for a log, or one JSON document; `reason`: why it did nothing, if there
     is one to say."""

@@ -9,7 +9,7 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema
-from jobs.options import DryRun, all_batches, app, summary
+from jobs.options import DryRun, all_batches, app, summary, tell
 
 program = app()
 
@@ -28,9 +28,16 @@ def raise_starved(
 def run(database: Database) -> int:
     """One run of the job; returns how many buckets were raised."""
     all_batches(lambda: buckets.correct_times(database))
-    raised = all_batches(lambda: buckets.raise_starved(database))
+    raised = all_batches(lambda: _told(buckets.raise_starved(database)))
     buckets.finish(database, "raise_starved")
     return raised
+
+
+def _told(raised: list[str]) -> int:
+    """Tell the log of each bucket; returns how many they are."""
+    for bucket in raised:
+        tell("raised", f"bucket {bucket}: has waited too long, and is given before others", bucket=bucket)
+    return len(raised)
 
 
 def main() -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import NoReturn
 
 from dmcheck_cli import entry
@@ -9,7 +10,11 @@ from dmcheck_cli.database.connection import Database
 from dmcheck_cli.entry import Json, Log, LogFormat, Version
 from dmcheck_cli.settings import Settings
 from dmcheck_cli.transactions import buckets, schema, upgrade_1
-from jobs.options import DryRun, all_batches, app, summary
+from dmcheck_cli.transactions.buckets import Held
+from jobs.options import DryRun, all_batches, app, summary, tell
+
+SAID = {"died": "died", "released": "had been dead for the time of grace: the bucket waits again"}
+"""What a line of the log says of each event."""
 
 program = app()
 
@@ -30,12 +35,19 @@ def run(database: Database) -> tuple[int, int]:
     all_batches(lambda: upgrade_1.strays(database))
     all_batches(lambda: buckets.correct_times(database))
     # Release first: a round must never release what it has marked itself, however short the grace period.
-    released = all_batches(lambda: buckets.release_dead(database))
+    released = all_batches(lambda: _told("released", buckets.release_dead(database)))
     all_batches(lambda: buckets.split(database))
-    marked = all_batches(lambda: buckets.mark_dead(database))
+    marked = all_batches(lambda: _told("died", buckets.mark_dead(database)))
     all_batches(lambda: buckets.forget(database))
     buckets.finish(database, "reclaim_leases")
     return marked, released
+
+
+def _told(event: str, leases: list[Held]) -> int:
+    """Tell the log of each lease; returns how many they are."""
+    for one in leases:
+        tell(event, f"bucket {one.bucket}: the lease of client {one.client} {SAID[event]}", **asdict(one))
+    return len(leases)
 
 
 def main() -> NoReturn:

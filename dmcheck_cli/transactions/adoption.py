@@ -23,7 +23,8 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
     It works in batches, each under the locks it needs, so clients and jobs can keep running. It may be repeated, also
     after a crash: what is correct is left alone. Returns how much of what another system left was taken over, by kind:
     `times` (nodes with times as texts or without a zone, and times that were in the future or none), `answers` (of the
-    old types), `clients`, `buckets`.
+    old types), `clients`, `buckets`, `members` (users who were in a bucket that they should not be in, or in several),
+    `opinions` (users with several answers in force, or with a need of another opinion that contradicts the rest).
     """
     limits = database.settings.limits
     changed = Counter[str]()
@@ -38,18 +39,25 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
 
         _all_batches(batch, size)
 
+    def take_over_slices(kind: str, run: Callable[[str], list[Row]]) -> None:
+        after: str | None = ""
+        while after is not None:
+            row = _row(run(after))
+            changed[kind] += row["corrected"]
+            after = row["last"]
+
     # Before their times, which are read only of clients with counters.
     take_over("clients", lambda: database.run("adopt_clients"))
     take_over("times", lambda: database.run("adopt_moments"))
     take_over("answers", lambda: database.run("adopt_old_answers"))
     # First the buckets that no other step would find by uuid; later those left empty by taking users out.
     take_over("buckets", lambda: database.run("adopt_buckets"))
-    _all_slices(lambda after: _last(database.run("adopt_members", after=after, slice=limits.scan_buckets)))
+    take_over_slices("members", lambda after: database.run("adopt_members", after=after, slice=limits.scan_buckets))
     _all_batches(lambda: _count(database.run("adopt_buckets")), limits.batch_adopted)
     lease_seconds = database.settings.lease_seconds
     take_over("times", lambda: database.run("correct_times", lease_seconds=lease_seconds), limits.batch_raised)
     take_over("times", lambda: database.run("correct_other_times"))
-    _all_slices(lambda after: _last(database.run("adopt_answers", after=after, slice=limits.scan_slice)))
+    take_over_slices("opinions", lambda after: database.run("adopt_answers", after=after, slice=limits.scan_slice))
     users.name_all(database)
     return +changed
 
@@ -67,21 +75,10 @@ def _all_batches(step: Callable[[], int], batch: int) -> None:
         pass
 
 
-def _all_slices(step: Callable[[str], str | None]) -> None:
-    after: str | None = ""
-    while after is not None:
-        after = step(after)
-
-
 def _count(rows: list[Row]) -> int:
     """How many were changed: the only number in the row."""
     [count] = _row(rows).values()
     return int(count)
-
-
-def _last(rows: list[Row]) -> str | None:
-    last: str | None = _row(rows)["last"]
-    return last
 
 
 def _row(rows: list[Row]) -> Row:

@@ -38,6 +38,15 @@ class Made:
     reason: str | None = field(default=None, compare=False)
 
 
+@dataclass(frozen=True)
+class Held:
+    """A lease that a job ended or marked: who had it, on which bucket, and its key."""
+
+    client: int
+    bucket: str
+    lease: str | None
+
+
 def show(database: Database, bucket: str) -> BucketState:
     """Who holds a bucket, and what happens to it next. Raises UnknownBucket."""
     rows = database.run("show_bucket", bucket=bucket)
@@ -119,16 +128,16 @@ def correct_times(database: Database) -> int:
     return int(row["corrected"])
 
 
-def release_dead(database: Database) -> int:
-    """Release a batch of leases that have been dead for DMCHECK_GRACE_SECONDS; returns how many."""
+def release_dead(database: Database) -> list[Held]:
+    """Release a batch of leases that have been dead for DMCHECK_GRACE_SECONDS; returns them."""
     row = schema.write_one(database, "release_dead", grace_seconds=database.settings.grace_seconds)
-    return int(row["released"])
+    return [Held(**one) for one in row["released"]]
 
 
-def mark_dead(database: Database) -> int:
-    """Mark a batch of expired leases dead; returns how many."""
+def mark_dead(database: Database) -> list[Held]:
+    """Mark a batch of expired leases dead; returns them."""
     row = schema.write_one(database, "mark_dead", lease_seconds=database.settings.lease_seconds)
-    return int(row["marked"])
+    return [Held(**one) for one in row["marked"]]
 
 
 def reclaimable(database: Database) -> tuple[int, int]:
@@ -146,10 +155,10 @@ def forget(database: Database) -> int:
     return int(row["forgotten"])
 
 
-def raise_starved(database: Database) -> int:
-    """Move a batch of buckets that have waited too long to the front (see `longest_waits`); returns how many."""
+def raise_starved(database: Database) -> list[str]:
+    """Move a batch of buckets that have waited too long to the front (see `longest_waits`); returns their uuids."""
     row = schema.write_one(database, "raise_starved", **_starved(database))
-    return int(row["raised"])
+    return list(row["raised"])
 
 
 def starved(database: Database) -> int:

@@ -196,12 +196,12 @@ class Actor:
     def mark_dead(self) -> dict[str, Any]:
         """One half of reclaim_leases: marks a batch dead."""
         work = buckets.mark_dead
-        return self._do("reclaim_leases", None, {}, lambda: {"marked_dead": work(self.database), "released": 0})
+        return self._do("reclaim_leases", None, {}, lambda: {"marked_dead": len(work(self.database)), "released": 0})
 
     def release_dead(self) -> dict[str, Any]:
         """The other half: releases a batch that has been dead long enough."""
         work = buckets.release_dead
-        return self._do("reclaim_leases", None, {}, lambda: {"marked_dead": 0, "released": work(self.database)})
+        return self._do("reclaim_leases", None, {}, lambda: {"marked_dead": 0, "released": len(work(self.database))})
 
     def raise_starved(self) -> dict[str, Any]:
         """One run of raise_starved."""

@@ -403,7 +403,9 @@ def test_a_fetch_whose_output_is_lost(
     if stdout == "full disk":
         os.close(writer)
     assert done.returncode == 75
-    assert json.loads(done.stderr)["error"]["code"] == "output_lost"
+    error = json.loads(done.stderr)["error"]
+    assert error["code"] == "output_lost"
+    assert error["message"].endswith("has taken effect. `dmcheck fetch --resume` shows the leases.")
     [lease] = query("MATCH (b)-[:DMCHECKCLIENT]->() RETURN b.uuid AS bucket, b.newest AS lease")
     [again] = direct("fetch", "--client", 42, "--resume", "--json").document["buckets"]
     assert (again["bucket"], again["lease"], len(again["users"])) == (lease["bucket"], lease["lease"], 5)

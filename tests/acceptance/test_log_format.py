@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.graphs import prepare
+from support.graphs import pass_time, prepare
+from support.invariants import Query
 from support.programs import Result
 from support.working import CLEAN, CLIENT, FILTER, Checker, work
 
@@ -113,3 +114,46 @@ def test_a_job(database: Database, direct: Callable[..., Result], wrong: tuple[s
         assert lines["finished"]["job"] == "make_buckets"
         assert done.document.items() <= lines["finished"].items()
         assert {"detail", "timings"} <= set(lines)
+
+
+def test_the_jobs_tell_each_lease_bucket_and_client(
+    database: Database, direct: Callable[..., Result], query: Query
+) -> None:
+    """What was written, with its client, bucket and lease; nothing without the option, with `--quiet`, or again."""
+    prepare(database, [CLIENT], 8, size=4)
+    [given] = direct("fetch", "--client", CLIENT, "--count", "1", "--json").document["buckets"]
+
+    def told(job: str, *more: str) -> list[dict[str, Any]]:
+        done = direct(*more, "--log-format=json", program=job, DMCHECK_GRACE_SECONDS="1")
+        assert done.status == 0
+        lines = [json.loads(line) for line in done.err.splitlines()]
+        known = ("event", "client", "bucket", "lease", "before", "now")
+        others = ("finished", "warning")  # a slow machine warns of each statement
+        return [{key: line[key] for key in known if key in line} for line in lines if line["event"] not in others]
+
+    lease = {"client": CLIENT, "bucket": given["bucket"], "lease": given["lease"]}
+    pass_time(query, 86_400 * 365)
+    [waiting] = query("MATCH (b:DMCheckBucket) WHERE b.place IS NOT NULL RETURN b.uuid AS uuid")
+    assert told("raise_starved") == [{"event": "raised", "bucket": waiting["uuid"]}]
+    assert told("reclaim_leases") == [{"event": "died", **lease}]
+    pass_time(query, 60)
+    assert told("reclaim_leases", "--quiet") == []
+    assert told("reclaim_leases") == []
+    query("MATCH (s:DMCheckClientStats) SET s.allowance = 5")
+    [lowered] = told("judge_clients", "--dry-run")
+    assert (lowered["event"], lowered["client"], lowered["before"]) == ("lowered", CLIENT, 5)
+    assert lowered["now"] < 5
+
+
+def test_a_release_is_told(database: Database, direct: Callable[..., Result], query: Query) -> None:
+    """By the job that releases what has been dead for the time of grace."""
+    prepare(database, [CLIENT], 4, size=4)
+    [given] = direct("fetch", "--client", CLIENT, "--count", "1", "--json").document["buckets"]
+    pass_time(query, 86_400)
+    assert direct(program="reclaim_leases").err == ""
+    pass_time(query, 86_400)
+    told = map(json.loads, direct("--log-format=json", program="reclaim_leases").err.splitlines())
+    line, finished = (line for line in told if line["event"] != "warning")
+    lease = ("released", CLIENT, given["bucket"], given["lease"])
+    assert tuple(line[key] for key in ("event", "client", "bucket", "lease")) == lease
+    assert (finished["event"], finished["released"]) == ("finished", 1)

@@ -373,4 +373,4 @@ def _release(uuids: list[str], database: Database, number: int) -> int:
     """Release the round's bucket, which alone has been dead for long enough."""
     long_ago = "MATCH (b:DMCheckBucket {uuid: $uuid}) SET b.dead_datetime = datetime() - duration('PT1H')"
     database.run_text(long_ago, uuid=uuids[number])
-    return buckets.release_dead(database)
+    return len(buckets.release_dead(database))

@@ -109,6 +109,7 @@ CASES: dict[str, Case] = {
         before="MATCH (c:DMCheckClient)-[:DM_YES]->(u) WITH u LIMIT 1 MATCH (o:DMCheckClient {id: 1}) "
         "CREATE (o)-[:DM_NO]->(u), (o)-[:DM_SECOND {candm: 'DM', at: datetime()}]->(:User {screen_name: 'alone'}), "
         "(:User {screen_name: 'half', dmcheck_needs: 'dm'})",
+        same_answer=False,
     ),
     "adopt_buckets": Case(
         before="CREATE (:DMCheckBucket {uuid: 'old', edit_datetime: datetime()})"
@@ -125,6 +126,7 @@ CASES: dict[str, Case] = {
         "(b)<-[:INDMCHECKBUCKET {second: 'dm'}]-(:User {screen_name: 'marked'}) "
         "WITH b MATCH (u)<-[:DM_YES]-() WITH b, u LIMIT 1 CREATE (u)-[:INDMCHECKBUCKET {second: 'dm'}]->(b) "
         "REMOVE u.dmcheck_needs, u.dmcheck_asked",
+        same_answer=False,
     ),
     "adopt_moments": Case(
         before="MATCH (c:DMCheckClient {id: 1})-[:STATS]->(s) "

@@ -94,6 +94,31 @@ def test_a_dry_run_names_times_that_are_repaired(
     assert direct("schema", "apply", "--dry-run", "--json").document["problems"] == []
 
 
+def test_a_client_whose_second_node_has_its_id_as_a_text_is_one(
+    database: Database, query: Callable, direct: Callable
+) -> None:
+    """Their counters are added, and the later time of access stays."""
+    query("DROP CONSTRAINT dmcheck_client_id IF EXISTS")
+    for id, seen, assigned in ((31, "2026-01-02", 3), ("31", "2026-01-03", 4), (32, "2026-01-03", 5), ("32", "x", 6)):
+        query(
+            """CREATE (c:DMCheckClient {id: $id, screen_name: 'c', state: 'ACTIVE', create_datetime: datetime()})
+            CREATE (c)-[:STATS]->(:DMCheckClientStats {buckets_assigned: $n, buckets_processed: 0, buckets_fault: 0,
+                buckets_dead: 0, last_access_time: CASE $seen WHEN 'x' THEN null ELSE datetime($seen) END})""",
+            id=id,
+            n=assigned,
+            seen=seen,
+        )
+    problems = direct("schema", "apply", "--dry-run", "--json").document["problems"]
+    assert "clients with several nodes of one id: 2, such as 31" in problems
+    assert direct("schema", "apply", "--json").status == 0
+    found = query(
+        """MATCH (c:DMCheckClient)-[:STATS]->(s) RETURN c.id AS id, s.buckets_assigned AS n,
+        toString(date(s.last_access_time)) AS seen ORDER BY id"""
+    )
+    assert [tuple(row.values()) for row in found] == [(31, 7, "2026-01-03"), (32, 11, "2026-01-03")]
+    assert health.broken(database, lambda seen: None) == []
+
+
 USERS = 300
 
 
@@ -133,6 +158,9 @@ def test_the_graph_of_the_system_before(database: Database, query: Callable, dir
     assert done.status == 0, done.err
     assert done.document["applied"] == dry.document["applied"]
     assert done.document["changed"]["answers"] == USERS // 2
+    assert done.document["changed"]["opinions"] == 30
+    assert done.document["changed"]["members"] > 0
+    assert "clients with several nodes of one id: 1, such as 1" in dry.document["problems"]
     assert direct("schema", "apply", "--json").document == {"applied": []}
     assert health.broken(database, lambda seen: None) == []
     assert broken(query) == []

@@ -227,6 +227,7 @@ def test_a_result_that_cannot_be_written_is_no_success(
     with pytest.raises(OutputLost, match=r"No space left|Broken pipe") as caught:
         show.document({"n": 1})
     assert (caught.value.code, caught.value.exit_status) == ("output_lost", 75)
+    assert caught.value.message.endswith("has taken effect. The same command may be repeated.")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 // Moves buckets that have waited too long to the front of the line, the most overdue first.
 // Parameters: starved_seconds (maximum wait of an ordinary bucket), prioritized_seconds (maximum wait of a prioritized
 //   one), limits, schema.
-// Columns: raised. No row: the graph has another version.
+// Columns: raised (a list of uuids). No row: the graph has another version.
 // Repeating: a bucket already at the place its lateness calls for is not raised again.
 // include: _graph
 CALL () {
@@ -19,6 +19,6 @@ CALL (uuids) {
     // include: _starved_buckets
         AND b.uuid IN uuids
     SET b.raised_from = coalesce(b.raised_from, b.priority), b.priority = place
-    RETURN count(b) AS raised
+    RETURN collect(b.uuid) AS raised
 }
 RETURN raised

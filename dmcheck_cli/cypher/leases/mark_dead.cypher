@@ -1,6 +1,6 @@
 // Marks expired leases dead.
 // Parameters: lease_seconds (the maximum that the job allows), limits, schema.
-// Columns: marked. No row: the graph has another version.
+// Columns: marked (a list of {client, bucket, lease}). No row: the graph has another version.
 // Repeating: skips leases already dead. A lease that was revived by a renewal and dies again is marked again, but
 //   counts in buckets_dead only once.
 // include: _graph
@@ -15,11 +15,12 @@ CALL (uuids, ids) {
         AND b.uuid IN uuids AND c.id IN ids
     MATCH (c)-[:STATS]->(s:DMCheckClientStats)
     OPTIONAL MATCH (l:DMCheckLease {id: b.newest})
-    WITH s, collect(b) AS ending, collect(l) AS dead, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths
+    WITH s, collect(b) AS ending, collect(l) AS dead, collect(CASE WHEN l.died THEN null ELSE l END) AS deaths,
+        collect({client: c.id, bucket: b.uuid, lease: b.newest}) AS told
     FOREACH (b IN ending | SET b.dead_datetime = datetime())
     FOREACH (l IN dead | SET l.dead_datetime = datetime())
     FOREACH (l IN deaths | SET l.died = true)
     SET s.buckets_dead = coalesce(toIntegerOrNull(s.buckets_dead), 0) + size(deaths)
-    RETURN sum(size(ending)) AS marked
+    RETURN collect(told) AS told
 }
-RETURN marked
+RETURN reduce(all = [], some IN told | all + some) AS marked

@@ -2,7 +2,7 @@
 // the others become history, as after a recheck; where only second opinions are left, the first of them is in force.
 // Corrects who needs another opinion, and who is set aside.
 // Parameters: after (a name; '' for the first), slice (how many users to read), schema.
-// Columns: seen (users read), last (the name of the last one; null when none). No row: the graph has another version.
+// Columns: seen (users read), last (the name of the last one; null when none), corrected (users). No row: the graph has another version.
 // Repeating: a user about whom all is well is left unchanged.
 // include: _graph
 CALL () {
@@ -58,4 +58,4 @@ CALL (odd) {
     SET u.dmcheck_needs = CASE WHEN free THEN 'look' END, u.dmcheck_asked = CASE WHEN free THEN 0 END,
         u.dmcheck_aside = CASE WHEN NOT free THEN null END
 }
-RETURN seen, last
+RETURN seen, last, size(odd) AS corrected

@@ -2,7 +2,7 @@
 // opinion, users whose name cannot be looked up, and users in several buckets; of those buckets, a leased one is kept
 // first, then the more urgent one. Who has no answer is there for a first one; a bucket knows who answered the others.
 // Parameters: after (a uuid; '' for the first), slice (how many buckets to read), schema.
-// Columns: last (the uuid of the last one; null when none). No row: the graph has another version.
+// Columns: last (the uuid of the last one; null when none), corrected (users). No row: the graph has another version.
 // Repeating: what was corrected is not found again.
 // include: _graph
 CALL () {
@@ -48,4 +48,4 @@ CALL (odd) {
     WITH memberships, leaving, [x IN memberships WHERE NOT x IN leaving][1..] AS others
     FOREACH (m IN leaving + others | DELETE m)
 }
-RETURN last
+RETURN last, size(odd) AS corrected

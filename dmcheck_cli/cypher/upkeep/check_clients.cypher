@@ -7,6 +7,11 @@ CALL () {
     // include: _odd_client
     RETURN problem, count(c) AS found, min(toStringOrNull(c.id)) AS example
     UNION ALL
+    MATCH (c:DMCheckClient) WHERE c.id IS NOT NULL
+    // include: _one_id
+    WITH id, count(c) AS nodes WHERE nodes > 1
+    RETURN 'clients with several nodes of one id' AS problem, count(id) AS found, min(toStringOrNull(id)) AS example
+    UNION ALL
     MATCH (c:DMCheckClient)
     // include: _client_without_id
     RETURN 'clients whose id is no whole number from 1 to 2^63-1' AS problem, count(c) AS found,

@@ -1,11 +1,12 @@
-// Joins two nodes of one client id, which the constraint would not allow: all that the spare one has goes to the other,
+// Joins two nodes of one client id (a text may be one, too), which the constraint would not allow: all that the spare one has goes to the other,
 // a batch at a time; in the end its counters are added, and it is deleted. The ACTIVE one is kept.
 // Parameters: limits.
 // Columns: moved (relationships, and the node). No version is checked: without the constraint no release works.
 // Repeating: what was moved is not found again.
 CALL () {
     MATCH (c:DMCheckClient) WHERE c.id IS NOT NULL
-    WITH c.id AS id, collect(c) AS nodes WHERE size(nodes) > 1
+    // include: _one_id
+    WITH id, collect(c) AS nodes WHERE size(nodes) > 1
     RETURN nodes LIMIT 1
 }
 CALL (nodes) {
@@ -45,6 +46,9 @@ CALL (kept, spare) {
         total.buckets_processed = coalesce(toIntegerOrNull(total.buckets_processed), 0) + coalesce(toIntegerOrNull(s.buckets_processed), 0),
         total.buckets_fault = coalesce(toIntegerOrNull(total.buckets_fault), 0) + coalesce(toIntegerOrNull(s.buckets_fault), 0),
         total.buckets_dead = coalesce(toIntegerOrNull(total.buckets_dead), 0) + coalesce(toIntegerOrNull(s.buckets_dead), 0)
+        // The other's time may be a text.
+        FOREACH (x IN CASE WHEN total.last_access_time > s.last_access_time THEN [] ELSE [s] END |
+            SET total.last_access_time = coalesce(x.last_access_time, total.last_access_time))
         DETACH DELETE s)
     SET kept.create_datetime = CASE WHEN spare.create_datetime < kept.create_datetime THEN spare.create_datetime
         ELSE kept.create_datetime END
