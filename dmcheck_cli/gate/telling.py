@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from dmcheck_cli.errors import (
     BUG,
     MALFORMED,
@@ -13,7 +15,9 @@ from dmcheck_cli.errors import (
     DmcheckError,
     GateFull,
     NotAdmitted,
+    NotRegistered,
     Overtaken,
+    Suspended,
     SystemRefused,
     explained,
     told,
@@ -30,6 +34,11 @@ SENTENCES = {
 THEIRS = (GateFull, NotAdmitted, Overtaken)
 """Outcomes of these statuses that are about the stranger, and name nothing of the operator's."""
 
+ONLY_THE_OPERATOR = (NotRegistered, Suspended)
+"""Refusals whose message names a command that only the operator can give."""
+
+REMEDY = re.compile(r"[:;] `dmcheck ")
+
 GATES_OWN = frozenset({"not_admitted", "wrong_client", "too_fast"})
 """Codes of what the gate itself refuses; the database counts its own too_fast as well."""
 
@@ -37,6 +46,9 @@ GATES_OWN = frozenset({"not_admitted", "wrong_client", "too_fast"})
 def outward(error: Exception) -> DmcheckError:
     """What a stranger is told of an error. Messages may name the database's address, its account, files, statements."""
     problem = explained(error)
+    if isinstance(problem, ONLY_THE_OPERATOR):
+        said = REMEDY.split(problem.message)[0]
+        return told(problem.code, f"{said}. Ask the operator.", problem.exit_status, problem.retry_after)
     inner = problem.exit_status in (NOT_CONFIGURED, BUG, TEMPORARY) or isinstance(
         problem, DatabaseRefused | SystemRefused
     )
@@ -48,4 +60,5 @@ def outward(error: Exception) -> DmcheckError:
 def is_counted(problem: DmcheckError, said: DmcheckError) -> bool:
     """Whether the gate counts and logs a problem that it told a stranger as `said`: it refused the request itself, or
     it told less than it knows. All else is between the client and the database, which counts it."""
-    return said is not problem or said.exit_status == MALFORMED or said.code in GATES_OWN
+    less = said is not problem and not isinstance(problem, ONLY_THE_OPERATOR)
+    return less or said.exit_status == MALFORMED or said.code in GATES_OWN

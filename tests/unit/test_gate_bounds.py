@@ -20,7 +20,9 @@ from dmcheck_cli.errors import (
     Malformed,
     NotAdmitted,
     NotConfigured,
+    NotRegistered,
     OverQuota,
+    Suspended,
     Temporary,
     TooFast,
     WrongClient,
@@ -206,6 +208,17 @@ def test_strangers_are_told_nothing_of_the_operators_side(problem: Exception) ->
 def test_what_is_about_them_they_are_told() -> None:
     for problem in (WrongClient(client=1, other=2), GateFull(), NotAdmitted(), Malformed(what="x")):
         assert telling.outward(problem) is problem
+
+
+@pytest.mark.parametrize("problem", [NotRegistered(client=7), Suspended(client=7, reason=" (too fast)")])
+def test_they_are_named_no_command_that_only_the_operator_can_give(problem: DmcheckError) -> None:
+    """And the database has counted it."""
+    said = telling.outward(problem)
+    assert (said.code, said.exit_status, said.retry_after) == (problem.code, problem.exit_status, problem.retry_after)
+    assert said.message.startswith("Client 7 is ")
+    assert said.message.endswith(". Ask the operator.")
+    assert "`" not in said.message
+    assert not telling.is_counted(problem, said)
 
 
 @pytest.mark.parametrize(
