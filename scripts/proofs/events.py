@@ -46,6 +46,9 @@ MAX_STILLNESS_SECONDS = 180.0
 
 MAX_OUTAGE_SECONDS = 2.0
 
+REFILLED = 20
+"""Looks between two runs of the jobs."""
+
 CHECKER = """
 import json, os, random, signal, sys, time
 folder, pace = sys.argv[1], float(sys.argv[2])
@@ -193,13 +196,17 @@ def of_one_machine(
 def _drive(database: Database, machine: Machine, moments: list[int], total: int) -> Counter[str]:
     """Runs until all events have happened and all users are answered."""
     happened: Counter[str] = Counter()
-    answered, moved_at, tick = -1, time.monotonic(), 0
+    answered, moved_at, tick, made = -1, time.monotonic(), 0, -REFILLED
     while moments or answered < total:
         process = machine.run()
         # A bucket whose leases keep failing is split, and its last user set aside; that is not what is tried here.
         database.run_text("MATCH (b:DMCheckBucket) WHERE b.failures IS NOT NULL REMOVE b.failures, b.failed_by")
-        if tick % 20 == 0:
+        # Where events take longer than the work between them, the line runs dry until they have caught up: none is to
+        # happen to a loop that has nothing left to do.
+        if tick - made >= REFILLED and not (moments and moments[0] <= answered):
+            made = tick
             make_buckets.run(database)
+        if tick % REFILLED == 0:
             reclaim_leases.run(database)
             # Who takes buckets and is killed before it answers is slowed down; that is not what is tried here.
             database.run_text("MATCH (s:DMCheckClientStats) REMOVE s.next_fetch")
@@ -207,12 +214,13 @@ def _drive(database: Database, machine: Machine, moments: list[int], total: int)
         now = _answered(database.run_text)
         if now > answered:
             answered, moved_at = now, time.monotonic()
-        if moments and (moments[0] <= answered or answered >= total) and _has_begun(machine):
+        if moments and moments[0] <= answered and _has_begun(machine):
             name, happen = machine.chance.choice(EVENTS)
             if process.poll() is None:
                 happen(machine, process.pid)
                 happened[name] += 1
             moments.pop(0)
+            moved_at = time.monotonic()
         assert time.monotonic() < moved_at + MAX_STILLNESS_SECONDS, f"no new answer after {answered} of {total}"
         tick += 1
         time.sleep(0.05)
