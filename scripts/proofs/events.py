@@ -46,9 +46,6 @@ MAX_STILLNESS_SECONDS = 180.0
 
 MAX_OUTAGE_SECONDS = 2.0
 
-REFILLED = 20
-"""Looks between two runs of the jobs."""
-
 CHECKER = """
 import json, os, random, signal, sys, time
 folder, pace = sys.argv[1], float(sys.argv[2])
@@ -59,6 +56,8 @@ users = [json.loads(line) for line in sys.stdin]
 stop_at = random.randrange(len(users) + 1) if mood < 0.06 else len(users)
 with open(os.path.join(folder, "asked"), "a") as journal:
     for user in users[:stop_at]:
+        while os.path.exists(os.path.join(folder, "hold")) and not ended and os.getppid() != 1:
+            time.sleep(0.01)
         if ended or os.getppid() == 1:
             break
         time.sleep(pace)
@@ -105,6 +104,14 @@ class Machine:
         """How many look-ups COMMAND has made."""
         journal = self.folder / "asked"
         return journal.read_bytes().count(b"\n") if journal.exists() else 0
+
+    def hold(self, held: bool) -> None:
+        """Whether COMMAND waits before its next look-up."""
+        file = self.folder / "hold"
+        if held:
+            file.touch()
+        else:
+            file.unlink(missing_ok=True)
 
     def measure(self) -> None:
         """Note its memory and descriptors."""
@@ -196,17 +203,13 @@ def of_one_machine(
 def _drive(database: Database, machine: Machine, moments: list[int], total: int) -> Counter[str]:
     """Runs until all events have happened and all users are answered."""
     happened: Counter[str] = Counter()
-    answered, moved_at, tick, made = -1, time.monotonic(), 0, -REFILLED
+    answered, moved_at, tick = -1, time.monotonic(), 0
     while moments or answered < total:
         process = machine.run()
         # A bucket whose leases keep failing is split, and its last user set aside; that is not what is tried here.
         database.run_text("MATCH (b:DMCheckBucket) WHERE b.failures IS NOT NULL REMOVE b.failures, b.failed_by")
-        # Where events take longer than the work between them, the line runs dry until they have caught up: none is to
-        # happen to a loop that has nothing left to do.
-        if tick - made >= REFILLED and not (moments and moments[0] <= answered):
-            made = tick
+        if tick % 20 == 0:
             make_buckets.run(database)
-        if tick % REFILLED == 0:
             reclaim_leases.run(database)
             # Who takes buckets and is killed before it answers is slowed down; that is not what is tried here.
             database.run_text("MATCH (s:DMCheckClientStats) REMOVE s.next_fetch")
@@ -214,6 +217,9 @@ def _drive(database: Database, machine: Machine, moments: list[int], total: int)
         now = _answered(database.run_text)
         if now > answered:
             answered, moved_at = now, time.monotonic()
+        # Where events take longer than the work between them, COMMAND waits for them: none is to happen to a loop that
+        # has nothing left to do.
+        machine.hold(bool(moments) and moments[0] <= answered)
         if moments and moments[0] <= answered and _has_begun(machine):
             name, happen = machine.chance.choice(EVENTS)
             if process.poll() is None:
