@@ -126,7 +126,8 @@ class _Building:
 
     def _create(self, one: Wanted, indexes: list[Index]) -> None:
         self._count(one, indexes)
-        self.aside.run_text(one.statement, builds=one.name)
+        statement = one.statement
+        self.aside.run_text(statement, builds=one.name)
 
     def _in_work(self, indexes: list[Index], running: list[Transaction]) -> set[str]:
         """The names of what others create or drop: dmcheck processes say so, and an index that grows counts, too."""
