@@ -29,21 +29,20 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
     limits = database.settings.limits
     changed = Counter[str]()
 
-    def take_over(kind: str, run: Callable[[], list[Row]], size: int = limits.batch_adopted) -> None:
-        def batch() -> int:
-            count = _count(run())
-            before, changed[kind] = changed[kind], changed[kind] + count
-            if before // TOLD < changed[kind] // TOLD:
-                tell(f"{changed[kind]:,} {kind} taken over")
-            return count
+    def took(kind: str, count: int) -> int:
+        before, changed[kind] = changed[kind], changed[kind] + count
+        if before // TOLD < changed[kind] // TOLD:
+            tell(f"{changed[kind]:,} {kind} taken over")
+        return count
 
-        _all_batches(batch, size)
+    def take_over(kind: str, run: Callable[[], list[Row]], size: int = limits.batch_adopted) -> None:
+        _all_batches(lambda: took(kind, _count(run())), size)
 
     def take_over_slices(kind: str, run: Callable[[str], list[Row]]) -> None:
         after: str | None = ""
         while after is not None:
             row = _row(run(after))
-            changed[kind] += row["corrected"]
+            took(kind, row["corrected"])
             after = row["last"]
 
     # Before their times, which are read only of clients with counters.
@@ -63,7 +62,7 @@ def adopt(database: Database, tell: Tell = lambda text: None) -> Counter[str]:
 
 
 def merge(database: Database, tell: Tell = lambda text: None) -> None:
-    """Join the nodes of one client id, for a graph that has no constraint against several."""
+    """Join the nodes of one client id: several that no constraint forbade, or one whose id is a text beside another."""
     if database.run("merge_clients"):
         tell("Clients have several nodes each, which are joined")
         while database.run("merge_clients"):

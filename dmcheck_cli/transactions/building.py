@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 
 from dmcheck_cli import cypher
@@ -107,7 +107,7 @@ class _Building:
     def _begin(self, lacking: list[Wanted], indexes: list[Index], running: list[Transaction]) -> None:
         """Start the first possible step; raises DatabaseRefused for the first that is not ours to take."""
         in_work = self._in_work(indexes, running)
-        steps: dict[Step, list[Wanted]] = {Step.DROP: [], Step.CREATE: [], Step.WAIT: []}
+        steps: defaultdict[Step, list[Wanted]] = defaultdict(list)
         for one in reversed(lacking):
             step = next_step(one, indexes, in_work)
             if isinstance(step, Obstacle):

@@ -15,9 +15,6 @@ from dmcheck_cli.transactions.building import POLL_SECONDS, Tell, obstacles, sta
 
 __all__ = ["Tell", "apply", "ensure", "missing", "obstacles", "other_version", "statements", "write", "write_one"]
 
-ONE_ID = "dmcheck_client_id"
-"""The constraint that several nodes of one client would violate."""
-
 STEPS = {1: upgrade_1.upgrade, 2: upgrade_2.upgrade}
 """The upgrade from the previous version to each version, in batches that may be repeated."""
 
@@ -58,9 +55,9 @@ def apply_all(database: Database, tell: Tell = lambda text: None) -> tuple[list[
     version, upgrading, fresh = _look(database)
     _refuse_newer(version, upgrading)
     lacking = [one.name for one in building.lacking(database)]
+    if not fresh:
+        adoption.merge(database, tell)
     if lacking:
-        if not fresh and ONE_ID in lacking:
-            adoption.merge(database, tell)
         building.build(database, tell)
     done = [f"version {step}" for step in range(1, cypher.SCHEMA + 1) if _upgrade(database, step)]
     return lacking + done, Counter() if fresh else adoption.adopt(database, tell)

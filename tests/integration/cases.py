@@ -205,7 +205,7 @@ CASES: dict[str, Case] = {
     ),
     "held_leases": Case(lambda w: {"client": 1}, writes=False),
     "mark_dead": Case(lambda w: {"lease_seconds": 7200}, same_answer=False),
-    "merge_clients": Case(writes=False),  # with the constraint there is nothing to join: test_older_graph.py
+    "merge_clients": Case(writes=False),  # there is nothing to join here: test_older_graph.py
     "name_users": Case(
         lambda w: {"after": "", "slice": 1000}, before="CREATE (:User {screen_name: 'Foreign'})", same_answer=False
     ),

@@ -94,11 +94,13 @@ def test_a_dry_run_names_times_that_are_repaired(
     assert direct("schema", "apply", "--dry-run", "--json").document["problems"] == []
 
 
+@pytest.mark.parametrize("constraint", [True, False])
 def test_a_client_whose_second_node_has_its_id_as_a_text_is_one(
-    database: Database, query: Callable, direct: Callable
+    database: Database, query: Callable, direct: Callable, constraint: bool
 ) -> None:
-    """Their counters are added, and the later time of access stays."""
-    query("DROP CONSTRAINT dmcheck_client_id IF EXISTS")
+    """Their counters are added, and the later time of access stays; the constraint allows two such nodes."""
+    if not constraint:
+        query("DROP CONSTRAINT dmcheck_client_id IF EXISTS")
     for id, seen, assigned in ((31, "2026-01-02", 3), ("31", "2026-01-03", 4), (32, "2026-01-03", 5), ("32", "x", 6)):
         query(
             """CREATE (c:DMCheckClient {id: $id, screen_name: 'c', state: 'ACTIVE', create_datetime: datetime()})

@@ -2,7 +2,8 @@
 // the others become history, as after a recheck; where only second opinions are left, the first of them is in force.
 // Corrects who needs another opinion, and who is set aside.
 // Parameters: after (a name; '' for the first), slice (how many users to read), schema.
-// Columns: seen (users read), last (the name of the last one; null when none), corrected (users). No row: the graph has another version.
+// Columns: seen (users read), last (the name of the last one; null when none), corrected (users). No row: the
+//   graph has another version.
 // Repeating: a user about whom all is well is left unchanged.
 // include: _graph
 CALL () {

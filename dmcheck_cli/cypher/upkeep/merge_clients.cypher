@@ -1,7 +1,8 @@
-// Joins two nodes of one client id (a text may be one, too), which the constraint would not allow: all that the spare one has goes to the other,
-// a batch at a time; in the end its counters are added, and it is deleted. The ACTIVE one is kept.
+// Joins two nodes of one client id, also where it is a text in one of them: all that the spare one has goes to the
+// other, a batch at a time; in the end its counters are added, and it is deleted. The ACTIVE one is kept.
 // Parameters: limits.
-// Columns: moved (relationships, and the node). No version is checked: without the constraint no release works.
+// Columns: moved (relationships, and the node). No version is checked: without the constraint no release works, and none
+//   finds a client by a text.
 // Repeating: what was moved is not found again.
 CALL () {
     MATCH (c:DMCheckClient) WHERE c.id IS NOT NULL
