@@ -84,8 +84,8 @@ def _progress(found: Findings) -> Section:
     end = system.estimated_end
     if end is not None:
         text += (
-            f" All will be checked in about {duration(end.seconds)}: {duration(end.earliest, units=1)} "
-            f"at the earliest, {duration(end.latest, units=1)} at the latest."
+            f" All will be checked in about {duration(end.seconds)}: {duration(end.earliest)} "
+            f"at the earliest, {duration(end.latest)} at the latest."
         )
     elif system.users_total > system.users_checked:
         text += " When all will be checked cannot be told: nobody has answered in the last two days."
