@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-from support.graphs import answers, prepare, transactions
+from support.graphs import MAX_WAIT_SECONDS, answers, prepare, transactions
 from support.invariants import Query, broken
 
 from dmcheck_cli.database.connection import Database
@@ -89,6 +89,7 @@ def test_every_figure_is_that_of_the_whole_graph(
     """While four clients work, users are added and put into buckets, every count of `stats` is the exact one."""
     prepare(database, CLIENTS, 3000, size=SIZE)
     limits: Limits = replace(database.settings.limits, tolerance=1_000_000)
+    maker = sized(bucket_size=SIZE)
     done = threading.Event()
     log: list[str] = []
     seen: list[int] = []
@@ -100,11 +101,14 @@ def test_every_figure_is_that_of_the_whole_graph(
     try:
         for look in range(LOOKS):
             users.add(database, [User(f"later{look}_{i}", None) for i in range(20)])
-            make_buckets.run(sized(bucket_size=SIZE))
-            before = len(log)
-            while len(log) < before + 20:
+            make_buckets.run(maker)
+            before, until = len(log), time.monotonic() + MAX_WAIT_SECONDS
+            while (known := len(log)) < before + 20:
                 assert all(one.is_alive() for one in crew)
-                time.sleep(0.01)
+                assert time.monotonic() < until
+                time.sleep(0.1)
+                if len(log) == known:  # they have emptied the line
+                    make_buckets.run(maker)
             with frozen(environment) as counted:
                 clients, system = stats(database)
             seen.append(counted["checked"])
