@@ -9,7 +9,6 @@ another pinned version of it. `NEO4J_TEST_URI` names another database
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -51,13 +50,6 @@ FAST = (
     "acceptance/test_use_cases.py",
 )
 """The part that is marked `fast`: what needs no database, the verbs of a client and the jobs of the line."""
-
-# What is ignored here is ignored by the processes that tests start: in the background of a shell, under nohup.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-for _one in (signal.SIGHUP, signal.SIGQUIT):
-    if signal.getsignal(_one) is signal.SIG_IGN:
-        signal.signal(_one, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

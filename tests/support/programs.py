@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,9 +66,17 @@ def at_home(home: Path, **more: Any) -> Settings:
 
 
 def plainly() -> None:
-    """Programs that this process starts have PLAIN."""
+    """Programs that this process starts have PLAIN, and do not ignore signals.
+
+    What is ignored here is ignored by them: in the background of a shell, under nohup.
+    """
     os.environ.setdefault(LINE, str(BUCKETS_PER_CLIENT))
     os.environ.setdefault(UNJUDGED, "0")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for one in (signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(one) is signal.SIG_IGN:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def launcher(program: str) -> list[str]:
