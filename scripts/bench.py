@@ -21,6 +21,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from environment import enter
+
+enter()
+
 from benchmark import export, graph, library, postgres, processes, report, rounds, scale, sight, start
 from benchmark.crowd import crowds
 from benchmark.graph import BUCKET_SIZE, CLIENTS, LINE

@@ -21,6 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from environment import enter
+
+enter()
+
 from tabulate import tabulate
 
 from dmcheck_cli.domain.policy.trust.rules import DM, NON_DM, RULES, Rules

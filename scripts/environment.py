@@ -11,6 +11,7 @@ chooses within the bounds of `pyproject.toml`, as in a user's install.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -45,6 +46,19 @@ def ensure(tests: bool) -> Path:
         if _stamp() not in wanted:
             _make(tests, wanted[0])
     return VENV / "bin"
+
+
+def enter() -> None:
+    """Go on in the Python of `.venv`, made where it is missing, unless this one has what the tests need."""
+    if importlib.util.find_spec("hypothesis") is not None:
+        return
+    try:
+        ensure(tests=True)
+    except (Trouble, OSError) as trouble:
+        sys.exit(f"{trouble}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    os.execve(PYTHON, [str(PYTHON), *sys.argv], quiet_environment())
 
 
 def quiet_environment() -> dict[str, str]:

@@ -21,6 +21,10 @@ from math import nan
 from statistics import median
 from typing import Any
 
+from environment import enter
+
+enter()
+
 from benchmark import graph
 from benchmark.operations import OPERATIONS, Place
 from benchmark.population import Population, imported, indexed

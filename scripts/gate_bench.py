@@ -21,6 +21,10 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from environment import enter
+
+enter()
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import psutil

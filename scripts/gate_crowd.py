@@ -25,6 +25,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
+from environment import enter
+
+enter()
+
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import psutil

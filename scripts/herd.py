@@ -21,6 +21,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 
+from environment import enter
+
+enter()
+
 from tabulate import tabulate
 
 from dmcheck_cli.backoff import Backoff, between_requests, between_tries

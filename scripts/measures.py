@@ -34,6 +34,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from environment import enter
+
+enter()
+
 from tabulate import tabulate
 
 ROOT = Path(__file__).parents[1]

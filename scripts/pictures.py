@@ -27,6 +27,10 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from environment import enter
+
+enter()
+
 from rich.console import Console
 from rich.text import Text
 

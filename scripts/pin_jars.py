@@ -19,6 +19,10 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from environment import enter
+
+enter()
+
 from maven_artifact import Artifact  # type: ignore[import-untyped]
 
 LISTS = Path(__file__).resolve().parent.parent / "dmcheck_cli" / "embedded"

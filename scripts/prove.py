@@ -17,6 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from environment import enter
+
+enter()
+
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.embedded import server
 from dmcheck_cli.settings import Settings

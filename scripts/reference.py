@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from environment import enter
+
+enter()
+
 import costs
 from typer.main import get_command
 

@@ -24,6 +24,10 @@ import time
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+from environment import enter
+
+enter()
+
 from scaling.model import Costs, Run, World, connections, days, disk, fitted, most_clients, parts, simulate
 
 from dmcheck_cli.reporting import show

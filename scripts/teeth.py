@@ -21,6 +21,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
+from environment import enter
+
+enter()
+
 from tabulate import tabulate
 
 from dmcheck_cli.embedded import server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ def _without_type_checking(tree: ast.Module) -> ast.Module:
     return ast.Module(kept, [])
 
 
+@functools.cache
 def _tree(module: Path) -> ast.Module:
     return ast.parse(module.read_text("utf-8"))
 
@@ -133,10 +135,11 @@ def test_no_command_reads_the_packages_metadata(module: Path) -> None:
 def test_cypher_stands_in_cypher_files_only(module: Path) -> None:
     """No Python module holds the text of a statement."""
     tree = _tree(module)
+    docstrings = _docstrings(tree)
     texts = [
         node.value
         for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in _docstrings(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
     ]
     assert not [text for text in texts if CYPHER.search(text)]
 

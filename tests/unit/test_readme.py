@@ -198,3 +198,12 @@ def test_a_program_of_ours_starts_in_any_folder(program: str, tmp_path: Path) ->
     command = [sys.executable, str(ROOT / "scripts" / program), "--help"]
     done = subprocess.run(command, cwd=tmp_path, env=outside, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="these tests have another environment than .venv")
+def test_a_program_of_ours_goes_on_with_the_packages_that_it_needs(tmp_path: Path) -> None:
+    """Started by a Python that has none."""
+    command = [sys.executable, "-S", str(ROOT / "scripts" / "herd.py"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--outage" in done.stdout

@@ -44,8 +44,9 @@ def test_it_fits(size: tuple[int, int], clients: int) -> None:
     """No line is wider than the screen, none is too many, and the last one says how to end it. What is left out is
     counted."""
     history = History()
+    known = [_client(id) for id in range(clients)]
     for number in range(40):
-        seen = _seen(number * 2.0, [_client(id) for id in range(clients)], 10 * number)
+        seen = _seen(number * 2.0, known, 10 * number)
         history.add(seen)
     lines = _shown(seen, history, *size)
     assert len(lines) <= size[1]
