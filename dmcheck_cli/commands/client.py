@@ -121,7 +121,7 @@ def delete(
 
 
 def _remove_keys(settings: Settings, id: int) -> None:
-    """The client's keys, where this account is the gate: they must not let in whoever registers the id next."""
+    """Remove the client's keys if this account is the gate, or whoever registers the id next could log in with them."""
     try:
         removed = keys.forget(keys.path_of(settings), id)
     except DmcheckError as problem:

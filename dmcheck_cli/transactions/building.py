@@ -68,9 +68,9 @@ class _Building:
     """Looks, takes the next step, and looks again, until nothing is missing.
 
     What was seen may be outdated a moment later: others build, fail and drop, too. So an error counts only if it
-    recurs, and the look after it decides. What nothing stands in the way of is created in a row, without a look
-    between: each look is planned anew after a change of the schema, 21 times on an empty graph, and creating what
-    another has created meanwhile changes nothing.
+    recurs, and the look after it decides. Steps that nothing stands in the way of are taken without looking in
+    between: Neo4j would plan each look again after a change of the schema (21 times on an empty graph), and creating
+    what another has created meanwhile changes nothing.
     """
 
     def __init__(self, database: Database, aside: Aside, tell: Tell) -> None:

@@ -46,7 +46,7 @@ OTHER = 105
 """A client that draws and gives back meanwhile."""
 
 EQUALS = 80
-"""Buckets, one of which an attacker wants: more than a fetch considers."""
+"""Buckets of equal standing, more than a fetch considers. An attacker wants one of them."""
 
 FORGET = """
     CALL () { MATCH (l:DMCheckLease) DELETE l }

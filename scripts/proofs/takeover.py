@@ -138,7 +138,7 @@ def _killed_in_the_middle(old: _Old, answers: int) -> None:
         def look(number: int) -> None:
             if not begun or begun[0].poll() is not None:
                 return
-            with one_at_a_time:  # it has several connections, each of which the proxy serves
+            with one_at_a_time:  # it has several connections, and the proxy serves each
                 [row] = beside.run_text(OLD)
             if row["n"] <= answers // 2:
                 begun[0].kill()

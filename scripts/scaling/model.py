@@ -108,8 +108,8 @@ class Processors:
 def simulate(
     costs: Costs, clients: int, cores: int, pace: float, seconds: float, *, together: bool = False, seed: int = 1
 ) -> Run:
-    """Clients that work for `seconds`, of which the first fifth does not count. `pace`: seconds to check a bucket, in
-    the mean; 0: they only fetch and answer, as in the benchmark. `together`: they run on the server's own processors.
+    """Clients that work for `seconds`; the first fifth of that time does not count. `pace`: mean seconds to check a
+    bucket; 0: they only fetch and answer, as in the benchmark. `together`: they run on the server's own processors.
     """
     random.seed(seed)
     shared = Processors(cores)

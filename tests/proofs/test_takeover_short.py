@@ -1,4 +1,4 @@
-"""The graph of the system before dmcheck, taken over in two runs of which the first is killed: the short form."""
+"""The graph of the system before dmcheck, taken over in two runs, the first of which is killed: the short form."""
 
 from __future__ import annotations
 

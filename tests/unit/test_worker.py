@@ -159,7 +159,7 @@ def test_each_arrow_of_the_state_machine_has_its_test() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 100_000])
 def test_stderr_is_told_line_by_line(size: int) -> None:
-    """However it arrives; what is longer than a line may be comes in pieces, of which none is lost."""
+    """However it arrives; what is longer than a line may be comes in pieces, and none is lost."""
     told: list[str] = []
     heard = Overheard(told.append)
     raw = b"one\r\n\n  \ntwo\rthree \n\xff" + MAX_LINE * b"x" + b"\nfour"

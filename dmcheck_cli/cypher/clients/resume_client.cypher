@@ -1,4 +1,4 @@
-// Ends a client's suspension and its containment. What it said while contained stays doubted, and its counts begin anew.
+// Ends a client's suspension and its containment. What it said while contained stays doubted, and its counts start at zero.
 // Parameters: id, limits, schema.
 // Columns: client (a map). No row: no such client, or the graph has another version.
 // Repeating: the second run finds it neither suspended nor contained.

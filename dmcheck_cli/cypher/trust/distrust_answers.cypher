@@ -1,5 +1,5 @@
 // Withdraws the next of a client's opinions, in order of the users' names: they become history.
-// Parameters: client, run (a name for the run, of which this is a part), since (ISO 8601; null: all), slice (how many
+// Parameters: client, run (names the run that this is a part of), since (ISO 8601; null: all), slice (how many
 //   users), schema.
 // Columns: done (whether nothing is left), after (the last user's name; null when done), withdrawn, kept, waiting, seconds (of the whole run up to now). No row: no
 //   such client, or the graph has another version.
