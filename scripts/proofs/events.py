@@ -287,7 +287,9 @@ def _checker(folder: Path, pace: float) -> list[str]:
     return [sys.executable, "-S", str(script), str(folder), str(pace)]
 
 
-def run(settings: Settings, *, buckets: int = 10_000, events: int = 1_000, seed: int = 1) -> list[Outcome]:
+def run(
+    settings: Settings, *, buckets: int = 10_000, events: int = 1_000, size: int = 20, seed: int = 1
+) -> list[Outcome]:
     """The long form."""
     with tempfile.TemporaryDirectory(prefix="dmcheck-events-") as name:
-        return [of_one_machine(settings, Path(name), buckets=buckets, events=events, seed=seed)]
+        return [of_one_machine(settings, Path(name), buckets=buckets, events=events, size=size, seed=seed)]

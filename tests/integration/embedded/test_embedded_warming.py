@@ -41,5 +41,4 @@ def test_whoever_starts_the_server_has_it_plan_what_all_clients_run(settings: Se
             if works:
                 _work(database)
             plans.append(_plans(database))
-            print(works, plans, flush=True)
     assert plans[0] == plans[1]
