@@ -17,8 +17,9 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import mean
 
 import psutil
 from support.invariants import Query, broken
@@ -85,13 +86,15 @@ class Machine:
     starts: int = 0
     kills: int = 0
     unheard: int = 0
-    most_memory: int = 0
-    most_descriptors: int = 0
+    memory: list[int] = field(default_factory=list)  # of the process that runs, in bytes
+    max_memory: int = 0
+    max_descriptors: int = 0
 
     def run(self) -> subprocess.Popen[bytes]:
         """The loop, started if there is none."""
         if self.process is None or self.process.poll() is not None:
             self.starts += 1
+            self.memory.clear()
             err = open(self.folder / "err", "ab")  # noqa: SIM115 - the process keeps it
             arguments = ["work", "--json", "--client", str(CLIENT), "--kill-after", "20", "--", *self.command]
             self.process = subprocess.Popen(
@@ -118,10 +121,16 @@ class Machine:
         if self.process is not None and self.process.poll() is None:
             try:
                 seen = psutil.Process(self.process.pid)
-                self.most_memory = max(self.most_memory, seen.memory_info().rss)
-                self.most_descriptors = max(self.most_descriptors, seen.num_fds())
+                self.memory.append(seen.memory_info().rss)
+                self.max_memory = max(self.max_memory, self.memory[-1])
+                self.max_descriptors = max(self.max_descriptors, seen.num_fds())
             except psutil.Error:
                 return
+
+    def grew(self) -> str:
+        """The memory of the process that runs: the mean of each tenth of its time, in MB."""
+        tenths = [self.memory[len(self.memory) * i // 10 : len(self.memory) * (i + 1) // 10] for i in range(10)]
+        return " ".join(f"{mean(one) / 2**20:.0f}" for one in tenths if one)
 
 
 def _kill(machine: Machine, pid: int) -> None:
@@ -195,7 +204,8 @@ def of_one_machine(
         outcome.faults = sum(happened.values())
         outcome.injection += (
             f" ({', '.join(f'{name} {times}' for name, times in sorted(happened.items()))}; {machine.starts} starts; "
-            f"at most {machine.most_memory // 1024 // 1024} MB, {machine.most_descriptors} descriptors)"
+            f"at most {machine.max_memory // 2**20} MB, {machine.max_descriptors} descriptors; MB of the last one from "
+            f"its start to its end: {machine.grew()})"
         )
     return outcome
 
