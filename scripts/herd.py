@@ -6,8 +6,8 @@
 Clients are those of `dmcheck work`, with its own back-off: a statement is tried again and again until its time is up,
 then the client pauses, longer each time. Each has a submit and a fetch to do. The table compares that with clients that
 try again after a fixed second, without jitter. What is assumed about the server are the options: a fetch and a submit
-together take 5.3 ms (156 to 228 a second were measured with 8 clients on two cores), 400 threads are Neo4j's default,
-the costs of a connection and of a refusal are guesses.
+together take 5.3 ms (156 to 228 a second were measured with 8 clients on two cores), the embedded server runs 20
+statements at once and lets 1,000 wait, the costs of a plan, of a connection and of a refusal are guesses.
 """
 
 from __future__ import annotations
@@ -48,13 +48,16 @@ class Fixed(Backoff):
 
 @dataclass(frozen=True)
 class World:
-    """What is assumed. `threads`: statements that the server takes in at once; it refuses others. Times in seconds:
-    `submit`, `fetch`, `connect` and `refuse` are the server's work for one, all cores together."""
+    """What is assumed. `at_once`: statements that the server runs at once; `room`: how many it takes in, with those
+    that wait; it refuses others. Times in seconds: `submit`, `fetch`, `connect`, `refuse` and `plan` are the server's
+    work for one, all cores together. All that run when the first of a kind comes are planned."""
 
     clients: int = 10_000
     outage: float = 600.0
     timeout: float = 30.0
-    threads: int = 400
+    at_once: int = 20
+    room: int = 1020
+    plan: float = 0.15
     submit: float = 0.0035
     fetch: float = 0.0018
     connect: float = 0.001
@@ -96,6 +99,7 @@ class Herd:
         self._waiting: deque[tuple[_Client, int]] = deque()
         self._queued = self._served = 0
         self._busy_until = 0.0
+        self._planned: set[int] = set()  # by how many statements their client had left
         self._served_now: tuple[_Client, int] | None = None
         self._refused_before = 0
         for _ in range(world.clients):
@@ -121,7 +125,7 @@ class Herd:
             client.connected = False
             self._refused_before += now > -LAST_SECONDS
             return self._again(now, client)
-        if self._queued >= self.world.threads:
+        if self._queued >= self.world.room:
             self.found.refused += 1
             self._busy_until = max(self._busy_until, now) + self.world.refuse
             return self._again(now, client)
@@ -164,6 +168,9 @@ class Herd:
         chosen = self._served_now[0]
         cost = chosen.left[0] + (0.0 if chosen.connected else self.world.connect)
         chosen.connected = True
+        if len(chosen.left) not in self._planned:
+            self._planned.add(len(chosen.left))
+            cost += self.world.plan * min(self.world.at_once, self.world.clients)
         self._busy_until = max(self._busy_until, now) + cost
         self._at(self._busy_until, self._done, chosen)
 
@@ -205,28 +212,31 @@ def main() -> None:
     given = vars(parser.parse_args())
     real = given.pop("real")
     world = replace(World(**given), clients=real or given["clients"])
-    rows = []
+    rows: list[list[object]] = []
+    if real:
+        row, outage = _real(world)
+        rows, world = [row], replace(world, outage=outage)
     for clients in sorted({world.clients} if real else {world.clients // 10, world.clients}):
         of_this = replace(world, clients=clients)
-        for name, tries, outage in policies(of_this):
-            x = Herd(of_this, tries, outage).run()
+        for name, tries, pauses in policies(of_this):
+            x = Herd(of_this, tries, pauses).run()
             rows.append([clients, name, f"{x.tries:.0f}", x.queue, x.refused, x.given_up, *_served(x.half, x.all)])
-    if real:
-        rows.append(_real(world))
     least = world.clients * (world.submit + world.fetch + world.connect)
     print(tabulate(rows, headers=HEAD, tablefmt="github"))
     print(f"\nThe server's work alone for {world.clients} clients: {least:.0f} s.")
 
 
-def _real(world: World) -> list[object]:
-    """The row of real processes; what the server's queue is cannot be seen from outside."""
+def _real(world: World) -> tuple[list[object], float]:
+    """The row of real processes (what the server's queue is cannot be seen from outside), and how many seconds their
+    database was gone: the restart comes on top of what was asked for."""
     from scaling import returning
 
     found = returning.run(world.clients, world.outage, lambda text: print(text, file=sys.stderr))
     if found.doubles:
         raise SystemExit(f"{found.doubles} users were answered twice")
     tries = "?" if found.tries is None else f"{found.tries:.0f}"
-    return [world.clients, "real processes", tries, "?", "?", found.given_up, *_served(found.half, found.all)]
+    row = [world.clients, "real processes", tries, "?", "?", found.given_up, *_served(found.half, found.all)]
+    return row, found.outage
 
 
 def _served(half: float, everyone: float) -> list[str]:

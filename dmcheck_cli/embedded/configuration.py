@@ -22,6 +22,10 @@ MAIN_CLASS = "META-INF/services/org.neo4j.server.startup.EntryPoint"
 """The file in neo4j-VERSION.jar that names the class to run; the class differs between versions."""
 
 
+STATEMENTS, MAX_WAITING_STATEMENTS = 20, 1000
+"""How many the server works on, and how many wait; it refuses more, and clients try again (DECISIONS.md)."""
+
+
 def neo4j_conf(port: int) -> str:
     """The text of neo4j.conf."""
     settings = {
@@ -29,6 +33,11 @@ def neo4j_conf(port: int) -> str:
         "server.bolt.listen_address": f"127.0.0.1:{port}",
         "server.http.enabled": "false",
         "server.https.enabled": "false",
+        # By default 400 statements run at once: after a restart all of them are planned, each for itself, and none is
+        # ready before its client gives up.
+        "server.bolt.thread_pool_min_size": f"{STATEMENTS}",
+        "server.bolt.thread_pool_max_size": f"{STATEMENTS}",
+        "internal.server.bolt.thread_pool_queue_size": f"{MAX_WAITING_STATEMENTS}",
         # A million users take 199 MB of store; the rest is still in the operating system's cache.
         "server.memory.pagecache.size": "64m",
         # A private server reports nothing.

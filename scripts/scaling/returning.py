@@ -49,13 +49,14 @@ Tell = Callable[[str], None]
 class Returned:
     """Tries to connect a second, at the end of the outage (None: the system does not count them); statements that ran
     out of time after the database's return; seconds from that until half of the clients, and all, were served; users
-    that were answered twice."""
+    that were answered twice; seconds for which the database was gone."""
 
     tries: float | None
     given_up: int
     half: float
     all: float
     doubles: int
+    outage: float
 
 
 def run(count: int, outage: float, tell: Tell) -> Returned:
@@ -67,6 +68,7 @@ def run(count: int, outage: float, tell: Tell) -> Returned:
         with _working(server, folder, count, tell):
             tell(f"{count} processes hold a bucket each")
             server.database.close()
+            gone = time.time()
             embedded.stop(server.home)
             with _kept(server):
                 tries = _gone(folder, outage)
@@ -85,14 +87,14 @@ def run(count: int, outage: float, tell: Tell) -> Returned:
             """MATCH (u:User)<-[r:DM_YES|DM_NO|DM_UNKNOWN]-() WITH u, count(r) AS n WHERE n > 1
             RETURN count(u) AS doubles"""
         )
-    return Returned(tries, given_up, max(times[count // 2], 0.0), max(times[-1], 0.0), row["doubles"])
+    return Returned(tries, given_up, max(times[count // 2], 0.0), max(times[-1], 0.0), row["doubles"], back - gone)
 
 
 def _prepare(database: Database, count: int) -> None:
     schema.apply(database)
     for number in range(count):
         clients.register(database, FIRST_CLIENT + number, f"herd_{number}")
-    graph.add_users(database, 0, 2 * count * BUCKET_SIZE)
+    graph.add_users(database, 0, 4 * count * BUCKET_SIZE)  # a quick client takes several buckets
     graph.refill(database)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import herd
 import pytest
 
-WORLD = herd.World(clients=400, outage=40.0, threads=50)
+WORLD = herd.World(clients=400, outage=40.0, room=50)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -19,7 +19,7 @@ def test_everybody_is_served_and_the_queue_is_bounded(seed: int) -> None:
     least = world.clients * (world.submit + world.fetch)
     assert least <= ours.all <= 60 + 2 * world.timeout
     assert 0 < ours.half < ours.all
-    assert ours.queue <= world.threads
+    assert ours.queue <= world.room
     assert ours.refused < fixed.refused
 
 
