@@ -15,7 +15,7 @@ from dmcheck_cli.commands.watch import watch as follow
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain import documents
 from dmcheck_cli.domain.model import ClientStats, SystemStats
-from dmcheck_cli.entry import Json, Shape
+from dmcheck_cli.entry import Json, Shape, lasts
 from dmcheck_cli.errors import Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import SEPARATORS, Format
@@ -92,6 +92,7 @@ def stats(
     else:
         client = narrowed_to(client, loaded)
     if watch:
+        lasts()
         as_json = show.wants_json(as_json, format)
         follow(loaded, client, choice.of if as_json else choice.by_need, Wish(interval, limit), as_json)
         return

@@ -17,7 +17,7 @@ from dmcheck_cli import cypher
 from dmcheck_cli.commands.options import ClientId, client_of, given_file
 from dmcheck_cli.domain.limits import DEFAULTS
 from dmcheck_cli.domain.userlist import UserList
-from dmcheck_cli.entry import Json, Log, LogFormat, Shape
+from dmcheck_cli.entry import Json, Log, LogFormat, Shape, lasts
 from dmcheck_cli.errors import CommandFailed, DmcheckError, OutputLost, Usage
 from dmcheck_cli.reporting import show
 from dmcheck_cli.reporting.show import Format
@@ -102,6 +102,7 @@ def work(
     from dmcheck_cli.worker.loop import Limits, Loop
     from dmcheck_cli.worker.pool import Pool
 
+    lasts()
     if settings.gate is None:
         cypher.load()
     service = connect(settings, who, "work")

@@ -21,9 +21,8 @@ full disk then cut the log in the middle of a transaction, and Neo4j refused to 
 MAIN_CLASS = "META-INF/services/org.neo4j.server.startup.EntryPoint"
 """The file in neo4j-VERSION.jar that names the class to run; the class differs between versions."""
 
-
 STATEMENTS, MAX_WAITING_STATEMENTS = 20, 1000
-"""How many the server works on, and how many wait; it refuses more, and clients try again (DECISIONS.md)."""
+"""How many the server runs at once, and how many wait; it refuses more, and clients try again (DECISIONS.md)."""
 
 
 def neo4j_conf(port: int) -> str:

@@ -5,7 +5,6 @@ README.md in this folder draws its states, with the test of each arrow.
 
 from __future__ import annotations
 
-import gc
 import math
 import queue
 import threading
@@ -49,11 +48,6 @@ some seconds while the database restarts."""
 
 TICK = 2.0
 """Seconds between two looks at COMMAND's pace and at the clocks while leases are held."""
-
-
-COLLECT_AFTER = 5_000
-"""New containers after which Python looks for cycles. Commands, which end soon, put that off (entry.main): a loop would
-keep 20 MB that nobody needs."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +127,6 @@ class Loop:
         self._say = self._file.say = lambda text: say(self._of_client(text))
         if logs():
             self._pool.overhear = self._overhear
-        gc.set_threshold(COLLECT_AFTER)
         try:
             self._pool.start()
             while not self._over():
