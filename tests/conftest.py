@@ -102,7 +102,7 @@ def neo4j_environment(
         given = {ours: os.environ.get(f"NEO4J_TEST_{name}") for name, ours in names.items()}
         yield {name: value for name, value in given.items() if value is not None}
         return
-    from dmcheck_cli.embedded import archive, launch, server
+    from dmcheck_cli.embedded import launch, server
     from dmcheck_cli.embedded.configuration import neo4j_conf
 
     home = tmp_path_factory.mktemp("home")
@@ -114,14 +114,22 @@ def neo4j_environment(
     version = os.environ.get("NEO4J_TEST_VERSION")
     with (
         mock.patch.object(launch, "neo4j_conf", lambda port: neo4j_conf(port) + PLANS_STAY),
-        # Some sixty servers start after this one. At the lowest priority the archive would be ready when they have.
-        mock.patch.object(archive, "NICENESS", 0),
+        _archive(_only_fast(pytestconfig)),
     ):
         running = server.ensure_running(settings, version=version)
     try:
         yield {"NEO4J_URI": running.uri, "NEO4J_USERNAME": running.username, "NEO4J_PASSWORD": running.password}
     finally:
         server.stop(settings)
+
+
+def _archive(only_fast: bool) -> Any:
+    """Java's archive is not made where this server is the only one; else at once, as some sixty start after it."""
+    from dmcheck_cli.embedded import archive
+
+    if only_fast:
+        return mock.patch.object(archive, "make_later", lambda *_: None)
+    return mock.patch.object(archive, "NICENESS", 0)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from cases import OURS, named
+from support.cases import OURS, named
 from support.graphs import (
     MAX_WAIT_SECONDS,
     answers,

@@ -8,7 +8,7 @@ from typing import Any
 
 import neo4j
 import pytest
-from cases import CASES, OURS, World
+from support.cases import CASES, OURS, World
 from support.graphs import answers, prepare
 
 from dmcheck_cli import cypher

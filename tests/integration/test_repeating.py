@@ -8,8 +8,8 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from cases import CASES, World, make_world
 from dateutil.parser import isoparse
+from support.cases import CASES, World, make_world
 from support.graphs import answers, counters, pass_time, picture, prepare, refusal
 from support.invariants import Query, broken
 

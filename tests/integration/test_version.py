@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from cases import CASES, make_world
+from support.cases import CASES, make_world
 from support.graphs import (
     MAX_WAIT_SECONDS,
     picture,

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from support.graphs import answers, prepare
-from support.invariants import Query
-
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.domain.limits import DEFAULTS
@@ -16,6 +13,8 @@ from dmcheck_cli.domain.model import Answered, Lease, User
 from dmcheck_cli.transactions import clients, users
 from dmcheck_cli.transactions.answers import parameters, submit
 from dmcheck_cli.transactions.leases import fetch
+from support.graphs import answers, prepare
+from support.invariants import Query
 
 OURS = {
     "limits": vars(DEFAULTS) | {"max_unjudged": 60, "buckets_per_client": 20, "lease_seconds": 7200},
