@@ -32,7 +32,7 @@ class Cost:
 
 
 COSTS = (
-    Cost("schema apply", 17, "one for each missing constraint or index; each step of an upgrade, per batch"),
+    Cost("schema apply", 18, "one for each missing constraint or index; each step of an upgrade, per batch"),
     Cost("register --id 7 --screen-name seven", 1),
     Cost("client rename 7 sieben", 1),
     Cost("client suspend 7", 1),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from dmcheck_cli import cypher
 from dmcheck_cli.database.connection import Database
 from dmcheck_cli.database.link import Row
-from dmcheck_cli.errors import SchemaMissing, Temporary, UpgradeNeeded
+from dmcheck_cli.errors import DatabaseRefused, NotConfigured, SchemaMissing, Temporary, UpgradeNeeded
 from dmcheck_cli.transactions import adoption, building, upgrade_1, upgrade_2
 from dmcheck_cli.transactions.building import POLL_SECONDS, Tell, obstacles, statements
 
@@ -59,6 +60,9 @@ def apply_all(database: Database, tell: Tell = lambda text: None) -> tuple[list[
         adoption.merge(database, tell)
     if lacking:
         building.build(database, tell)
+    # An account that may not create names needs none to work: statements are only planned more often.
+    with suppress(DatabaseRefused, NotConfigured):
+        database.run("create_names")
     done = [f"version {step}" for step in range(1, cypher.SCHEMA + 1) if _upgrade(database, step)]
     return lacking + done, Counter() if fresh else adoption.adopt(database, tell)
 

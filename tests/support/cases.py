@@ -162,6 +162,7 @@ CASES: dict[str, Case] = {
     ),
     "count_starved": Case(lambda w: STARVED, writes=False),
     "count_users": Case(writes=False),
+    "create_names": Case(writes=False),
     "delete_client": Case(lambda w: {"id": 2}, same_answer=False),
     "delete_users": Case(lambda w: {"names": ["bare1", "nobody", w.checked, w.waiting]}, same_answer=False),
     "distrust_answers": Case(

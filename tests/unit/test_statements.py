@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import measures
 import pytest
 
 import dmcheck_cli
@@ -21,6 +22,9 @@ MODULES = sorted([*ROOT.rglob("*.py"), *Path(jobs.__file__).parent.rglob("*.py")
 NAMES = cypher.names()
 UPGRADES = [name for name in NAMES if re.match("(begin_|finish_)?upgrade", name)]
 PARTS = ("Parameters", "Columns", "Repeating")
+KNOWN_NAMES = set(re.findall(r"'(\w+)'", cypher.text("create_names")))
+MAPS = {"attributes", "given", "item", "java", "limits", "metaData", "one", "row", "user", "verdict", "x"}
+"""Variables of statements that are neither nodes nor relationships."""
 
 
 def _header(name: str) -> str:
@@ -149,17 +153,32 @@ def test_statements_are_named_never_built(module: Path) -> None:
             assert isinstance(call.args[0], ast.Name)
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(("upgrade_", "adopt_"))])
+def test_a_new_graph_knows_every_name_of_a_statement(name: str) -> None:
+    """Else the statement would be planned again when the name appears. Names of older systems need not be known."""
+    text = re.sub(r"'[^']*'", "", cypher.text(name))
+    properties = {key for variable, key in re.findall(r"\b([a-z]\w*)\.(\w+)\b(?!\()", text) if variable not in MAPS}
+    labels = set(re.findall(r"[:|]([A-Z]\w+)", text)) - {"DM", "NONDM", "NONEXIST", "NonDM"}
+    assert properties | labels | measures.stored_properties([text]) <= KNOWN_NAMES
+
+
+def test_a_new_graph_knows_no_name_that_is_not_used() -> None:
+    """Each stands in a statement."""
+    used = {word for name in NAMES if name != "create_names" for word in re.findall(r"\w+", cypher.text(name))}
+    assert used >= KNOWN_NAMES
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_writes_checks_the_version_first(name: str) -> None:
-    """In the same transaction. Upgrades check how far they are; two statements are about the server, not the graph; one
-    makes a graph ready for the constraints, without which no release works on it."""
+    """In the same transaction. Upgrades check how far they are; two statements are about the server, not the graph; two
+    make a graph ready for the constraints and the plans, whatever its version."""
     text = cypher.text(name)
-    writes = re.search(r"\b(SET|CREATE|MERGE|DELETE|REMOVE|DROP|TERMINATE)\b", text) is not None
+    writes = re.search(r"\b(SET|CREATE|MERGE|DELETE|REMOVE|DROP|TERMINATE|db\.create\w+)\b", text) is not None
     assert writes == ("reads only" not in _section(name, "Repeating"))
     if name in UPGRADES:
         assert re.match(r"(MATCH|MERGE) \((graph)?:DMCheckSchema {name: 'graph'", text)
         assert re.search(r"graph\.upgrading\b.*= \$step|upgrading: \$step|\$step IN \[graph.upgrading", text)
-    elif writes and name not in ("drop_index", "end_transaction", "merge_clients"):
+    elif writes and name not in ("drop_index", "end_transaction", "merge_clients", "create_names"):
         assert text.startswith(cypher.text("_graph"))
 
 
