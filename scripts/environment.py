@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -59,6 +60,16 @@ def enter() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     os.execve(PYTHON, [str(PYTHON), *sys.argv], quiet_environment())
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """During the block SIGTERM ends this program as Ctrl-C does: servers that it started are stopped."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def quiet_environment() -> dict[str, str]:

@@ -17,7 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from environment import enter
+from environment import ended_in_order, enter
 
 enter()
 
@@ -109,7 +109,7 @@ def database_of_its_own() -> Iterator[Settings]:
         password = os.environ.get("NEO4J_TEST_PASSWORD")
         yield Settings(neo4j_uri=uri, neo4j_username=name, neo4j_password=password, **PATIENT)
         return
-    with tempfile.TemporaryDirectory(prefix="dmcheck-prove-") as home:
+    with ended_in_order(), tempfile.TemporaryDirectory(prefix="dmcheck-prove-") as home:
         settings = Settings(home=home)
         running = server.ensure_running(settings)
         try:

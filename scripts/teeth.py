@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-from environment import enter
+from environment import ended_in_order, enter
 
 enter()
 
@@ -46,7 +46,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         planted = bugs(arguments.names)
-        with ExitStack() as stack:
+        with ended_in_order(), ExitStack() as stack:
             free: SimpleQueue[Place] = SimpleQueue()
             for _ in range(arguments.jobs):
                 free.put(stack.enter_context(_place(arguments.jobs)))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 import psutil
+from environment import ended_in_order
 
 from benchmark.crowd import FIRST_CLIENT
 from dmcheck_cli.database.connection import Database
@@ -76,7 +77,7 @@ def servers(
     from dmcheck_cli.embedded import launch, server
 
     outside = Settings.load()
-    with ExitStack() as stack:
+    with ended_in_order(), ExitStack() as stack:
         stack.enter_context(mock.patch.object(launch, "neo4j_conf", partial(_conf, conf or {}, launch.neo4j_conf)))
         homes = []
         for _ in range(count):

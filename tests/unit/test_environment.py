@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -103,3 +105,17 @@ def test_an_older_python_is_told_so(environment: ModuleType, monkeypatch: pytest
     monkeypatch.setattr(sys, "version_info", (3, 9, 2, "final", 0))
     with pytest.raises(environment.Trouble, match=r"Python 3\.11 or newer, and this is 3\.9\."):
         environment.ensure(False)
+
+
+def test_a_program_that_is_terminated_ends_what_it_began(tmp_path: Path) -> None:
+    """As it does when it is interrupted: its servers would else go on."""
+    script = (
+        "import time\nfrom environment import ended_in_order\n"
+        "with ended_in_order():\n try:\n  print('began', flush=True); time.sleep(60)\n finally:\n  print('ended')"
+    )
+    program = subprocess.Popen([sys.executable, "-c", script], cwd=SCRIPT.parent, stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "began\n"
+    program.terminate()
+    assert program.communicate(timeout=30)[0] == "ended\n"
+    assert program.returncode == 128 + signal.SIGTERM
