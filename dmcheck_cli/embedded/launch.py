@@ -34,6 +34,7 @@ LOG_LINES_SHOWN = 12
 FULL = re.compile("No space left on device|Disk quota exceeded")
 NO_MEMORY = re.compile("insufficient memory|Could not reserve|Cannot allocate memory|unable to create native thread")
 """Java's final messages about the machine. (`OutOfMemoryError: Java heap space` is not about the machine.)"""
+TAKEN = re.compile("PortBindException|Address already in use")
 NEEDED = "it takes about 650 MB, and 60 threads"
 
 
@@ -69,9 +70,10 @@ def launch(
             pid, server.returncode = server.pid, 0
             archive.make_later(version, jars, store)
             return pid, port
-        if process.free_port(port) == port:
-            raise _ended(store, status)
-        # Another program took the port first, perhaps another home's server that started at the same moment.
+        said = store.log.read_text("utf-8", errors="replace")
+        if not TAKEN.search(said):
+            raise _ended(store, status, said)
+        # Another program took the port first: another home's server, or a connection that may be over by now.
 
 
 def _spawn(store: Store, command: list[str]) -> subprocess.Popen[bytes]:
@@ -108,8 +110,7 @@ def _wait(store: Store, server: subprocess.Popen[bytes], port: int, limit: float
     raise Temporary(what=f"The embedded database was not ready within {limit:.0f} seconds.")
 
 
-def _ended(store: Store, status: int) -> NotConfigured | Temporary:
-    said = store.log.read_text("utf-8", errors="replace")
+def _ended(store: Store, status: int, said: str) -> NotConfigured | Temporary:
     if FULL.search(said):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     # A Java error's innermost cause comes last; stack frames and other noise would push it out of view.

@@ -143,20 +143,30 @@ def test_the_default_password_never_works(settings: Settings, query: Query) -> N
     assert query(found, "RETURN 1 AS one")[0]["one"] == 1
 
 
-def test_a_taken_port_is_no_obstacle(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither one that is taken when it looks, nor one that another program takes before Neo4j does."""
+@pytest.mark.parametrize("released", [False, True])
+def test_a_taken_port_is_no_obstacle(settings: Settings, monkeypatch: pytest.MonkeyPatch, released: bool) -> None:
+    """Neither one that is taken when it looks, nor one that another program takes before Neo4j does, even if that
+    program has released it by the time anybody asks why the server did not start."""
     with socket.socket() as usual, socket.socket() as stolen:
         usual.bind(("127.0.0.1", 0))
         usual.listen()
         stolen.bind(("127.0.0.1", 0))
         stolen.listen()
+        taken = {usual.getsockname()[1]} | (set() if released else {stolen.getsockname()[1]})
         monkeypatch.setattr(launch, "USUAL_PORT", usual.getsockname()[1])
         free_port, answers = process.free_port, [stolen.getsockname()[1]]
-        monkeypatch.setattr(process, "free_port", lambda *ports: answers.pop() if answers else free_port(*ports))
+
+        def look(*ports: int) -> int:
+            if answers:
+                return answers.pop()
+            if released:
+                stolen.close()
+            return free_port(*ports)
+
+        monkeypatch.setattr(process, "free_port", look)
 
         found = server.ensure_running(settings, progress=False)
 
-        taken = {usual.getsockname()[1], stolen.getsockname()[1]}
     assert int(found.uri.rpartition(":")[2]) not in taken
     assert processes(settings) == [found.pid]
 
