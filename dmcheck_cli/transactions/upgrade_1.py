@@ -24,7 +24,7 @@ def strays(database: Database) -> int:
 
     Returns how many buckets and leases those were.
     """
-    return _step(database, "upgrade_1_buckets") + _step(database, "upgrade_1_leases")
+    return _step(database, "upgrade_1_buckets") + _step(database, "upgrade_1_strays")
 
 
 def _step(database: Database, statement: str) -> int:

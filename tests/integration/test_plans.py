@@ -52,6 +52,10 @@ def explain(session: neo4j.Session, name: str) -> neo4j.Result:
     return session.run(f"EXPLAIN {cypher.text(name)}", parameters)  # type: ignore[arg-type]
 
 
+READING_ALL_LEASES = ("upgrade_1_leases", "correct_other_times", "delete_client", "delete_users", "show_version")
+"""Of `schema apply`, and of what an operator seldom deletes; the last one ends at the first lease."""
+
+
 @pytest.fixture(scope="module")
 def plans(connection: Database, session: neo4j.Session) -> dict[str, Any]:
     """The plan of each statement, over a graph with several thousand users, some checked, some leased."""
@@ -115,12 +119,11 @@ def test_register_reads_no_more_than_clients(plans: dict[str, Any]) -> None:
     assert all("DMCheckClient" in details for operator, details in found if "Scan" in operator)
 
 
-@pytest.mark.parametrize("name", ["ended_leases", "set_allowances", "forget_leases"])
-def test_jobs_find_leases_by_index(plans: dict[str, Any], name: str) -> None:
-    """They do not go through all leases that were ever given."""
-    found = [(operator, details) for operator, details in operators(plans[name]) if "DMCheckLease" in details]
-    assert found
-    assert all("IndexSeek" in operator for operator, _ in found), found
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in READING_ALL_LEASES])
+def test_leases_are_found_by_index(plans: dict[str, Any], name: str) -> None:
+    """Nothing that runs again and again goes through all leases that were ever given."""
+    for operator, details in operators(plans[name]):
+        assert "DMCheckLease" not in details or "Scan" not in operator, f"{operator} {details}"
 
 
 @pytest.mark.parametrize("name", ["count_users", "show_stats"])

@@ -218,7 +218,8 @@ def test_several_begin_and_one_finishes(database: Database, query: Query) -> Non
 
 
 @pytest.mark.parametrize(
-    ("statement", "changed"), [("upgrade_1_buckets", 7), ("upgrade_1_leases", 1), ("upgrade_1_clients", 3)]
+    ("statement", "changed"),
+    [("upgrade_1_buckets", 7), ("upgrade_1_leases", 1), ("upgrade_1_clients", 3), ("upgrade_1_strays", 1)],
 )
 def test_each_node_is_upgraded_once(database: Database, query: Query, statement: str, changed: int) -> None:
     """Anyone who waits for a lock looks again whether there is still something to change."""

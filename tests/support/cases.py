@@ -358,6 +358,13 @@ CASES: dict[str, Case] = {
         SET l += {accepted: l.users, returned: 0, ended: null, how: null, users: null, dm: null, unjudged: null}""",
         same_answer=False,
     ),
+    "upgrade_1_strays": Case(
+        lambda w: {"step": 1},
+        before="""MATCH (l:DMCheckLease) WHERE l.ended IS NOT NULL
+        SET l += {accepted: l.users, returned: 0, ended: null, how: null, users: null, dm: null, unjudged: null,
+            assigned_datetime: datetime()}""",
+        same_answer=False,
+    ),
     "upgrade_2_answers": Case(
         lambda w: {"step": 2, "after": "", "slice": 1000},
         before="""MATCH (graph:DMCheckSchema) SET graph.upgrading = 2 REMOVE graph.version

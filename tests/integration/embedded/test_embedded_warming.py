@@ -33,6 +33,10 @@ def test_whoever_starts_the_server_has_it_plan_what_all_clients_run(settings: Se
     settings = replace(settings, timeout_seconds=MAX_WAIT_SECONDS)
     with Database(settings, "tests") as database:
         prepare(database, [1], 6, size=1)
+        # Nobody was suspended, but the name is there: no plan is void when somebody is.
+        assert {"key": "suspend_reason"} in database.run_text(
+            "CALL db.propertyKeys() YIELD propertyKey RETURN propertyKey AS key"
+        )
     plans = []
     for works in (False, True):
         server.stop(settings)
