@@ -22,6 +22,9 @@ WORLD = World(dead=SOME, expired=SOME, held=SOME, ended=SOME, checked="user00001
 
 NAMES = cypher.names()
 
+READING_ALL_LEASES = ("upgrade_1_leases", "correct_other_times", "delete_client", "delete_users", "show_version")
+"""Of `schema apply`, and of what an operator seldom deletes; the last one ends at the first lease."""
+
 # Where a client waits: every place that these statements begin at must be found in an index.
 BY_INDEX_ONLY = (
     "fetch_buckets",
@@ -50,10 +53,6 @@ def explain(session: neo4j.Session, name: str) -> neo4j.Result:
     """What the database says of a statement without running it."""
     parameters = OURS | CASES[name].parameters(WORLD)
     return session.run(f"EXPLAIN {cypher.text(name)}", parameters)  # type: ignore[arg-type]
-
-
-READING_ALL_LEASES = ("upgrade_1_leases", "correct_other_times", "delete_client", "delete_users", "show_version")
-"""Of `schema apply`, and of what an operator seldom deletes; the last one ends at the first lease."""
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +123,14 @@ def test_leases_are_found_by_index(plans: dict[str, Any], name: str) -> None:
     """Nothing that runs again and again goes through all leases that were ever given."""
     for operator, details in operators(plans[name]):
         assert "DMCheckLease" not in details or "Scan" not in operator, f"{operator} {details}"
+
+
+@pytest.mark.parametrize("name", ["ended_leases", "set_allowances", "forget_leases", "upgrade_1_strays"])
+def test_jobs_find_leases_by_index(plans: dict[str, Any], name: str) -> None:
+    """They begin at the leases, which they look up."""
+    found = [(operator, details) for operator, details in operators(plans[name]) if "DMCheckLease" in details]
+    assert found
+    assert all("IndexSeek" in operator for operator, _ in found), found
 
 
 @pytest.mark.parametrize("name", ["count_users", "show_stats"])

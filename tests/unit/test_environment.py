@@ -107,7 +107,7 @@ def test_an_older_python_is_told_so(environment: ModuleType, monkeypatch: pytest
         environment.ensure(False)
 
 
-def test_a_program_that_is_terminated_ends_what_it_began(tmp_path: Path) -> None:
+def test_a_program_that_is_terminated_ends_what_it_began() -> None:
     """As it does when it is interrupted: its servers would else go on."""
     script = (
         "import time\nfrom environment import ended_in_order\n"
